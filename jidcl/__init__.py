@@ -1,0 +1,48 @@
+"""jidcl: does this objective, on this data, recover the true factors?
+
+Public names are resolved on first use, so importing the package is instant and starts
+no backend. Submodules: `latents`, `mixing`, `pairs`, `encoders`, `losses`, `metrics`,
+`theory`, `optim`, `train`, `systems`, `report`.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    "Batch": "types",
+    "Box": "latents",
+    "Encoder": "encoders",
+    "GeneralisedNormal": "latents",
+    "Laplace": "latents",
+    "NegativePolicy": "losses",
+    "Normal": "latents",
+    "Pair": "types",
+    "Problem": "types",
+    "Real": "latents",
+    "Similarity": "losses",
+    "Sphere": "latents",
+    "Uniform": "latents",
+    "VonMisesFisher": "latents",
+    "infonce": "losses",
+    "init_invertible_mlp": "mixing",
+    "log_prob": "latents",
+    "make_mlp": "encoders",
+    "mcc": "metrics",
+    "mix": "mixing",
+    "r2": "metrics",
+    "sample": "latents",
+    "sample_marginal": "latents",
+    "sample_pair": "pairs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module 'jidcl' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"jidcl.{_NAMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return ["__version__", *sorted(_NAMES)]

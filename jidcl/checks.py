@@ -1,0 +1,98 @@
+"""Boundary validation with one wording: argument, value got, what is allowed.
+
+Shapes and names are checked at trace time; value ranges only where the value is
+concrete, so every check is free inside `jit`. This module imports no JAX, because
+the configuration modules use it too.
+"""
+
+import difflib
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def is_traced(value: Any) -> bool:
+    """Whether `value` is an abstract value inside a JAX transformation."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(value, jax.core.Tracer)
+
+
+def check_above(name: str, value: Any, low: float) -> None:
+    """Raise `ValueError` unless every entry of a concrete `value` is > `low`."""
+    if not is_traced(value) and not np.all(np.asarray(value) > low):
+        raise ValueError(f"{name} must be > {low:g}, got {_show(value)}")
+
+
+def check_at_least(name: str, value: Any, low: float) -> None:
+    """Raise `ValueError` unless every entry of a concrete `value` is >= `low`."""
+    if not is_traced(value) and not np.all(np.asarray(value) >= low):
+        raise ValueError(f"{name} must be >= {low:g}, got {_show(value)}")
+
+
+def check_ordered(low_name: str, low: float, high_name: str, high: float) -> None:
+    """Raise `ValueError` unless `low` < `high`."""
+    if not low < high:
+        raise ValueError(
+            f"{low_name} must be < {high_name}, got {low_name}={low!r} and "
+            f"{high_name}={high!r}"
+        )
+
+
+def check_choice(name: str, value: Any, allowed: Iterable[str]) -> None:
+    """Raise `ValueError` naming the nearest valid name unless `value` is allowed."""
+    allowed = list(allowed)
+    if value in allowed:
+        return
+    near = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.5)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"{name} must be one of {allowed}, got {value!r}{hint}")
+
+
+def check_float(name: str, array: Any) -> None:
+    """Raise `TypeError` unless `array` has a real floating-point dtype."""
+    dtype = getattr(array, "dtype", None)
+    if dtype is None:
+        raise TypeError(f"{name} must be an array, got {type(array).__name__}")
+    if dtype.kind != "f" and dtype.name != "bfloat16":
+        raise TypeError(f"{name} must have a floating-point dtype, got {dtype}")
+
+
+def check_features(name: str, array: Any, n: int | None = None) -> None:
+    """Raise unless `array` is a float array `[..., n]` (any n >= 1 when None)."""
+    check_float(name, array)
+    if array.ndim < 1 or array.shape[-1] < 1 or n not in (None, array.shape[-1]):
+        want = "[..., features]" if n is None else f"[..., {n}]"
+        raise ValueError(f"{name} must have shape {want}, got {list(array.shape)}")
+
+
+def check_rows(name: str, array: Any, rows: int = 1) -> None:
+    """Raise unless `array` is a float array `[batch, features]`, batch >= rows."""
+    check_float(name, array)
+    if array.ndim != 2 or array.shape[0] < rows or array.shape[1] < 1:
+        raise ValueError(
+            f"{name} must have shape [batch >= {rows}, features >= 1], "
+            f"got {list(array.shape)}"
+        )
+
+
+def check_same_shape(name: str, array: Any, other_name: str, other: Any) -> None:
+    """Raise `ValueError` unless both arrays have the same shape."""
+    if array.shape != other.shape:
+        raise ValueError(
+            f"{name} must have the shape of {other_name} {list(other.shape)}, "
+            f"got {list(array.shape)}"
+        )
+
+
+def check_finite(name: str, array: Any) -> None:
+    """Raise `ValueError` when a concrete array holds NaN or infinity."""
+    if not is_traced(array):
+        bad = int(np.size(array) - np.isfinite(np.asarray(array, np.float64)).sum())
+        if bad:
+            raise ValueError(f"{name} must be finite, got {bad} NaN or infinite values")
+
+
+def _show(value: Any) -> str:
+    return repr(value) if isinstance(value, int | float) else str(np.asarray(value))

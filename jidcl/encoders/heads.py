@@ -1,0 +1,62 @@
+"""Output spaces of an encoder: none, sphere, box; fixed or learnable."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jidcl.checks import check_choice
+
+OUTPUTS = ("none", "sphere", "learnable_sphere", "box", "learnable_box")
+
+
+def rescale(x: jax.Array, r: jax.Array | float = 1.0, *, at_most: bool = False):
+    """r x / ||x||, or x min(1, r / ||x||) with `at_most` (the ball of radius r).
+
+    Args:
+        x: `[..., m]`.
+        r: radius.
+        at_most: leave what lies inside the ball.
+
+    Returns:
+        `[..., m]`. There is no epsilon: x = 0 gives NaN for the sphere, as published.
+    """
+    norm = jnp.sqrt(jnp.sum(x * x, axis=-1, keepdims=True))
+    return x * jnp.minimum(1, r / norm) if at_most else r * x / norm
+
+
+def softclip(x: jax.Array, bound: jax.Array | float = 1.0) -> jax.Array:
+    """sigmoid(x) * bound: the open box (0, bound)."""
+    if jnp.ndim(bound):
+        bound = jnp.expand_dims(bound, tuple(range(x.ndim - 1)))
+    return jax.nn.sigmoid(x) * bound
+
+
+class OutputSpace(nnx.Module):
+    """Last layer of an encoder: maps R^m into the model's output space.
+
+    `none`: y = x; `sphere` and `learnable_sphere`: y = r x / ||x||, r = 1 or trained
+    from 1; `box` and `learnable_box`: y_i = sigmoid(x_i) b_i, b = 1 or trained from 1.
+
+    Source: Zimmermann et al. 2021, published code.
+    """
+
+    def __init__(self, kind: str, m: int):
+        check_choice("output", kind, OUTPUTS)
+        self.kind = kind
+        if kind == "learnable_sphere":
+            self.radius = nnx.Param(jnp.ones(()))
+        elif kind == "learnable_box":
+            self.bound = nnx.Param(jnp.ones((m,)))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[..., m] -> [..., m]`."""
+        match self.kind:
+            case "sphere":
+                return rescale(x)
+            case "learnable_sphere":
+                return rescale(x, self.radius[...])
+            case "box":
+                return softclip(x)
+            case "learnable_box":
+                return softclip(x, self.bound[...])
+        return x

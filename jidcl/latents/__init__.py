@@ -1,0 +1,43 @@
+"""Latents z: spaces, and the densities that live on them."""
+
+from jidcl.latents.densities import (
+    log_prob,
+    sample,
+    sample_marginal,
+    sample_with_acceptance,
+)
+from jidcl.latents.families import (
+    Density,
+    GeneralisedNormal,
+    Laplace,
+    Normal,
+    PNormDensity,
+    ProductDensity,
+    Uniform,
+    VonMisesFisher,
+    make_density,
+)
+from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
+
+__all__ = [
+    "Ball",
+    "Box",
+    "Density",
+    "GeneralisedNormal",
+    "Laplace",
+    "Normal",
+    "PNormDensity",
+    "Product",
+    "ProductDensity",
+    "Real",
+    "Simplex",
+    "Space",
+    "Sphere",
+    "Uniform",
+    "VonMisesFisher",
+    "log_prob",
+    "make_density",
+    "sample",
+    "sample_marginal",
+    "sample_with_acceptance",
+]

@@ -1,0 +1,176 @@
+"""Densities by name: settings and the formulas of one coordinate.
+
+One coordinate of every p-norm family has the density
+`p / (2 l Gamma(1/p)) exp(-(|d| / l)^p)`, with d the offset from the centre: Laplace
+(p = 1, l = scale), normal (p = 2, l = sqrt(2) scale, so `scale` is the standard
+deviation) and generalised normal (any p >= 1, l = scale).
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import gammainc
+
+from jidcl.checks import check_above, check_at_least, check_choice, is_traced
+
+_register = jax.tree_util.register_dataclass
+
+
+@_register
+@dataclasses.dataclass(frozen=True)
+class Uniform:
+    """The uniform density of a space of finite volume."""
+
+
+@_register
+@dataclasses.dataclass(frozen=True)
+class Laplace:
+    """(1 / 2 scale) exp(-|d| / scale) per coordinate; variance 2 scale^2."""
+
+    scale: Any
+
+    def __post_init__(self):
+        _check_scale(self.scale)
+
+    @property
+    def p(self) -> float:
+        """1."""
+        return 1.0
+
+    @property
+    def length(self) -> Any:
+        """The l of (|d| / l)^p."""
+        return self.scale
+
+
+@_register
+@dataclasses.dataclass(frozen=True)
+class Normal:
+    """Normal with standard deviation `scale` per coordinate."""
+
+    scale: Any
+
+    def __post_init__(self):
+        _check_scale(self.scale)
+
+    @property
+    def p(self) -> float:
+        """2."""
+        return 2.0
+
+    @property
+    def length(self) -> Any:
+        """The l of (|d| / l)^p: sqrt(2) scale."""
+        return math.sqrt(2) * self.scale
+
+
+@_register
+@dataclasses.dataclass(frozen=True)
+class GeneralisedNormal:
+    """p / (2 scale Gamma(1/p)) exp(-(|d| / scale)^p) per coordinate, p >= 1."""
+
+    scale: Any
+    p: float = dataclasses.field(default=3.0, metadata=dict(static=True))
+
+    def __post_init__(self):
+        _check_scale(self.scale)
+        check_at_least("p", self.p, 1)
+
+    @property
+    def length(self) -> Any:
+        """The l of (|d| / l)^p."""
+        return self.scale
+
+
+@_register
+@dataclasses.dataclass(frozen=True)
+class VonMisesFisher:
+    """c_n(kappa) exp(kappa mean . z) on the sphere; kappa >= 0, 0 is uniform."""
+
+    kappa: Any
+
+    def __post_init__(self):
+        if _is_number(self.kappa):
+            check_at_least("kappa", self.kappa, 0)
+
+
+@_register
+@dataclasses.dataclass(frozen=True)
+class ProductDensity:
+    """One density for each factor of a `Product` space."""
+
+    factors: tuple["Density", ...]
+
+
+Density = (
+    Uniform | Laplace | Normal | GeneralisedNormal | VonMisesFisher | ProductDensity
+)
+PNormDensity = Laplace | Normal | GeneralisedNormal
+DENSITIES = ("uniform", "laplace", "normal", "gennorm", "vmf")
+
+
+def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
+    """A density by name, for configurations.
+
+    Args:
+        name: one of `DENSITIES`.
+        param: scale (Laplace, normal, generalised normal) or kappa (vMF).
+        p: exponent of the generalised normal.
+
+    Returns:
+        The density.
+
+    Raises:
+        ValueError: on an unknown name (with the nearest valid one) or parameter.
+
+    Example:
+        >>> make_density("laplace", 0.05)
+        Laplace(scale=0.05)
+    """
+    check_choice("density", name, DENSITIES)
+    if name == "uniform":
+        return Uniform()
+    if name == "gennorm":
+        return GeneralisedNormal(param, p)
+    return {"laplace": Laplace, "normal": Normal, "vmf": VonMisesFisher}[name](param)
+
+
+def noise(key: jax.Array, density: Any, shape: tuple[int, ...], dtype) -> jax.Array:
+    """Centred noise of a p-norm family, length * sign * Gamma(1/p)^(1/p)."""
+    length = jnp.asarray(density.length, dtype)
+    if isinstance(density, Laplace):
+        return length * jax.random.laplace(key, shape, dtype)
+    if isinstance(density, Normal):
+        return jnp.asarray(density.scale, dtype) * jax.random.normal(key, shape, dtype)
+    return length * jax.random.generalized_normal(key, density.p, shape, dtype)
+
+
+def log_kernel(density: Any, d: jax.Array) -> jax.Array:
+    """log[p / (2 l Gamma(1/p))] - (|d| / l)^p."""
+    p, length = density.p, jnp.asarray(density.length, d.dtype)
+    log_norm = math.log(2) + math.lgamma(1 + 1 / p)
+    return -((jnp.abs(d) / length) ** p) - log_norm - jnp.log(length)
+
+
+def one_sided_mass(density: Any, reach: jax.Array) -> jax.Array:
+    """P(|d| <= reach) of one side, the regularised gamma P(1/p, (reach / l)^p)."""
+    p, length = density.p, jnp.asarray(density.length, reach.dtype)
+    scaled = (jnp.maximum(reach, 0) / length) ** p
+    return gammainc(jnp.asarray(1 / p, reach.dtype), scaled)
+
+
+def _check_scale(scale: Any) -> None:
+    """Raise `ValueError` unless a concrete scale is > 0."""
+    if _is_number(scale):
+        check_above("scale", scale, 0)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether value is a concrete number (pytree surgery also passes objects)."""
+    return isinstance(value, int | float | np.number | np.ndarray) or (
+        isinstance(value, jax.Array) and not is_traced(value)
+    )

@@ -1,0 +1,269 @@
+"""Latent spaces: sphere, box, R^n, ball, simplex, and products of them.
+
+A space is a frozen, hashable setting. All of them answer the same questions: `n`
+(ambient dimension), `project`, `contains`, `log_volume`, `uniform` and `centre` (the
+centre eta of non-uniform marginals; Zimmermann et al. 2021, published code).
+"""
+
+import dataclasses
+import math
+from typing import Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.checks import check_above, check_at_least, check_ordered
+from jidcl.numerics import log_sphere_area, unit
+
+
+@runtime_checkable
+class Space(Protocol):
+    """What every latent space answers."""
+
+    @property
+    def n(self) -> int:
+        """Ambient dimension."""
+        ...
+
+    @property
+    def log_volume(self) -> float:
+        """Natural log of the volume (surface area for the sphere)."""
+        ...
+
+    def project(self, z: jax.Array) -> jax.Array:
+        """Nearest point of the space, `[..., n] -> [..., n]`."""
+        ...
+
+    def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
+        """Whether each `z` lies in the space, `[..., n] -> [...]`."""
+        ...
+
+    def uniform(self, key: jax.Array, shape: tuple[int, ...], dtype=...) -> jax.Array:
+        """Uniform draws, `[*shape, n]`."""
+        ...
+
+    def centre(self) -> jax.Array:
+        """Centre eta of non-uniform marginals, `[n]`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Sphere:
+    """The unit sphere S^(n-1) in R^n, n >= 2."""
+
+    n: int
+
+    def __post_init__(self):
+        check_at_least("n of a sphere", self.n, 2)
+
+    @property
+    def log_volume(self) -> float:
+        """log[2 pi^(n/2) / Gamma(n/2)]."""
+        return log_sphere_area(self.n)
+
+    def project(self, z: jax.Array) -> jax.Array:
+        """z / ||z||."""
+        return unit(z)
+
+    def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
+        """Whether | ||z|| - 1 | <= atol."""
+        return jnp.abs(jnp.linalg.norm(z, axis=-1) - 1) <= atol
+
+    def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
+        """A normalised standard Gaussian."""
+        return unit(jax.random.normal(key, (*shape, self.n), dtype))
+
+    def centre(self) -> jax.Array:
+        """e_1."""
+        return jnp.zeros(self.n).at[0].set(1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """The box [low, high]^n."""
+
+    n: int
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self):
+        check_at_least("n", self.n, 1)
+        check_ordered("low", self.low, "high", self.high)
+
+    @property
+    def log_volume(self) -> float:
+        """n log(high - low)."""
+        return self.n * math.log(self.high - self.low)
+
+    def project(self, z: jax.Array) -> jax.Array:
+        """Clip each coordinate."""
+        return jnp.clip(z, self.low, self.high)
+
+    def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
+        """Whether every coordinate lies in [low - atol, high + atol]."""
+        return jnp.all((z >= self.low - atol) & (z <= self.high + atol), axis=-1)
+
+    def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
+        """Independent uniform coordinates."""
+        return jax.random.uniform(key, (*shape, self.n), dtype, self.low, self.high)
+
+    def centre(self) -> jax.Array:
+        """The origin: on [0, 1]^n that is the lower corner, as published."""
+        return jnp.zeros(self.n)
+
+
+@dataclasses.dataclass(frozen=True)
+class Real:
+    """R^n. It has no uniform density."""
+
+    n: int
+
+    def __post_init__(self):
+        check_at_least("n", self.n, 1)
+
+    @property
+    def log_volume(self) -> float:
+        """Infinity."""
+        return math.inf
+
+    def project(self, z: jax.Array) -> jax.Array:
+        """Identity."""
+        return z
+
+    def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
+        """Whether every coordinate is finite."""
+        return jnp.all(jnp.isfinite(z), axis=-1)
+
+    def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
+        """Always raises `ValueError`."""
+        raise ValueError("marginal must not be uniform on R^n (infinite volume)")
+
+    def centre(self) -> jax.Array:
+        """The origin."""
+        return jnp.zeros(self.n)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ball:
+    """The ball ||z||_2 <= radius: a convex body with no corners."""
+
+    n: int
+    radius: float = 1.0
+
+    def __post_init__(self):
+        check_at_least("n", self.n, 1)
+        check_above("radius", self.radius, 0)
+
+    @property
+    def log_volume(self) -> float:
+        """log[pi^(n/2) radius^n / Gamma(n/2 + 1)]."""
+        ball = self.n / 2 * math.log(math.pi) - math.lgamma(self.n / 2 + 1)
+        return ball + self.n * math.log(self.radius)
+
+    def project(self, z: jax.Array) -> jax.Array:
+        """z min(1, radius / ||z||)."""
+        norm = jnp.linalg.norm(z, axis=-1, keepdims=True)
+        return z * jnp.minimum(1, self.radius / jnp.maximum(norm, self.radius))
+
+    def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
+        """Whether ||z|| <= radius + atol."""
+        return jnp.linalg.norm(z, axis=-1) <= self.radius + atol
+
+    def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
+        """`jax.random.ball`, scaled."""
+        return self.radius * jax.random.ball(key, self.n, 2, shape, dtype)
+
+    def centre(self) -> jax.Array:
+        """The origin."""
+        return jnp.zeros(self.n)
+
+
+@dataclasses.dataclass(frozen=True)
+class Simplex:
+    """The corner simplex {z >= 0, sum z <= 1} in R^n: a body with n + 1 corners."""
+
+    n: int
+
+    def __post_init__(self):
+        check_at_least("n", self.n, 1)
+
+    @property
+    def log_volume(self) -> float:
+        """-log n!."""
+        return -math.lgamma(self.n + 1)
+
+    def project(self, z: jax.Array) -> jax.Array:
+        """Nearest point: clip at 0, then onto sum z = 1 where the sum exceeds 1."""
+        clipped = jnp.maximum(z, 0)
+        u = -jnp.sort(-z, axis=-1)
+        excess = (jnp.cumsum(u, axis=-1) - 1) / jnp.arange(1, self.n + 1, dtype=z.dtype)
+        support = jnp.sum(u > excess, axis=-1, keepdims=True)
+        shift = jnp.take_along_axis(excess, jnp.maximum(support - 1, 0), axis=-1)
+        outside = jnp.sum(clipped, axis=-1, keepdims=True) > 1
+        return jnp.where(outside, jnp.maximum(z - shift, 0), clipped)
+
+    def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
+        """Whether every coordinate is >= -atol and the sum <= 1 + atol."""
+        return jnp.all(z >= -atol, axis=-1) & (jnp.sum(z, axis=-1) <= 1 + atol)
+
+    def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
+        """A flat Dirichlet law of n + 1 parts, the last one dropped."""
+        parts = jax.random.exponential(key, (*shape, self.n + 1), dtype)
+        return (parts / jnp.sum(parts, axis=-1, keepdims=True))[..., : self.n]
+
+    def centre(self) -> jax.Array:
+        """The origin, a corner."""
+        return jnp.zeros(self.n)
+
+
+@dataclasses.dataclass(frozen=True)
+class Product:
+    """A product of spaces; each factor owns its own slice of z (spec of the paper)."""
+
+    factors: tuple[Space, ...]
+
+    def __post_init__(self):
+        if not self.factors:
+            raise ValueError("factors must hold at least one space, got ()")
+
+    @property
+    def n(self) -> int:
+        """Sum of the factors' dimensions."""
+        return sum(space.n for space in self.factors)
+
+    @property
+    def log_volume(self) -> float:
+        """Sum of the factors' log volumes."""
+        return sum(space.log_volume for space in self.factors)
+
+    def split(self, z: jax.Array) -> list[jax.Array]:
+        """One slice of the last axis for each factor."""
+        ends, total = [], 0
+        for space in self.factors[:-1]:
+            total += space.n
+            ends.append(total)
+        return jnp.split(z, ends, axis=-1)
+
+    def project(self, z: jax.Array) -> jax.Array:
+        """Factor by factor."""
+        parts = zip(self.factors, self.split(z), strict=True)
+        return jnp.concatenate([space.project(part) for space, part in parts], axis=-1)
+
+    def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
+        """Whether every factor contains its slice."""
+        parts = zip(self.factors, self.split(z), strict=True)
+        inside = [space.contains(part, atol) for space, part in parts]
+        return jnp.all(jnp.stack(inside), axis=0)
+
+    def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
+        """Independent uniform factors."""
+        keys = jax.random.split(key, len(self.factors))
+        draws = [
+            space.uniform(k, shape, dtype)
+            for space, k in zip(self.factors, keys, strict=True)
+        ]
+        return jnp.concatenate(draws, axis=-1)
+
+    def centre(self) -> jax.Array:
+        """The factors' centres, joined."""
+        return jnp.concatenate([space.centre() for space in self.factors])

@@ -1,0 +1,231 @@
+"""The InfoNCE family, with every denominator of the literature as an explicit choice.
+
+The plain forms here are the definitions. They hold one [rows, negatives] matrix.
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.checks import (
+    check_above,
+    check_choice,
+    check_rows,
+    check_same_shape,
+)
+from jidcl.losses.similarity import DOT, Similarity, pairwise, rowwise
+from jidcl.types import Metrics
+
+NEGATIVES = ("in_batch", "independent", "two_view")
+REDUCTIONS = ("mean", "none", "sum")
+
+
+@dataclasses.dataclass(frozen=True)
+class NegativePolicy:
+    """What the denominator contains. The defaults are the published contrastive ICA.
+
+    Attributes:
+        negatives: `"in_batch"`: the anchors of the batch; `"independent"`: rows given
+            as `y_neg`; `"two_view"`: anchors and positives of the batch together
+            (NT-Xent, CLIP-like when `compare` differs).
+        include_positive: whether the positive pair is one more entry.
+        exclude_self: whether entry k = i of the batch is left out. Against the
+            anchor that is the pair (y_i, y_i); with `compare="positive"` it is the
+            positive pair itself.
+        compare: the negatives are compared with the `"anchor"` or the `"positive"`.
+        log_mean: log-mean-exp instead of log-sum-exp over the entries.
+        alpha: the loss is 2 (alpha P + (1 - alpha) N); 0.5 gives P + N = InfoNCE.
+        symmetric: average with the other direction (anchors and positives swapped).
+    """
+
+    negatives: str = "in_batch"
+    include_positive: bool = True
+    exclude_self: bool = False
+    compare: str = "anchor"
+    log_mean: bool = False
+    alpha: float = 0.5
+    symmetric: bool = False
+
+    def __post_init__(self):
+        check_choice("negatives", self.negatives, NEGATIVES)
+        check_choice("compare", self.compare, ("anchor", "positive"))
+        if not 0 <= self.alpha <= 1:
+            raise ValueError(f"alpha must be in [0, 1], got {self.alpha!r}")
+        if self.negatives == "independent" and (self.exclude_self or self.symmetric):
+            raise ValueError(
+                "exclude_self and symmetric need negatives from the batch, got "
+                "negatives='independent'"
+            )
+
+    def entries(self, batch: int, cols: int | None = None) -> int:
+        """Number of entries in one row's denominator."""
+        pool = {"in_batch": batch, "two_view": 2 * batch}.get(self.negatives, cols)
+        if pool is None:
+            raise ValueError("cols must be given for independent negatives, got None")
+        return pool - int(self.exclude_self) + self._extra_positive()
+
+    def _extra_positive(self) -> int:
+        """1 where the positive is appended, 0 where it is absent or in the pool."""
+        return int(self.include_positive and self.negatives != "two_view")
+
+
+PUBLISHED_POLICY = NegativePolicy()
+
+
+def infonce(
+    y: jax.Array,
+    y_pos: jax.Array,
+    y_neg: jax.Array | None = None,
+    *,
+    similarity: Similarity = DOT,
+    tau: jax.Array | float = 1.0,
+    policy: NegativePolicy = PUBLISHED_POLICY,
+    reduction: str = "mean",
+) -> tuple[jax.Array, Metrics]:
+    r"""Contrastive loss of anchors, positives and negatives.
+
+    loss_i = 2 (alpha P_i + (1 - alpha) N_i), P_i = -s(y_i, y_pos_i) / tau,
+    N_i = log sum_k exp(s(a_i, y_neg_k) / tau) over the entries that `policy` names,
+    a_i the anchor or the positive.
+
+    Args:
+        y: anchors f(x), `[batch, m]`, batch >= 2.
+        y_pos: positives, `[batch, m]`.
+        y_neg: negatives `[cols, m]`, for `policy.negatives == "independent"` only.
+        similarity: s.
+        tau: temperature > 0.
+        policy: what the denominator contains; read it before comparing losses.
+        reduction: `"mean"` over rows, `"sum"`, or `"none"`.
+
+    Returns:
+        `(loss, metrics)`, metrics `positive` (mean P) and `negative` (mean N). The
+        loss is in nats; accumulation in float32 or wider.
+
+    Raises:
+        ValueError: on wrong shapes, tau <= 0, batch < 2, an unknown reduction, or
+            `y_neg` given or missing against the policy.
+        TypeError: on dtypes that are not floating-point.
+
+    Example:
+        >>> y = jnp.eye(2)
+        >>> loss, metrics = infonce(y, y)
+        >>> round(float(loss), 4)  # log(2 e + 1) - 1: self pair and positive count
+        0.862
+
+    Source: Zimmermann et al. 2021, equation 1 and published code; Chen et al. 2020
+        (two_view); Wang and Isola 2020 (log_mean).
+
+    Notes:
+        The default counts the anchor itself among its negatives (distance 0), as the
+        published code does. Without it the objective is another one: see
+        `jidcl.theory`.
+    """
+    check_rows("y", y, 2)
+    check_rows("y_pos", y_pos)
+    check_same_shape("y_pos", y_pos, "y", y)
+    check_above("tau", tau, 0)
+    check_choice("reduction", reduction, REDUCTIONS)
+    if (y_neg is None) == (policy.negatives == "independent"):
+        raise ValueError(
+            f"y_neg must be given exactly when negatives='independent', got "
+            f"negatives={policy.negatives!r} and "
+            f"y_neg={'None' if y_neg is None else 'an array'}"
+        )
+    if y_neg is not None:
+        check_rows("y_neg", y_neg)
+    positive, negative = _one_direction(y, y_pos, y_neg, similarity, tau, policy)
+    if policy.symmetric:
+        other = _one_direction(y_pos, y, y_neg, similarity, tau, policy)
+        positive = (positive + other[0]) / 2
+        negative = (negative + other[1]) / 2
+    per_row = 2 * (policy.alpha * positive + (1 - policy.alpha) * negative)
+    metrics = {"positive": jnp.mean(positive), "negative": jnp.mean(negative)}
+    return _reduce(per_row, reduction), metrics
+
+
+def _one_direction(y, y_pos, y_neg, similarity, tau, policy):
+    """(P_i, N_i) of the rows of y, each `[batch]`."""
+    batch = y.shape[0]
+    anchor = y if policy.compare == "anchor" else y_pos
+    pools = {"in_batch": [y], "two_view": [y, y_pos]}.get(policy.negatives, [y_neg])
+    pos = _wide(rowwise(similarity, y, y_pos)) / tau
+    logits = [_wide(pairwise(similarity, anchor, pool)) / tau for pool in pools]
+    diagonal = jnp.eye(batch, dtype=bool)
+    own = 0 if policy.compare == "anchor" else len(pools) - 1
+    if policy.exclude_self:
+        logits[own] = jnp.where(diagonal, -jnp.inf, logits[own])
+    if policy.negatives == "two_view" and not policy.include_positive:
+        logits[1 - own] = jnp.where(diagonal, -jnp.inf, logits[1 - own])
+    negative = logits[0] if len(logits) == 1 else jnp.concatenate(logits, axis=1)
+    negative = jax.nn.logsumexp(negative, axis=1)
+    if policy._extra_positive():
+        negative = jnp.logaddexp(negative, pos)
+    if policy.log_mean:
+        cols = None if y_neg is None else y_neg.shape[0]
+        negative = negative - math.log(policy.entries(batch, cols))
+    return -pos, negative
+
+
+def alignment(y: jax.Array, y_pos: jax.Array, *, p: float = 2.0, reduction="mean"):
+    """Mean over rows of sum_d |y_d - y_pos_d|^p (Wang and Isola 2020).
+
+    Example:
+        >>> float(alignment(jnp.zeros((3, 2)), jnp.ones((3, 2))))
+        2.0
+    """
+    check_rows("y", y)
+    check_same_shape("y_pos", y_pos, "y", y)
+    check_choice("reduction", reduction, REDUCTIONS)
+    return _reduce(-rowwise(Similarity("lp", p), y, y_pos), reduction)
+
+
+def uniformity(y: jax.Array, y_neg: jax.Array, *, p: float = 2.0, reduction="mean"):
+    """Mean over rows of y_neg of log mean_i exp(-sum_d |y_neg_d - y_i,d|^p).
+
+    Args:
+        y: `[batch, m]`, averaged over inside the logarithm.
+        y_neg: `[rows, m]`.
+        p: exponent.
+        reduction: `"mean"`, `"sum"` or `"none"` over the rows of y_neg.
+
+    Returns:
+        Nats; lower is more uniform.
+
+    Source: Wang and Isola 2020; Zimmermann et al. 2021, published code (rows index
+        the negatives).
+    """
+    check_rows("y", y)
+    check_rows("y_neg", y_neg)
+    check_choice("reduction", reduction, REDUCTIONS)
+    logits = _wide(pairwise(Similarity("lp", p), y_neg, y))
+    rows = jax.nn.logsumexp(logits, axis=1) - math.log(y.shape[0])
+    return _reduce(rows, reduction)
+
+
+def align_uniform(
+    y: jax.Array,
+    y_pos: jax.Array,
+    y_neg: jax.Array,
+    *,
+    p: float = 2.0,
+    alpha: float = 0.5,
+) -> tuple[jax.Array, Metrics]:
+    """(1 - alpha) alignment + alpha uniformity, `(loss, metrics)`."""
+    align, uniform = alignment(y, y_pos, p=p), uniformity(y, y_neg, p=p)
+    loss = (1 - alpha) * align + alpha * uniform
+    return loss, {"alignment": align, "uniformity": uniform}
+
+
+def bits_above_chance(loss: jax.Array, entries: int) -> jax.Array:
+    """(log(entries) - loss) / log 2: 0 for a constant encoder."""
+    return (math.log(entries) - loss) / math.log(2)
+
+
+def _wide(x: jax.Array) -> jax.Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _reduce(rows: jax.Array, reduction: str) -> jax.Array:
+    return rows if reduction == "none" else getattr(jnp, reduction)(rows)

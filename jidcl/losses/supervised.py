@@ -1,0 +1,42 @@
+"""Supervised losses: the ceiling that a contrastive encoder is compared with."""
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.checks import check_choice, check_rows, check_same_shape
+
+
+def mse(y: jax.Array, z: jax.Array) -> jax.Array:
+    """Mean over rows and dimensions of (y - z)^2.
+
+    Example:
+        >>> float(mse(jnp.zeros((4, 2)), jnp.full((4, 2), 2.0)))
+        4.0
+    """
+    check_rows("y", y)
+    check_same_shape("y", y, "z", z)
+    return jnp.mean((y - z) ** 2)
+
+
+def r2_loss(
+    y: jax.Array, z: jax.Array, *, reduction: str = "mean", negative: bool = False
+) -> jax.Array:
+    """1 - mean((z - y)^2) / var(z) for each dimension, population variance.
+
+    Args:
+        y: predictions, `[batch, n]`.
+        z: targets, `[batch, n]`.
+        reduction: over dimensions, `"mean"`, `"sum"` or `"none"`.
+        negative: flip the sign, so that minimising it maximises R2.
+
+    Returns:
+        A scalar, or `[n]` for `"none"`.
+
+    Source: Zimmermann et al. 2021, published code.
+    """
+    check_rows("y", y, 2)
+    check_same_shape("y", y, "z", z)
+    check_choice("reduction", reduction, ("mean", "none", "sum"))
+    value = 1 - jnp.mean((z - y) ** 2, axis=0) / jnp.var(z, axis=0)
+    value = -value if negative else value
+    return value if reduction == "none" else getattr(jnp, reduction)(value)

@@ -1,0 +1,324 @@
+"""How much of z a representation y holds: R2, MCC, Procrustes, isometry error.
+
+Every function takes plain NumPy or JAX arrays `[samples, dimensions]`, and works under
+`jit` and `vmap`. State with a score on which samples it was fitted.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax.assignment
+
+from jidcl.checks import check_at_least, check_rows
+from jidcl.numerics import safe_norm
+
+
+class R2(NamedTuple):
+    """Coefficient of determination: mean, adjusted mean, and per latent `[n]`."""
+
+    mean: jax.Array
+    adjusted: jax.Array
+    per_dim: jax.Array
+
+
+class Mcc(NamedTuple):
+    """Mean correlation coefficient and what it was read from.
+
+    Attributes:
+        mean: mean |correlation| over the latents.
+        per_dim: |correlation| of each latent with its assigned output, `[n]`.
+        columns: the output assigned to each latent, `[n]`.
+        matrix: signed correlations, `[n, m]`.
+    """
+
+    mean: jax.Array
+    per_dim: jax.Array
+    columns: jax.Array
+    matrix: jax.Array
+
+
+def r2(z: jax.Array, y: jax.Array, *, split: bool = False) -> R2:
+    """R2 of the least-squares fit z ~ W y + b: identifiability up to affine maps.
+
+    1 - SS_res / SS_tot for each latent (SS_tot around the scored samples' own mean),
+    then the unweighted mean. A constant latent scores 0.
+
+    Args:
+        z: true latents, `[samples, n]`.
+        y: representation, `[samples, m]`.
+        split: fit on the first half, score on the second; otherwise both on all
+            samples, where pure noise scores about m / samples.
+
+    Returns:
+        `R2(mean, adjusted, per_dim)`; adjusted: 1 - (1 - R2)(s - 1)/(s - n - 1) with
+        s scored samples.
+
+    Raises:
+        ValueError: on wrong shapes or different numbers of samples.
+        TypeError: on dtypes that are not floating-point.
+
+    Example:
+        >>> z = jax.random.normal(jax.random.key(0), (50, 2))
+        >>> round(float(r2(z, 3 * z + 1).mean), 4)
+        1.0
+
+    Source: Zimmermann et al. 2021, section 5.
+    """
+    z, y = _both(z, y)
+    samples = z.shape[0]
+    if samples <= y.shape[1] * (2 if split else 1):
+        warnings.warn(
+            f"R2 from {samples} samples of {y.shape[1]} dimensions is not a score",
+            stacklevel=2,
+        )
+    half = samples // 2
+    z_fit, y_fit = (z[:half], y[:half]) if split else (z, y)
+    z_score, y_score = (z[half:], y[half:]) if split else (z, y)
+    predicted = _fit_affine(y_fit, z_fit)(y_score)
+    per_dim = 1 - _ratio(
+        jnp.sum((z_score - predicted) ** 2, axis=0),
+        jnp.sum(_centred(z_score) ** 2, axis=0),
+        otherwise=1.0,
+    )
+    mean = jnp.mean(per_dim)
+    scored = z_score.shape[0]
+    adjusted = 1 - (1 - mean) * (scored - 1) / max(scored - z.shape[1] - 1, 1)
+    return R2(mean, adjusted, per_dim)
+
+
+def linear_pearson(z: jax.Array, y: jax.Array) -> jax.Array:
+    """Mean |Pearson correlation| of each latent with its own in-sample linear fit."""
+    z, y = _both(z, y)
+    predicted = _fit_affine(y, z)(y)
+    return jnp.mean(jnp.abs(_correlate_columns(z, predicted)))
+
+
+def mcc(z: jax.Array, y: jax.Array, *, spearman: bool = False) -> Mcc:
+    """Mean correlation coefficient: identifiability up to permutation and rescaling.
+
+    max over assignments pi of mean_j |corr(z_j, y_pi(j))|.
+
+    Args:
+        z: true latents, `[samples, n]`.
+        y: representation, `[samples, m]`, m >= n.
+        spearman: rank correlation (average ranks for ties) instead of Pearson.
+
+    Returns:
+        `Mcc(mean, per_dim, columns, matrix)`. A constant column correlates 0.
+
+    Raises:
+        ValueError: on wrong shapes, or m < n.
+
+    Example:
+        >>> z = jax.random.uniform(jax.random.key(0), (100, 3))
+        >>> float(mcc(z, -2 * z[:, ::-1]).mean.round(5))
+        1.0
+
+    Notes:
+        The assignment maximises the sum of absolute correlations, inside jit
+        (`optax.assignment.hungarian_algorithm`). No split: nothing is fitted.
+    """
+    z, y = _both(z, y)
+    check_at_least("number of outputs (columns of y)", y.shape[1], z.shape[1])
+    matrix = correlation_matrix(z, y, spearman=spearman)
+    score = jnp.abs(matrix)
+    columns, _ = assign(score)
+    per_dim = jnp.take_along_axis(score, columns[:, None], axis=1)[:, 0]
+    return Mcc(jnp.mean(per_dim), per_dim, columns, matrix)
+
+
+def correlation_matrix(z: jax.Array, y: jax.Array, *, spearman: bool = False):
+    """Correlations of every column of z with every column of y, `[n, m]`."""
+    z, y = _both(z, y)
+    if spearman:
+        z, y = _ranks(z), _ranks(y)
+    z, y = _standardised(z), _standardised(y)
+    return jnp.matmul(z.T, y, precision=jax.lax.Precision.HIGHEST) / z.shape[0]
+
+
+def assign(score: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Assignment of rows to distinct columns with the largest total score.
+
+    Args:
+        score: `[n, m]`, m >= n.
+
+    Returns:
+        `(columns [n], total [])`.
+    """
+    rows, columns = optax.assignment.hungarian_algorithm(-score)
+    columns = columns[jnp.argsort(rows)]
+    total = jnp.sum(jnp.take_along_axis(score, columns[:, None], axis=1))
+    return columns, total
+
+
+def procrustes_error(z: jax.Array, y: jax.Array) -> jax.Array:
+    """Residual of the best similarity map, min ||c y Q + b - z||^2 / ||z - mean||^2.
+
+    0 when y is z rotated or reflected, scaled and shifted; 1 when unrelated.
+
+    Args:
+        z: `[samples, n]`.
+        y: `[samples, n]`.
+
+    Returns:
+        A scalar in [0, 1].
+
+    Raises:
+        ValueError: on different shapes.
+    """
+    z, y = _both(z, y)
+    if z.shape != y.shape:
+        raise ValueError(f"y must have shape {list(z.shape)}, got {list(y.shape)}")
+    z, y = _centred(z), _centred(y)
+    singular = jnp.linalg.svd(
+        jnp.matmul(z.T, y, precision=jax.lax.Precision.HIGHEST), compute_uv=False
+    )
+    explained = _ratio(jnp.sum(singular) ** 2, jnp.sum(y**2), otherwise=0.0)
+    return 1 - _ratio(explained, jnp.sum(z**2), otherwise=0.0)
+
+
+def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Array:
+    """Mean |s_z - s_y| of matched pairs: the proofs' intermediate step.
+
+    On the sphere s_z = kappa z.z_pos and s_y = y.y_pos / tau; on a convex body the
+    negative p-norms. It is 0 for every minimiser of the matched cross-entropy.
+
+    Args:
+        similarity_z: `[pairs]`, similarity of the latents over its own temperature.
+        similarity_y: `[pairs]`, similarity of their representations over tau.
+
+    Returns:
+        A scalar, in nats.
+
+    Source: Zimmermann et al. 2021, propositions 1 and 2.
+    """
+    return jnp.mean(jnp.abs(similarity_z - similarity_y))
+
+
+def read_back(z: jax.Array, y: jax.Array) -> jax.Array:
+    """z_hat: the in-sample affine read-out of z from y, `[samples, n]` (plots)."""
+    z, y = _both(z, y)
+    return _fit_affine(y, z)(y)
+
+
+def shuffled(key: jax.Array, y: jax.Array) -> jax.Array:
+    """The rows of y in random order: breaks the pairing and keeps the marginal."""
+    return jax.random.permutation(key, y, axis=0)
+
+
+def rotation_null(key: jax.Array, z: jax.Array, *, draws: int = 200) -> jax.Array:
+    """MCC of z under Haar-random rotations: what "linear, no more" looks like.
+
+    Args:
+        key: a typed key.
+        z: `[samples, n]`.
+        draws: number of rotations.
+
+    Returns:
+        `[draws]` scores.
+    """
+
+    def one(key):
+        q = jax.random.orthogonal(key, z.shape[1])
+        return mcc(z, z @ q.astype(z.dtype)).mean
+
+    return jax.lax.map(one, jax.random.split(key, draws))
+
+
+def bootstrap_interval(
+    key: jax.Array,
+    score: Callable[[jax.Array, jax.Array], jax.Array],
+    z: jax.Array,
+    y: jax.Array,
+    *,
+    level: float = 0.95,
+    resamples: int = 200,
+) -> tuple[jax.Array, jax.Array]:
+    """Percentile bootstrap interval of a score over resampled pairs of rows.
+
+    Args:
+        key: a typed key.
+        score: `(z, y) -> scalar`, for example `lambda z, y: mcc(z, y).mean`.
+        z: `[samples, n]`.
+        y: `[samples, m]`.
+        level: coverage in (0, 1).
+        resamples: number of resamples, >= 2, run one after another on the device.
+
+    Returns:
+        `(low, high)`.
+
+    Raises:
+        ValueError: on a level outside of (0, 1) or fewer than two resamples.
+    """
+    z, y = _both(z, y)
+    check_at_least("resamples", resamples, 2)
+    if not 0 < level < 1:
+        raise ValueError(f"level must be in (0, 1), got {level!r}")
+
+    def one(key):
+        rows = jax.random.randint(key, (z.shape[0],), 0, z.shape[0])
+        return score(z[rows], y[rows])
+
+    scores = jax.lax.map(one, jax.random.split(key, resamples))
+    tail = (1 - level) / 2
+    return jnp.quantile(scores, tail), jnp.quantile(scores, 1 - tail)
+
+
+def _both(z, y) -> tuple[jax.Array, jax.Array]:
+    check_rows("z", z, 2)
+    check_rows("y", y, 2)
+    if z.shape[0] != y.shape[0]:
+        raise ValueError(
+            f"z and y must have the same number of rows, got {z.shape[0]} and "
+            f"{y.shape[0]}"
+        )
+    z, y = jnp.asarray(z), jnp.asarray(y)
+    dtype = jnp.promote_types(jnp.promote_types(z.dtype, y.dtype), jnp.float32)
+    return z.astype(dtype), y.astype(dtype)
+
+
+def _centred(x: jax.Array) -> jax.Array:
+    return x - jnp.mean(x, axis=0, keepdims=True)
+
+
+def _standardised(x: jax.Array) -> jax.Array:
+    # Rounding leaves a constant column with a tiny, meaningless spread.
+    noise = 16 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x), axis=0, keepdims=True)
+    x = _centred(x)
+    scale = safe_norm(x.T)[None] / jnp.sqrt(jnp.asarray(x.shape[0], x.dtype))
+    return jnp.where(scale > noise, x / jnp.where(scale > noise, scale, 1), 0)
+
+
+def _correlate_columns(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.mean(_standardised(a) * _standardised(b), axis=0)
+
+
+def _fit_affine(y: jax.Array, z: jax.Array) -> Callable[[jax.Array], jax.Array]:
+    """Least squares with intercept, minimum norm where y is rank deficient."""
+    y_mean, z_mean = jnp.mean(y, axis=0)[None], jnp.mean(z, axis=0)[None]
+    spread = jnp.sqrt(jnp.mean((y - y_mean) ** 2))
+    scale = jnp.where(spread > 0, spread, 1)
+    weights = jnp.linalg.lstsq((y - y_mean) / scale, z - z_mean)[0]
+    precision = jax.lax.Precision.HIGHEST
+    return lambda y: (
+        z_mean + jnp.matmul((y - y_mean) / scale, weights, precision=precision)
+    )
+
+
+def _ranks(x: jax.Array) -> jax.Array:
+    """Average ranks of each column."""
+
+    def column(v):
+        ordered = jnp.sort(v)
+        low = jnp.searchsorted(ordered, v, side="left")
+        high = jnp.searchsorted(ordered, v, side="right")
+        return (low + high).astype(v.dtype) / 2
+
+    return jax.vmap(column, in_axes=1, out_axes=1)(x)
+
+
+def _ratio(a: jax.Array, b: jax.Array, *, otherwise: float) -> jax.Array:
+    return jnp.where(b > 0, a / jnp.where(b > 0, b, 1), otherwise)

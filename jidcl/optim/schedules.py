@@ -1,0 +1,63 @@
+"""Optimisers by name, for configurations."""
+
+import optax
+import optax.contrib
+
+from jidcl.checks import check_above, check_at_least, check_choice
+
+OPTIMISERS = ("adam", "muon")
+SCHEDULES = ("constant", "cosine")
+
+
+def make_schedule(name: str, learning_rate: float, steps: int, warmup: int = 0):
+    """Learning rate over the steps: constant, or cosine to zero after a warm-up.
+
+    Args:
+        name: `"constant"` or `"cosine"`.
+        learning_rate: peak value, > 0.
+        steps: length of the run, >= 1.
+        warmup: steps of linear growth from 0 (cosine only).
+
+    Returns:
+        An optax schedule.
+
+    Raises:
+        ValueError: on an unknown name or numbers out of range.
+    """
+    check_choice("schedule", name, SCHEDULES)
+    check_above("learning_rate", learning_rate, 0)
+    check_at_least("steps", steps, 1)
+    check_at_least("warmup", warmup, 0)
+    if name == "constant":
+        return optax.constant_schedule(learning_rate)
+    return optax.warmup_cosine_decay_schedule(
+        0.0 if warmup else learning_rate, learning_rate, warmup, max(steps, warmup + 1)
+    )
+
+
+def make_optimiser(
+    name: str,
+    learning_rate: float,
+    *,
+    steps: int,
+    schedule: str = "cosine",
+    warmup: int = 0,
+) -> optax.GradientTransformation:
+    """Adam, or Muon (orthogonalised momentum for matrices, Adam for the rest).
+
+    Args:
+        name: `"adam"` or `"muon"`.
+        learning_rate: peak learning rate.
+        steps: length of the run.
+        schedule: see `make_schedule`.
+        warmup: see `make_schedule`.
+
+    Returns:
+        An optax transformation.
+
+    Raises:
+        ValueError: on unknown names or numbers out of range.
+    """
+    check_choice("optimiser", name, OPTIMISERS)
+    rate = make_schedule(schedule, learning_rate, steps, warmup)
+    return optax.adam(rate) if name == "adam" else optax.contrib.muon(rate)

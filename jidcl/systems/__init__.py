@@ -1,0 +1,1 @@
+"""One file per paper: wiring, presets, conformance kinds. This file imports nothing."""

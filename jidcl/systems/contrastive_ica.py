@@ -1,0 +1,298 @@
+"""Contrastive ICA: when does InfoNCE invert the data-generating process?
+
+Wiring of Zimmermann, Sharma, Schneider, Bethge, Brendel 2021. Where its equations
+live: latents and conditionals in `jidcl.latents`, the mixing g in
+`jidcl.mixing.dense`, the encoder in `jidcl.encoders`, the loss in
+`jidcl.losses.contrastive`, Theorem 1 and the closed forms in `jidcl.theory.limits`,
+the scores in `jidcl.metrics`.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jidcl.encoders import Encoder, make_mlp
+from jidcl.latents import (
+    Ball,
+    Box,
+    Density,
+    PNormDensity,
+    Real,
+    Simplex,
+    Space,
+    Sphere,
+    VonMisesFisher,
+    make_density,
+)
+from jidcl.losses import NegativePolicy, Similarity, infonce, mse, rowwise
+from jidcl.metrics import (
+    isometry_error,
+    mcc,
+    procrustes_error,
+    r2,
+    read_back,
+    rotation_null,
+    shuffled,
+)
+from jidcl.mixing import init_invertible_mlp, init_linear, init_orthogonal, mix
+from jidcl.optim import make_optimiser
+from jidcl.pairs import sample_pair
+from jidcl.systems.contrastive_ica_presets import ContrastiveICA
+from jidcl.theory import (
+    apply_oracle,
+    finite_negatives,
+    fit_oracle,
+    vmf_correction,
+    vmf_limit,
+    vmf_moment,
+    vmf_self_weight,
+)
+from jidcl.types import Batch, Metrics, Pair, Problem
+
+
+class Parts(NamedTuple):
+    """The objects that a configuration names."""
+
+    space: Space
+    marginal: Density
+    conditional: Density
+    encoder: Encoder
+    similarity: Similarity
+    policy: NegativePolicy
+
+
+def build_parts(config: ContrastiveICA) -> Parts:
+    """Spaces, densities, encoder, similarity and policy of a configuration."""
+    n = config.n
+    spaces = {
+        "sphere": lambda: Sphere(n),
+        "box": lambda: Box(n, config.low, config.high),
+        "real": lambda: Real(n),
+        "ball": lambda: Ball(n),
+        "simplex": lambda: Simplex(n),
+    }
+    return Parts(
+        space=spaces[config.space](),
+        marginal=make_density(config.marginal, config.marginal_param, config.gennorm_p),
+        conditional=make_density(
+            config.conditional, config.conditional_param, config.gennorm_p
+        ),
+        encoder=make_mlp(
+            n,
+            widths=config.widths,
+            slope=config.slope,
+            init=config.init,
+            output=config.output,
+        ),
+        similarity=Similarity(config.similarity, config.p, config.power),
+        policy=NegativePolicy(
+            include_positive=config.include_positive,
+            exclude_self=config.exclude_self,
+            compare=config.compare,
+            log_mean=config.log_mean,
+            alpha=config.alpha,
+            symmetric=config.symmetric,
+        ),
+    )
+
+
+def make_problem(config: ContrastiveICA) -> Problem:
+    """The problem of a configuration; see `jidcl.types.Problem`.
+
+    Args:
+        config: a preset or any override of one.
+
+    Returns:
+        Pure functions `freeze`, `init`, `draw`, `loss`, `probe`, `evaluate`.
+    """
+    parts = build_parts(config)
+
+    def freeze(key):
+        return {"g": _init_mixing(config, key)}
+
+    def draw(frozen, key):
+        pair = _draw_pair(parts, key, config.batch)
+        return Batch(_mix(frozen, pair.z), _mix(frozen, pair.z_pos), *pair)
+
+    def loss(params, state, batch, key):
+        y, state = parts.encoder.apply(params, state, batch.x, train=True)
+        if config.objective == "supervised":
+            return mse(y, batch.z), (state, {})
+        y_pos, state = parts.encoder.apply(params, state, batch.x_pos, train=True)
+        return _objective(config, parts, y, y_pos), (state, {})
+
+    def probe(params, state, frozen, key):
+        z = _draw_pair(parts, key, min(config.eval_batch, 4096)).z
+        y, _ = parts.encoder.apply(params, state, _mix(frozen, z))
+        return {"r2": r2(z, y).mean, "mcc": mcc(z, y).mean}
+
+    def evaluate(params, state, frozen, key):
+        def f(x):
+            return parts.encoder.apply(params, state, x)[0]
+
+        return _evaluate(config, parts, f, frozen, key)
+
+    return Problem(freeze, parts.encoder.init, draw, loss, probe, evaluate)
+
+
+def make_run_optimiser(config: ContrastiveICA) -> optax.GradientTransformation:
+    """The optimiser of a configuration."""
+    return make_optimiser(
+        config.optimiser,
+        config.learning_rate,
+        steps=config.steps,
+        schedule=config.schedule,
+        warmup=config.warmup,
+    )
+
+
+def floor_kind(config: ContrastiveICA) -> str:
+    """`"limit"` where the closed form applies (R <= 0.1 M), else `"oracle"`.
+
+    The supervised objective has no floor but 0: `"none"`.
+    """
+    if config.objective == "supervised":
+        return "none"
+    closed_form = (
+        config.objective == "contrastive"
+        and config.space == "sphere"
+        and config.marginal == "uniform"
+        and config.conditional == "vmf"
+        and config.output == "sphere"
+        and config.similarity in ("dot", "cosine")
+        and (config.include_positive, config.exclude_self) == (True, False)
+        and (config.compare, config.log_mean, config.alpha) == ("anchor", False, 0.5)
+        and not config.symmetric
+    )
+    if not closed_form:
+        return "oracle"
+    moments = (config.conditional_param, 1 / config.tau)
+    largest = max(vmf_moment(config.n, kappa) for kappa in moments)
+    return "limit" if largest <= 0.1 * config.eval_batch else "oracle"
+
+
+def limit_floor(config: ContrastiveICA) -> float:
+    """Theorem 1's loss at the evaluation batch, for `floor_kind(config) == "limit"`."""
+    n, kappa, model = config.n, config.conditional_param, 1 / config.tau
+    return finite_negatives(
+        vmf_limit(n, kappa, model_kappa=model),
+        vmf_correction(n, kappa, model_kappa=model),
+        config.eval_batch,
+        composition="with_self",
+        self_weight=vmf_self_weight(n, model),
+    )
+
+
+def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
+    """Scores, loss and floor over `eval_batches` fresh batches, and the nulls."""
+    fit_key, batch_key, null_key, sample_key = jax.random.split(key, 4)
+    oracle = _fit_oracle(config, parts, fit_key)
+
+    def score(key):
+        pair_key, shuffle_key = jax.random.split(key)
+        pair = _draw_pair(parts, pair_key, config.eval_batch)
+        x, x_pos = (_mix(frozen, z) for z in pair)
+        y = f(x)
+        mixed = shuffled(shuffle_key, y)
+        scores = {
+            "r2": r2(pair.z, y).mean,
+            "mcc": mcc(pair.z, y).mean,
+            "mcc_spearman": mcc(pair.z, y, spearman=True).mean,
+            "procrustes": procrustes_error(pair.z, y),
+            "r2_shuffled": r2(pair.z, mixed).mean,
+            "mcc_shuffled": mcc(pair.z, mixed).mean,
+            "r2_identity": r2(pair.z, x).mean,
+            "mcc_identity": mcc(pair.z, x).mean,
+            "r2_per_dim": r2(pair.z, y).per_dim,
+            "mcc_per_dim": mcc(pair.z, y).per_dim,
+        }
+        if config.objective == "supervised":
+            return scores | {"loss": mse(y, pair.z)}
+        y_pos = f(x_pos)
+        truth = [apply_oracle(oracle, config.output, z) for z in pair]
+        # 0 * y keeps it a computed value: XLA would fold a constant for seconds.
+        same = [0 * y + config.n**-0.5] * 2
+        losses = {
+            "loss": _objective(config, parts, y, y_pos),
+            "oracle_loss": _objective(config, parts, *truth),
+            "chance": _objective(config, parts, *same),
+        }
+        return scores | losses | _isometry(config, parts, pair, y, y_pos)
+
+    keys = jax.random.split(batch_key, config.eval_batches)
+    batches = jax.lax.map(score, keys)
+    metrics = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), batches)
+    if config.objective != "supervised":
+        gaps = batches["loss"] - batches["oracle_loss"]
+        count = max(config.eval_batches - 1, 1)
+        error = jnp.sqrt(jnp.var(gaps) / count)
+        limit = floor_kind(config) == "limit"
+        floor = limit_floor(config) if limit else metrics["oracle_loss"]
+        metrics |= {"gap": jnp.mean(gaps), "gap_se": error, "floor": jnp.asarray(floor)}
+        metrics["oracle_scale"] = oracle.scale
+    z = _draw_pair(parts, sample_key, 1000).z
+    y = f(_mix(frozen, z))
+    rotations = rotation_null(null_key, z)
+    metrics["mcc_rotation_low"] = jnp.quantile(rotations, 0.005)
+    metrics["mcc_rotation_high"] = jnp.quantile(rotations, 0.995)
+    samples = {"z": z, "y": y, "z_hat": read_back(z, y), "matrix": mcc(z, y).matrix}
+    return metrics | {f"sample/{name}": value for name, value in samples.items()}
+
+
+def _fit_oracle(config, parts: Parts, key):
+    def pair(key):
+        return _draw_pair(parts, key, config.eval_batch)
+
+    pairs = jax.lax.map(pair, jax.random.split(key, 2))
+    return fit_oracle(
+        config.output,
+        lambda y, y_pos: _objective(config, parts, y, y_pos),
+        pairs,
+        low=config.low,
+        high=config.high,
+    )
+
+
+def _isometry(config, parts: Parts, pair: Pair, y, y_pos) -> Metrics:
+    """|s(z, z_pos) - s(y, y_pos) / tau| where data and model share a family."""
+    data = parts.conditional
+    if isinstance(data, VonMisesFisher) and config.similarity in ("dot", "cosine"):
+        s_z = data.kappa * jnp.sum(pair.z * pair.z_pos, axis=-1)
+    elif isinstance(data, PNormDensity) and config.similarity == "lp":
+        if data.p != config.p:
+            return {}
+        s_z = -jnp.sum((jnp.abs(pair.z - pair.z_pos) / data.length) ** data.p, axis=-1)
+    else:
+        return {}
+    s_y = rowwise(parts.similarity, y, y_pos) / config.tau
+    return {"isometry_error": isometry_error(s_z, s_y)}
+
+
+def _objective(config, parts: Parts, y, y_pos) -> jax.Array:
+    value, metrics = infonce(
+        y, y_pos, similarity=parts.similarity, tau=config.tau, policy=parts.policy
+    )
+    return metrics["negative"] if config.objective == "marginal_only" else value
+
+
+def _draw_pair(parts: Parts, key: jax.Array, batch: int) -> Pair:
+    return sample_pair(key, parts.space, parts.marginal, parts.conditional, batch=batch)
+
+
+def _init_mixing(config: ContrastiveICA, key: jax.Array):
+    n, draws = config.n, config.mixing_draws
+    match config.mixing:
+        case "invertible_mlp":
+            layers = config.mixing_layers
+            return init_invertible_mlp(key, n, layers=layers, draws=draws)
+        case "linear":
+            return init_linear(key, n, draws=draws)
+        case "orthogonal":
+            return init_orthogonal(key, n)
+    return {"kernels": jnp.eye(n)[None], "cond": jnp.ones((1,))}
+
+
+def _mix(frozen, z: jax.Array) -> jax.Array:
+    return mix(frozen["g"], z)

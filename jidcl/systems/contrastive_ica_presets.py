@@ -1,0 +1,263 @@
+"""Settings of contrastive ICA and the presets of its tables. Imports no JAX.
+
+A preset is one frozen dataclass; `presets()` names them all:
+
+- `quick/...`: small latents, minutes on two CPU cores (`jidcl verify`);
+- `full/t1r3`, `full/t2r6`, ...: published data, loss and encoder of a row of Table 1
+  or 2, our optimiser, batch and steps;
+- `published/t1r3`, ...: their optimiser, batch and steps as well;
+- `.../supervised-...`: the supervised column (one per data, encoder and output).
+
+Source: Zimmermann, Sharma, Schneider, Bethge, Brendel 2021, *Contrastive Learning
+Inverts the Data Generating Process*, Tables 1 and 2.
+"""
+
+import dataclasses
+from dataclasses import replace
+
+from jidcl.checks import check_above, check_at_least, check_choice, check_ordered
+
+VERSION = 1
+SPACES = ("sphere", "box", "real", "ball", "simplex")
+MIXINGS = ("invertible_mlp", "linear", "orthogonal", "identity")
+OBJECTIVES = ("contrastive", "supervised", "marginal_only")
+
+
+@dataclasses.dataclass(frozen=True)
+class ContrastiveICA:
+    """Every setting of a contrastive ICA run; any field can be overridden.
+
+    Attributes:
+        version: version of this schema; a run of another version is refused.
+        space: latent space: sphere, box, real, ball or simplex.
+        n: latent dimension.
+        low: lower bound of the box.
+        high: upper bound of the box.
+        marginal: density of the anchors: uniform, laplace, normal, gennorm.
+        marginal_param: its scale.
+        conditional: density of the positives: vmf, laplace, normal, gennorm.
+        conditional_param: its scale, or kappa for vmf.
+        gennorm_p: exponent of gennorm (marginal and conditional).
+        mixing: invertible_mlp, linear, orthogonal or identity.
+        mixing_layers: linear layers of the mixing.
+        mixing_draws: matrices tried for each layer; the best conditioned is kept.
+        widths: hidden widths of the encoder in units of n.
+        slope: negative slope of the encoder's leaky ReLU.
+        init: he_normal, or the published fan_in_uniform.
+        output: output space of the encoder: none, sphere, learnable_sphere, box,
+            learnable_box.
+        objective: contrastive, supervised (mean squared error to z), or
+            marginal_only (the denominator alone: no pairs).
+        similarity: dot, cosine or lp.
+        p: exponent of lp.
+        power: lp without the root.
+        tau: temperature.
+        include_positive: the positive is an entry of the denominator.
+        exclude_self: leave the anchor out of its own negatives.
+        compare: negatives are compared with the anchor or the positive.
+        log_mean: log-mean-exp instead of log-sum-exp.
+        alpha: weight of the positive term, 0.5 for InfoNCE.
+        symmetric: both directions.
+        optimiser: adam or muon.
+        learning_rate: peak learning rate.
+        schedule: constant or cosine.
+        warmup: steps of linear growth.
+        batch: pairs per step.
+        steps: updates.
+        chunk: updates per dispatch.
+        eval_batch: samples of one evaluation batch (the claim's batch).
+        eval_batches: evaluation batches, scored one by one and averaged.
+    """
+
+    version: int = VERSION
+    space: str = "box"
+    n: int = 10
+    low: float = 0.0
+    high: float = 1.0
+    marginal: str = "uniform"
+    marginal_param: float = 1.0
+    conditional: str = "normal"
+    conditional_param: float = 0.05
+    gennorm_p: float = 3.0
+    mixing: str = "invertible_mlp"
+    mixing_layers: int = 3
+    mixing_draws: int = 25_000
+    widths: tuple[int, ...] = (10, 50, 50, 50, 50, 10)
+    slope: float = 0.01
+    init: str = "he_normal"
+    output: str = "none"
+    objective: str = "contrastive"
+    similarity: str = "lp"
+    p: float = 2.0
+    power: bool = True
+    tau: float = 1.0
+    include_positive: bool = True
+    exclude_self: bool = False
+    compare: str = "anchor"
+    log_mean: bool = False
+    alpha: float = 0.5
+    symmetric: bool = False
+    optimiser: str = "muon"
+    learning_rate: float = 1e-2
+    schedule: str = "cosine"
+    warmup: int = 0
+    batch: int = 1024
+    steps: int = 3000
+    chunk: int = 50
+    eval_batch: int = 6144
+    eval_batches: int = 10
+
+    def __post_init__(self):
+        if self.version != VERSION:
+            raise ValueError(
+                f"version must be {VERSION} (the schema of this release), got "
+                f"{self.version}: the preset was written by another version"
+            )
+        check_choice("space", self.space, SPACES)
+        check_choice("mixing", self.mixing, MIXINGS)
+        check_choice("objective", self.objective, OBJECTIVES)
+        check_choice("marginal", self.marginal, _MARGINALS)
+        check_choice("conditional", self.conditional, ("vmf", *_MARGINALS[1:]))
+        check_choice("similarity", self.similarity, ("dot", "cosine", "lp"))
+        check_choice("optimiser", self.optimiser, ("adam", "muon"))
+        check_choice("schedule", self.schedule, ("constant", "cosine"))
+        check_choice("compare", self.compare, ("anchor", "positive"))
+        check_choice("output", self.output, _OUTPUTS)
+        check_choice("init", self.init, ("he_normal", "fan_in_uniform"))
+        check_at_least("n" if self.space != "sphere" else "n of a sphere", self.n, 1)
+        if self.space == "sphere":
+            check_at_least("n of a sphere", self.n, 2)
+        check_ordered("low", self.low, "high", self.high)
+        vmf = self.conditional == "vmf"
+        if vmf and self.space != "sphere":
+            raise ValueError(
+                f"conditional vmf needs space 'sphere', got {self.space!r}"
+            )
+        for name in ("p", "gennorm_p"):
+            check_at_least(name, getattr(self, name), 1)
+        for name in ("tau", "learning_rate", "marginal_param"):
+            check_above(name, getattr(self, name), 0)
+        if vmf:
+            check_at_least("kappa (conditional_param)", self.conditional_param, 0)
+        else:
+            check_above("scale (conditional_param)", self.conditional_param, 0)
+        check_at_least("batch", self.batch, 2)
+        check_at_least("eval_batch", self.eval_batch, 2)
+        counts = ("steps", "chunk", "eval_batches", "mixing_layers", "mixing_draws")
+        for name in counts:
+            check_at_least(name, getattr(self, name), 1)
+        check_at_least("warmup", self.warmup, 0)
+
+
+_MARGINALS = ("uniform", "laplace", "normal", "gennorm")
+_OUTPUTS = ("none", "sphere", "learnable_sphere", "box", "learnable_box")
+
+_FULL = ContrastiveICA()
+_SPHERE = replace(_FULL, space="sphere", similarity="dot", output="sphere")
+_BOX = _FULL
+_REAL = replace(_FULL, space="real", conditional_param=1.0)
+_GENNORM = dict(conditional="gennorm")
+_LAPLACE = dict(conditional="laplace")
+_NORMAL_MARGINAL = dict(marginal="normal", marginal_param=1.0)
+
+TABLE1 = {
+    "t1r1": replace(_SPHERE, conditional="vmf", conditional_param=1.0),
+    "t1r2": replace(_SPHERE, conditional="vmf", conditional_param=10.0),
+    "t1r3": replace(_SPHERE, **_LAPLACE),
+    "t1r4": _SPHERE,
+    "t1r5": _BOX,
+    "t1r6": replace(_BOX, **_LAPLACE),
+    "t1r7": replace(_BOX, **_LAPLACE, p=3.0),
+    "t1r8": replace(_BOX, p=3.0),
+    "t1r9": replace(_SPHERE, **_NORMAL_MARGINAL, **_LAPLACE),
+    "t1r10": replace(_SPHERE, **_NORMAL_MARGINAL),
+    "t1r11": replace(_REAL, marginal="laplace"),
+    "t1r12": replace(_REAL, marginal="normal"),
+}
+TABLE2 = {
+    "t2r1": replace(_BOX, **_LAPLACE, p=1.0, output="learnable_box"),
+    "t2r2": replace(_BOX, **_GENNORM, p=3.0, output="learnable_box"),
+    "t2r3": replace(_BOX, output="learnable_box"),
+    "t2r4": replace(_BOX, **_LAPLACE, output="learnable_box"),
+    "t2r5": replace(_BOX, **_GENNORM, p=1.0, output="learnable_box"),
+    "t2r6": replace(_BOX, **_LAPLACE, p=1.0),
+    "t2r7": replace(_BOX, **_GENNORM, p=3.0),
+    "t2r8": TABLE1["t1r5"],
+    "t2r9": TABLE1["t1r6"],
+    "t2r10": TABLE1["t1r8"],
+}
+FIGURE2_SIGMAS = (10, 5, 3, 2, 1.5, 1, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02)
+FIGURE2 = {
+    f"f2s{sigma:g}": replace(_SPHERE, marginal="normal", marginal_param=float(sigma))
+    for sigma in FIGURE2_SIGMAS
+}
+
+_QUICK = replace(
+    _FULL, widths=(20, 40, 40, 20), batch=512, steps=1000, chunk=50, eval_batch=2048
+)
+_QUICK_SPHERE = replace(
+    _QUICK, space="sphere", n=3, similarity="dot", output="sphere", conditional="vmf"
+)
+QUICK = {
+    "sphere-vmf": replace(_QUICK_SPHERE, conditional_param=10.0),
+    "box-laplace": replace(
+        _QUICK, n=2, **_LAPLACE, p=1.0, output="learnable_box", conditional_param=0.05
+    ),
+    "real-normal": replace(
+        _QUICK, space="real", n=4, marginal="normal", conditional_param=1.0
+    ),
+    "marginal-only": replace(
+        _QUICK_SPHERE, conditional_param=10.0, objective="marginal_only"
+    ),
+    **{
+        f"uniformity-{sigma:g}": replace(
+            _QUICK_SPHERE,
+            marginal="normal",
+            marginal_param=sigma,
+            conditional="normal",
+            conditional_param=0.2,
+        )
+        for sigma in (1.0, 0.2, 0.05)
+    },
+}
+
+
+def supervised(config: ContrastiveICA) -> ContrastiveICA:
+    """The supervised run that shares data, encoder and output with `config`.
+
+    Pairs, similarity and policy do not matter to it and are set to one fixed choice,
+    so that all rows of a block share one run.
+    """
+    plain = ContrastiveICA()
+    fixed = ("similarity", "p", "tau", "conditional", "conditional_param")
+    values = {name: getattr(plain, name) for name in fixed}
+    return replace(config, objective="supervised", **values)
+
+
+def as_published(config: ContrastiveICA) -> ContrastiveICA:
+    """The same row with the published optimiser, batch, steps and initialisation."""
+    steps = 100_001 if config.objective == "supervised" else 300_003
+    return replace(
+        config,
+        init="fan_in_uniform",
+        optimiser="adam",
+        learning_rate=1e-4,
+        schedule="constant",
+        batch=6144,
+        steps=steps,
+        chunk=250,
+    )
+
+
+def presets() -> dict[str, ContrastiveICA]:
+    """All presets by name."""
+    named = {f"quick/{name}": config for name, config in QUICK.items()}
+    rows = {**TABLE1, **TABLE2, **FIGURE2}
+    rows |= {f"{name}-supervised": supervised(rows[name]) for name in _BLOCKS}
+    named |= {f"full/{name}": config for name, config in rows.items()}
+    named |= {f"published/{name}": as_published(c) for name, c in rows.items()}
+    return named
+
+
+# First row of each block of rows that share identity and supervised scores.
+_BLOCKS = ("t1r1", "t1r5", "t1r9", "t1r11", "t1r12", "t2r1", "t2r6")

@@ -1,0 +1,67 @@
+"""Orbax checkpoints of a `TrainState`, with exact resume."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jidcl.train.state import TrainState
+
+
+class Checkpoints:
+    """Checkpoints of one run in one folder; the newest two are kept.
+
+    A checkpoint that was cut off while being written is never restored (Orbax
+    writes into a temporary folder and renames it).
+
+    Args:
+        folder: where they live; created when missing.
+    """
+
+    def __init__(self, folder: Path):
+        import orbax.checkpoint as ocp
+
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._args = ocp.args
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
+        self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
+
+    def save(self, step: int, state: TrainState) -> None:
+        """Write the state of `step` in the background."""
+        self._manager.save(step, args=self._args.StandardSave(_to_tree(state)))
+
+    def restore(self, like: TrainState) -> TrainState | None:
+        """Newest state with the shapes and shardings of `like`; None if there is none.
+
+        Raises:
+            ValueError: when the checkpoint has another structure.
+        """
+        step = self._manager.latest_step()
+        if step is None:
+            return None
+        abstract = jax.tree.map(_abstract, _to_tree(like))
+        try:
+            tree = self._manager.restore(
+                step, args=self._args.StandardRestore(abstract)
+            )
+        except (ValueError, KeyError) as error:
+            raise ValueError(
+                f"checkpoint {step} does not fit this configuration: {error}"
+            ) from error
+        return jax.tree.unflatten(jax.tree.structure(like), list(tree.values()))
+
+    def close(self) -> None:
+        """Wait for pending writes and release the folder."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+
+def _to_tree(state: TrainState) -> dict[str, Any]:
+    """Leaves by zero-padded position: Orbax sorts dict keys, and so do we."""
+    leaves = jax.tree.leaves(state)
+    return {f"{index:05d}": leaf for index, leaf in enumerate(leaves)}
+
+
+def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)

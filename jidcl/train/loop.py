@@ -1,0 +1,142 @@
+"""The one training loop: chunks on the device, events for whoever watches."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from jidcl.numerics import stream_key
+from jidcl.train.sharding import over_seeds
+from jidcl.train.state import TrainState, frozen_draws, init_state
+from jidcl.train.step import make_chunk
+from jidcl.types import Metrics, Problem
+
+
+class ChunkEvent(NamedTuple):
+    """What the loop yields after each dispatch.
+
+    Attributes:
+        step: updates done.
+        state: state of all seeds, on the device (valid until the next dispatch).
+        metrics: host arrays `[steps of the chunk, seeds]`.
+        seconds: wall time of the chunk, compilation apart.
+        compile_seconds: time spent compiling before it, 0 when cached.
+    """
+
+    step: int
+    state: TrainState
+    metrics: dict[str, np.ndarray]
+    seconds: float
+    compile_seconds: float
+
+
+class NonFiniteLoss(FloatingPointError):
+    """A loss became NaN or infinite; the message names steps and seeds."""
+
+
+def start(
+    problem: Problem,
+    optimiser: optax.GradientTransformation,
+    seeds: np.ndarray,
+    *,
+    mesh: Mesh,
+    frozen: Any = None,
+) -> TrainState:
+    """State of all seeds before the first step, sharded over `seed`.
+
+    Args:
+        problem: the problem.
+        optimiser: the optimiser.
+        seeds: integers, `[seeds]`.
+        mesh: the mesh.
+        frozen: cached frozen draws with a leading seed axis; drawn when None.
+
+    Returns:
+        A `TrainState` with a leading seed axis.
+    """
+    seeds = np.asarray(seeds, np.int32)
+    shard = over_seeds(mesh)
+    if frozen is None:
+        draw = jax.vmap(lambda seed: frozen_draws(problem, seed))
+        frozen = jax.jit(draw, out_shardings=shard)(seeds)
+    else:
+        frozen = jax.device_put(frozen, shard)
+    make = jax.vmap(lambda seed, held: init_state(problem, optimiser, seed, held))
+    return jax.jit(make, out_shardings=shard)(seeds, frozen)
+
+
+def train(
+    problem: Problem,
+    optimiser: optax.GradientTransformation,
+    state: TrainState,
+    *,
+    steps: int,
+    chunk_steps: int,
+    mesh: Mesh,
+) -> Iterator[ChunkEvent]:
+    """Train from `state` up to `steps` updates, one event per dispatch.
+
+    Args:
+        problem: the problem.
+        optimiser: the optimiser that made the state.
+        state: from `start` or a checkpoint; donated.
+        steps: updates in all, counted from step 0 of the run.
+        chunk_steps: updates per dispatch.
+        mesh: the mesh.
+
+    Yields:
+        `ChunkEvent`.
+
+    Raises:
+        NonFiniteLoss: after a chunk with a loss that is NaN or infinite.
+    """
+    programs: dict[int, Callable] = {}
+    done = int(np.asarray(state.step).ravel()[0])
+    while done < steps:
+        size = min(chunk_steps, steps - done)
+        began = time.perf_counter()
+        if size not in programs:
+            chunk = make_chunk(problem, optimiser, steps=size, mesh=mesh)
+            programs[size] = chunk.lower(state).compile()
+            compiled = time.perf_counter() - began
+        else:
+            compiled = 0.0
+        state, metrics = programs[size](state)
+        host: dict[str, np.ndarray] = jax.device_get(metrics)
+        seconds = time.perf_counter() - began - compiled
+        _stop_if_not_finite(host["loss"], done, np.asarray(state.seed))
+        done += size
+        yield ChunkEvent(done, state, host, seconds, compiled)
+
+
+def on_each_seed(function: Callable, *, mesh: Mesh) -> Callable[[TrainState], Metrics]:
+    """A jitted `state -> host arrays [seeds, ...]` of a problem's probe or evaluate.
+
+    Seeds run one after another (`lax.map`): an evaluation is wider than a batch. The
+    draws depend on (seed, step) only.
+    """
+
+    def one(run: TrainState):
+        key = jax.random.fold_in(stream_key(run.key, "eval"), run.step)
+        return function(run.params, run.state, run.frozen, key)
+
+    program = jax.jit(
+        lambda state: jax.lax.map(one, state), in_shardings=over_seeds(mesh)
+    )
+    return lambda state: jax.device_get(program(state))
+
+
+def _stop_if_not_finite(loss: np.ndarray, done: int, seeds: np.ndarray) -> None:
+    bad = ~np.isfinite(loss)
+    if bad.any():
+        first = int(bad.any(axis=1).argmax())
+        which = seeds[bad.any(axis=0)].tolist()
+        raise NonFiniteLoss(
+            f"loss is not finite from step {done + first + 1} on (chunk {done + 1} to "
+            f"{done + loss.shape[0]}), seeds {which}: lower the learning rate, or look "
+            "at the data"
+        )

@@ -1,0 +1,64 @@
+"""Meshes and shardings: axes `seed`, `data`, `model`, always passed explicitly."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jidcl.checks import check_at_least
+
+AXES = ("seed", "data", "model")
+
+
+def make_mesh(
+    *, seed: int = 1, data: int = 1, model: int = 1, devices: Any = None
+) -> Mesh:
+    """Mesh of seed x data x model devices with automatic axis types.
+
+    Args:
+        seed: devices over which independent runs are spread.
+        data: devices over which each batch is spread.
+        model: devices over which parameters are spread (1 for small encoders).
+        devices: which ones; the first seed x data x model of `jax.devices()`.
+
+    Returns:
+        A `jax.sharding.Mesh` with axes `AXES`.
+
+    Raises:
+        ValueError: if an axis is < 1 or there are too few devices.
+
+    Example:
+        >>> make_mesh().axis_names
+        ('seed', 'data', 'model')
+    """
+    shape = {"seed": seed, "data": data, "model": model}
+    for name, size in shape.items():
+        check_at_least(f"mesh axis {name}", size, 1)
+    devices = list(jax.devices() if devices is None else devices)
+    wanted = seed * data * model
+    if wanted > len(devices):
+        raise ValueError(f"mesh {shape} needs {wanted} devices, got {len(devices)}")
+    grid = np.asarray(devices[:wanted]).reshape(tuple(shape.values()))
+    return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
+
+
+def over_seeds(mesh: Mesh) -> NamedSharding:
+    """Leading axis over `seed`: the state of many runs."""
+    return NamedSharding(mesh, P("seed"))
+
+
+def over_batch(mesh: Mesh) -> NamedSharding:
+    """Leading axis over `data`: one batch (inside the vmap over seeds)."""
+    return NamedSharding(mesh, P("data"))
+
+
+def check_divisible(mesh: Mesh, *, seeds: int, batch: int) -> None:
+    """Raise `ValueError` unless seeds and batch divide evenly over their axes."""
+    for name, size, axis in (("seeds", seeds, "seed"), ("batch", batch, "data")):
+        if size % mesh.shape[axis]:
+            raise ValueError(
+                f"{name} must be a multiple of mesh axis {axis} "
+                f"({mesh.shape[axis]}), got {size}"
+            )

@@ -1,0 +1,117 @@
+"""The one training step, and the program that runs many of them on the device."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from jidcl.checks import check_at_least
+from jidcl.numerics import stream_key
+from jidcl.train.sharding import over_batch, over_seeds
+from jidcl.train.state import TrainState
+from jidcl.types import Metrics, Problem
+
+Step = Callable[[TrainState], tuple[TrainState, Metrics]]
+
+
+def make_step(
+    problem: Problem,
+    optimiser: optax.GradientTransformation,
+    *,
+    constrain: Callable[[Any], Any] = lambda batch: batch,
+) -> Step:
+    """One update of one run: draw, differentiate, apply.
+
+    Args:
+        problem: the data-generating process and objective.
+        optimiser: an optax transformation.
+        constrain: applied to the batch (a sharding constraint).
+
+    Returns:
+        `state -> (state, metrics)`, pure; the batch at step t depends on (seed, t)
+        only. Metrics hold `loss`, `grad_norm` and what the problem's loss returns.
+    """
+
+    def step(run: TrainState) -> tuple[TrainState, Metrics]:
+        draw_key, loss_key = (
+            jax.random.fold_in(stream_key(run.key, purpose), run.step)
+            for purpose in ("data", "loss")
+        )
+        batch = constrain(problem.draw(run.frozen, draw_key))
+        (loss, (state, metrics)), grads = jax.value_and_grad(
+            problem.loss, has_aux=True
+        )(run.params, run.state, batch, loss_key)
+        # Optax raises Python floats to integer counts, which strict promotion refuses.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, opt_state = optimiser.update(grads, run.opt_state, run.params)
+        new = TrainState(
+            step=run.step + 1,
+            seed=run.seed,
+            params=optax.apply_updates(run.params, updates),
+            state=state,
+            opt_state=opt_state,
+            frozen=run.frozen,
+            carry=run.carry,
+        )
+        extra = {"loss": loss, "grad_norm": optax.tree.norm(grads)}
+        return new, {**metrics, **extra}
+
+    return step
+
+
+def make_chunk(
+    problem: Problem,
+    optimiser: optax.GradientTransformation,
+    *,
+    steps: int,
+    mesh: Mesh,
+) -> Step:
+    """`steps` updates of many seeds as one jitted program.
+
+    `lax.scan` over the steps of `vmap` over the seeds. The state is donated and
+    sharded over the mesh's `seed` axis, batches over its `data` axis; in and out
+    shardings are stated.
+
+    Args:
+        problem: the data-generating process and objective.
+        optimiser: an optax transformation.
+        steps: updates per dispatch, >= 1.
+        mesh: see `jidcl.train.sharding.make_mesh`.
+
+    Returns:
+        `state -> (state, metrics)`, every leaf of the state `[seeds, ...]`, metrics
+        `[steps, seeds]`.
+    """
+    check_at_least("steps", steps, 1)
+
+    def constrain(batch):
+        if batch_axes_size(mesh) == 1:
+            return batch
+        return jax.tree.map(
+            lambda leaf: jax.lax.with_sharding_constraint(leaf, over_batch(mesh)), batch
+        )
+
+    one = make_step(problem, optimiser, constrain=constrain)
+    many = jax.vmap(one, spmd_axis_name="seed")
+
+    def chunk(state: TrainState) -> tuple[TrainState, Metrics]:
+        return jax.lax.scan(lambda run, _: many(run), state, length=steps)
+
+    shard = over_seeds(mesh)
+    everywhere = jax.sharding.NamedSharding(mesh, jax.P(None, "seed"))
+    return jax.jit(
+        chunk, donate_argnums=0, in_shardings=shard, out_shardings=(shard, everywhere)
+    )
+
+
+def batch_axes_size(mesh: Mesh) -> int:
+    """Number of devices that share one batch."""
+    return mesh.shape["data"]
+
+
+def finite(metrics: Metrics) -> jax.Array:
+    """Whether every loss of a chunk is finite, `[steps, seeds] -> [steps, seeds]`."""
+    return jnp.isfinite(metrics["loss"])

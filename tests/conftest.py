@@ -1,0 +1,75 @@
+"""The strict environment every test and doctest runs in.
+
+JAX reads its environment once, when it is imported, so the first block comes before
+the import: eight virtual CPU devices, and one thread per operation, because the tests
+already run in as many processes as there are cores.
+"""
+
+import os
+
+XLA_FLAGS = {
+    "--xla_force_host_platform_device_count": "8",
+    "--xla_cpu_multi_thread_eigen": "false",
+}
+_given = os.environ.get("XLA_FLAGS", "")
+os.environ["XLA_FLAGS"] = " ".join(
+    [_given] * bool(_given)
+    + [f"{flag}={value}" for flag, value in XLA_FLAGS.items() if flag not in _given]
+)
+for _name, _value in {
+    "JAX_PLATFORMS": "cpu",  # an accelerator run sets it, for example to "cuda,cpu"
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MPLBACKEND": "Agg",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import hypothesis
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_debug_key_reuse", True)
+
+# The same examples in every run; compiling takes longer than the default deadline.
+hypothesis.settings.register_profile(
+    "jidcl", deadline=None, derandomize=True, database=None, max_examples=25
+)
+hypothesis.settings.load_profile("jidcl")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip the accelerator tests where JAX was told to use the CPU only."""
+    if os.environ["JAX_PLATFORMS"] != "cpu":
+        return
+    skip = pytest.mark.skip(reason="needs an accelerator (JAX_PLATFORMS=cpu)")
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def rng():
+    """A NumPy generator with a fixed seed, for oracles and inputs."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def x64():
+    """Run one test with 64-bit types, without changing the global flag."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def relaxed_promotion():
+    """Run one test under JAX's standard dtype promotion.
+
+    For tests that call third-party code directly which promotes implicitly: the bias
+    correction of optax (`adam` and everything built on it) raises a Python float to
+    an int32 step count.
+    """
+    with jax.numpy_dtype_promotion("standard"):
+        yield
