@@ -1,16 +1,14 @@
 """Boundary validation with one wording: argument, value got, what is allowed.
 
 Shapes and names are checked at trace time; value ranges only where the value is
-concrete, so every check is free inside `jit`. This module imports no JAX, because
-the configuration modules use it too.
+concrete, so every check is free inside `jit`. This module imports neither JAX nor
+NumPy at the top, because the configuration modules use it too and `--help` is instant.
 """
 
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
-
-import numpy as np
 
 
 def is_traced(value: Any) -> bool:
@@ -21,13 +19,13 @@ def is_traced(value: Any) -> bool:
 
 def check_above(name: str, value: Any, low: float) -> None:
     """Raise `ValueError` unless every entry of a concrete `value` is > `low`."""
-    if not is_traced(value) and not np.all(np.asarray(value) > low):
+    if not is_traced(value) and not _all(value, lambda v: v > low):
         raise ValueError(f"{name} must be > {low:g}, got {_show(value)}")
 
 
 def check_at_least(name: str, value: Any, low: float) -> None:
     """Raise `ValueError` unless every entry of a concrete `value` is >= `low`."""
-    if not is_traced(value) and not np.all(np.asarray(value) >= low):
+    if not is_traced(value) and not _all(value, lambda v: v >= low):
         raise ValueError(f"{name} must be >= {low:g}, got {_show(value)}")
 
 
@@ -89,10 +87,17 @@ def check_same_shape(name: str, array: Any, other_name: str, other: Any) -> None
 def check_finite(name: str, array: Any) -> None:
     """Raise `ValueError` when a concrete array holds NaN or infinity."""
     if not is_traced(array):
+        import numpy as np
+
         bad = int(np.size(array) - np.isfinite(np.asarray(array, np.float64)).sum())
         if bad:
             raise ValueError(f"{name} must be finite, got {bad} NaN or infinite values")
 
 
+def _all(value: Any, test: Callable[[Any], Any]) -> bool:
+    result = test(value)
+    return bool(result.all()) if hasattr(result, "all") else bool(result)
+
+
 def _show(value: Any) -> str:
-    return repr(value) if isinstance(value, int | float) else str(np.asarray(value))
+    return repr(value) if isinstance(value, int | float) else str(value)

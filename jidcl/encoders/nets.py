@@ -11,7 +11,7 @@ from jidcl.encoders.core import Encoder, from_nnx
 from jidcl.encoders.heads import OutputSpace
 
 PUBLISHED_WIDTHS = (10, 50, 50, 50, 50, 10)
-INITS = ("he_normal", "fan_in_uniform")
+INITS = ("looks_linear", "he_normal", "fan_in_uniform")
 
 
 class MLP(nnx.Module):
@@ -22,7 +22,10 @@ class MLP(nnx.Module):
         m: width of the output.
         hidden: widths of the hidden layers.
         slope: negative slope of the leaky ReLU.
-        init: `"he_normal"` (zero bias) or `"fan_in_uniform"`, the published
+        init: `"looks_linear"` (Balduzzi et al. 2017): mirrored hidden units, so that
+            the network starts as one orthogonal linear map (even hidden widths); on
+            the sphere it starts without a fold, which training cannot undo.
+            `"he_normal"` (zero bias). `"fan_in_uniform"`: the published
             U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for kernels and biases, which starts
             with almost equal outputs and a plateau.
         output: an output space.
@@ -45,12 +48,12 @@ class MLP(nnx.Module):
         for size in sizes:
             check_at_least("layer width", size, 1)
         self.slope = slope
-        self.layers = nnx.List(
-            [
-                _linear(fan_in, fan_out, init, rngs)
-                for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True)
-            ]
-        )
+        shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nnx.List([_linear(*shape, init, rngs) for shape in shapes])
+        if init == "looks_linear":
+            kernels = looks_linear_kernels(rngs.params(), sizes, slope)
+            for layer, kernel in zip(self.layers, kernels, strict=True):
+                layer.kernel[...] = kernel
         self.output = OutputSpace(output, m)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -103,14 +106,54 @@ def make_mlp(
     )
 
 
+def looks_linear_kernels(
+    key: jax.Array, sizes: Sequence[int], slope: float
+) -> list[jax.Array]:
+    """Kernels of a leaky-ReLU network that is one linear map at the start.
+
+    Hidden units come in pairs (u, -u), and phi(u) - phi(-u) = (1 + slope) u carries u
+    on. The last layer makes the map of all layers (semi-)orthogonal.
+
+    Args:
+        key: a typed key.
+        sizes: widths `(d, hidden..., m)`, hidden ones even.
+        slope: negative slope.
+
+    Returns:
+        One `[fan_in, fan_out]` kernel for each layer.
+
+    Raises:
+        ValueError: on odd hidden widths.
+    """
+    odd = [size for size in sizes[1:-1] if size % 2]
+    if odd:
+        raise ValueError(f"looks_linear needs even hidden widths, got {odd}")
+    d, *hidden, m = sizes
+    keys = jax.random.split(key, len(hidden) + 1)
+    carried, kernels = jnp.eye(d), []
+    for k, width in zip(keys[:-1], hidden, strict=True):
+        core = _semi_orthogonal(k, carried.shape[1], width // 2)
+        carried = carried @ core
+        kernels.append(_mirror(core, slope, rows=bool(kernels)))
+    last = jnp.linalg.pinv(carried) @ _semi_orthogonal(keys[-1], d, m)
+    return [*kernels, _mirror(last, slope, rows=bool(hidden), columns=False)]
+
+
+def _mirror(core: jax.Array, slope: float, *, rows: bool, columns: bool = True):
+    """Act on pairs (phi(u), phi(-u)) if `rows`; feed pairs (v, -v) if `columns`."""
+    if rows:
+        core = jnp.concatenate([core, -core], axis=0) / (1 + slope)
+    return jnp.concatenate([core, -core], axis=1) if columns else core
+
+
+def _semi_orthogonal(key: jax.Array, rows: int, columns: int) -> jax.Array:
+    return jax.random.orthogonal(key, max(rows, columns))[:rows, :columns]
+
+
 def _linear(fan_in: int, fan_out: int, init: str, rngs: nnx.Rngs) -> nnx.Linear:
-    if init == "he_normal":
-        return nnx.Linear(
-            fan_in,
-            fan_out,
-            kernel_init=nnx.initializers.he_normal(),
-            rngs=rngs,
-        )
+    if init != "fan_in_uniform":
+        he_normal = nnx.initializers.he_normal()
+        return nnx.Linear(fan_in, fan_out, kernel_init=he_normal, rngs=rngs)
     bound = fan_in**-0.5
 
     def bias_init(key, shape, dtype=jnp.float32):

@@ -113,8 +113,8 @@ def make_problem(config: ContrastiveICA) -> Problem:
         return {"g": _init_mixing(config, key)}
 
     def draw(frozen, key):
-        pair = _draw_pair(parts, key, config.batch)
-        return Batch(_mix(frozen, pair.z), _mix(frozen, pair.z_pos), *pair)
+        pair = draw_pair(parts, key, config.batch)
+        return Batch(observe(frozen, pair.z), observe(frozen, pair.z_pos), *pair)
 
     def loss(params, state, batch, key):
         y, state = parts.encoder.apply(params, state, batch.x, train=True)
@@ -124,8 +124,8 @@ def make_problem(config: ContrastiveICA) -> Problem:
         return _objective(config, parts, y, y_pos), (state, {})
 
     def probe(params, state, frozen, key):
-        z = _draw_pair(parts, key, min(config.eval_batch, 4096)).z
-        y, _ = parts.encoder.apply(params, state, _mix(frozen, z))
+        z = draw_pair(parts, key, min(config.eval_batch, 4096)).z
+        y, _ = parts.encoder.apply(params, state, observe(frozen, z))
         return {"r2": r2(z, y).mean, "mcc": mcc(z, y).mean}
 
     def evaluate(params, state, frozen, key):
@@ -146,6 +146,12 @@ def make_run_optimiser(config: ContrastiveICA) -> optax.GradientTransformation:
         schedule=config.schedule,
         warmup=config.warmup,
     )
+
+
+def frozen_identity(config: ContrastiveICA) -> dict[str, object]:
+    """The settings that the frozen draws depend on (for caches)."""
+    names = ("n", "mixing", "mixing_layers", "mixing_draws")
+    return {name: getattr(config, name) for name in names}
 
 
 def floor_kind(config: ContrastiveICA) -> str:
@@ -192,8 +198,8 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
 
     def score(key):
         pair_key, shuffle_key = jax.random.split(key)
-        pair = _draw_pair(parts, pair_key, config.eval_batch)
-        x, x_pos = (_mix(frozen, z) for z in pair)
+        pair = draw_pair(parts, pair_key, config.eval_batch)
+        x, x_pos = (observe(frozen, z) for z in pair)
         y = f(x)
         mixed = shuffled(shuffle_key, y)
         scores = {
@@ -232,8 +238,8 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
         floor = limit_floor(config) if limit else metrics["oracle_loss"]
         metrics |= {"gap": jnp.mean(gaps), "gap_se": error, "floor": jnp.asarray(floor)}
         metrics["oracle_scale"] = oracle.scale
-    z = _draw_pair(parts, sample_key, 1000).z
-    y = f(_mix(frozen, z))
+    z = draw_pair(parts, sample_key, 1000).z
+    y = f(observe(frozen, z))
     rotations = rotation_null(null_key, z)
     metrics["mcc_rotation_low"] = jnp.quantile(rotations, 0.005)
     metrics["mcc_rotation_high"] = jnp.quantile(rotations, 0.995)
@@ -243,7 +249,7 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
 
 def _fit_oracle(config, parts: Parts, key):
     def pair(key):
-        return _draw_pair(parts, key, config.eval_batch)
+        return draw_pair(parts, key, config.eval_batch)
 
     pairs = jax.lax.map(pair, jax.random.split(key, 2))
     return fit_oracle(
@@ -277,7 +283,8 @@ def _objective(config, parts: Parts, y, y_pos) -> jax.Array:
     return metrics["negative"] if config.objective == "marginal_only" else value
 
 
-def _draw_pair(parts: Parts, key: jax.Array, batch: int) -> Pair:
+def draw_pair(parts: Parts, key: jax.Array, batch: int) -> Pair:
+    """Latents of `batch` pairs of the configured process."""
     return sample_pair(key, parts.space, parts.marginal, parts.conditional, batch=batch)
 
 
@@ -294,5 +301,6 @@ def _init_mixing(config: ContrastiveICA, key: jax.Array):
     return {"kernels": jnp.eye(n)[None], "cond": jnp.ones((1,))}
 
 
-def _mix(frozen, z: jax.Array) -> jax.Array:
+def observe(frozen, z: jax.Array) -> jax.Array:
+    """x = g(z) with the frozen mixing."""
     return mix(frozen["g"], z)

@@ -43,7 +43,7 @@ class ContrastiveICA:
         mixing_draws: matrices tried for each layer; the best conditioned is kept.
         widths: hidden widths of the encoder in units of n.
         slope: negative slope of the encoder's leaky ReLU.
-        init: he_normal, or the published fan_in_uniform.
+        init: looks_linear, he_normal, or the published fan_in_uniform.
         output: output space of the encoder: none, sphere, learnable_sphere, box,
             learnable_box.
         objective: contrastive, supervised (mean squared error to z), or
@@ -84,7 +84,7 @@ class ContrastiveICA:
     mixing_draws: int = 25_000
     widths: tuple[int, ...] = (10, 50, 50, 50, 50, 10)
     slope: float = 0.01
-    init: str = "he_normal"
+    init: str = "looks_linear"
     output: str = "none"
     objective: str = "contrastive"
     similarity: str = "lp"
@@ -123,7 +123,7 @@ class ContrastiveICA:
         check_choice("schedule", self.schedule, ("constant", "cosine"))
         check_choice("compare", self.compare, ("anchor", "positive"))
         check_choice("output", self.output, _OUTPUTS)
-        check_choice("init", self.init, ("he_normal", "fan_in_uniform"))
+        check_choice("init", self.init, ("looks_linear", "he_normal", "fan_in_uniform"))
         check_at_least("n" if self.space != "sphere" else "n of a sphere", self.n, 1)
         if self.space == "sphere":
             check_at_least("n of a sphere", self.n, 2)
@@ -193,21 +193,37 @@ FIGURE2 = {
 }
 
 _QUICK = replace(
-    _FULL, widths=(20, 40, 40, 20), batch=512, steps=1000, chunk=50, eval_batch=2048
+    _FULL,
+    widths=(20, 40, 40, 20),
+    optimiser="adam",
+    learning_rate=1e-3,
+    warmup=50,
+    batch=512,
+    steps=400,
+    chunk=20,
+    eval_batch=2048,
+    eval_batches=3,
+    mixing_draws=5000,
 )
 _QUICK_SPHERE = replace(
     _QUICK, space="sphere", n=3, similarity="dot", output="sphere", conditional="vmf"
 )
 QUICK = {
-    "sphere-vmf": replace(_QUICK_SPHERE, conditional_param=10.0),
+    "sphere-vmf": replace(_QUICK_SPHERE, conditional_param=10.0, tau=0.1),
     "box-laplace": replace(
-        _QUICK, n=2, **_LAPLACE, p=1.0, output="learnable_box", conditional_param=0.05
+        _QUICK,
+        n=2,
+        **_LAPLACE,
+        conditional_param=0.1,
+        p=1.0,
+        tau=0.1,
+        output="learnable_box",
     ),
     "real-normal": replace(
         _QUICK, space="real", n=4, marginal="normal", conditional_param=1.0
     ),
     "marginal-only": replace(
-        _QUICK_SPHERE, conditional_param=10.0, objective="marginal_only"
+        _QUICK_SPHERE, conditional_param=10.0, tau=0.1, objective="marginal_only"
     ),
     **{
         f"uniformity-{sigma:g}": replace(

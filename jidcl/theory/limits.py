@@ -91,6 +91,12 @@ def box_energy(z: Any, low: float, high: float, lam: float, beta: float):
     return 1 / beta - edge / mass
 
 
+def box_mean_energy(low: float, high: float, lam: float, beta: float) -> float:
+    """E_z[e(z)] of one coordinate, z uniform on [low, high]."""
+    _check_box(1, low, high, lam, beta)
+    return _mean_over(lambda z: box_energy(z, low, high, lam, beta), low, high, lam)
+
+
 def box_limit(n: int, low: float, high: float, lam: float, beta: float) -> float:
     """Matched L_inf on [low, high]^n, n E_z[e(z) + log(Z(z) / (high - low))].
 

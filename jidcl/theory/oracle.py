@@ -40,7 +40,7 @@ def fit_oracle(
     low: float = 0.0,
     high: float = 1.0,
     span: tuple[float, float] = (0.05, 50.0),
-    points: int = 12,
+    points: int = 9,
     rounds: int = 3,
 ) -> OracleMap:
     """Best scale of the true latents by repeated grid search over log(scale).

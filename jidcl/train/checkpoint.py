@@ -29,7 +29,9 @@ class Checkpoints:
 
     def save(self, step: int, state: TrainState) -> None:
         """Write the state of `step` in the background."""
-        self._manager.save(step, args=self._args.StandardSave(_to_tree(state)))
+        # The next step donates the state, and on CPU a host view may share its memory.
+        tree = jax.tree.map(lambda leaf: leaf.copy(), _to_tree(state))
+        self._manager.save(step, args=self._args.StandardSave(tree))
 
     def restore(self, like: TrainState) -> TrainState | None:
         """Newest state with the shapes and shardings of `like`; None if there is none.

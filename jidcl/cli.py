@@ -1,0 +1,354 @@
+"""The command line: `jidcl VERB`. Imports no JAX before a verb needs it."""
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+VERBS = {
+    "verify": "check claims: train, compare with theory, judge, report",
+    "train": "train one preset, any field overridden",
+    "table": "print verdicts of finished runs as Markdown or CSV",
+    "report": "write the report of finished runs, figures included",
+    "conformance": "replay reference vectors on this device",
+    "list": "list systems, presets, claims or losses",
+    "doctor": "show devices, versions and missing extras",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; the exit code: 0 done, 1 failed, 2 usage."""
+    args = sys.argv[1:] if argv is None else argv
+    if not args or args[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if args else 2
+    if args[0] == "--version":
+        from jidcl import __version__
+
+        print(__version__)
+        return 0
+    verb, *rest = args
+    try:
+        from jidcl.checks import check_choice
+
+        check_choice("verb", verb, VERBS)
+        return _VERBS[verb](rest)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        print(f"jidcl: {error}", file=sys.stderr)
+        return 2
+    except FloatingPointError as error:
+        print(f"jidcl: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("jidcl: stopped; the same command goes on from here", file=sys.stderr)
+        return 1
+
+
+def _overview() -> str:
+    lines = ["usage: jidcl VERB [--help] ...", ""]
+    lines += [f"  {verb:<12} {text}" for verb, text in VERBS.items()]
+    lines += [
+        "",
+        "first steps:",
+        "  jidcl verify                        the main job, minutes on two cores",
+        "  jidcl train quick/sphere-vmf        one run",
+        "  jidcl verify --budget full --rows t1r3   one published row",
+        "  jidcl list presets",
+    ]
+    return "\n".join(lines)
+
+
+def _parse(cls: Any, args: list[str], verb: str) -> Any:
+    try:
+        import tyro
+    except ImportError as error:
+        raise _no_tyro() from error
+    return tyro.cli(cls, args=args, prog=f"jidcl {verb}", description=cls.__doc__)
+
+
+def _no_tyro() -> ImportError:
+    return ImportError("the command line needs tyro and rich: pip install 'jidcl[cli]'")
+
+
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """Devices: seeds are spread over one axis, each batch over another."""
+
+    seed: int = 1
+    """devices over which seeds are spread"""
+    data: int = 1
+    """devices over which each batch is spread"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verify:
+    """Check claims: train, compare with theory, judge, report.
+
+    The quick budget is the main job: identity scores, Theorem 1, and trained encoders
+    that should and should not recover the latents, in minutes on two cores. The full
+    and published budgets run rows of the paper's tables. The exit code is 0 only if
+    every expected verdict came out. Finished runs are reused; see --fresh.
+    """
+
+    system: str = "contrastive_ica"
+    """system to verify, or all"""
+    budget: str = "quick"
+    """smoke, quick, full (our optimiser) or published (theirs, days on a CPU)"""
+    rows: tuple[str, ...] = ()
+    """claims to run with the full or published budget (t1r3 t2r6); all by default"""
+    seeds: int = 5
+    """number of seeds, batched"""
+    root: Path = Path("runs")
+    """folder of all runs"""
+    fresh: bool = False
+    """ignore finished runs: move them aside and start again"""
+    dry_run: bool = False
+    """print programs, FLOPs, memory and expected time, then stop"""
+
+
+def _verify(args: list[str]) -> int:
+    options = _parse(Verify, args, "verify")
+    from jidcl.systems.registry import SYSTEMS
+
+    names = list(SYSTEMS) if options.system == "all" else [options.system]
+    return max(_verify_one(options, name) for name in names)
+
+
+def _verify_one(options: Verify, system: str) -> int:
+    from jidcl.checks import check_at_least
+    from jidcl.terminal import dry_run_verify, show_verification
+
+    check_at_least("seeds", options.seeds, 1)
+    _quiet()
+    from jidcl.verify import Verification
+
+    work = Verification(
+        system=system,
+        budget=options.budget,
+        root=options.root,
+        rows=options.rows or None,
+        seeds=tuple(range(options.seeds)),
+    )
+    if options.dry_run:
+        dry_run_verify(work)
+        return 0
+    if options.fresh:
+        _move_aside(options.root)
+    show_verification(work)
+    return 0 if work.passed else 1
+
+
+def _move_aside(root: Path) -> None:
+    import time
+
+    if root.exists():
+        aside = root.with_name(f"{root.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+        root.rename(aside)
+        print(f"earlier runs moved to {aside}")
+
+
+def _train(args: list[str]) -> int:
+    from jidcl.checks import check_choice
+    from jidcl.systems.registry import SYSTEMS, load_presets
+
+    presets = {k: v for name in SYSTEMS for k, v in load_presets(name).items()}
+    owner = {k: name for name in SYSTEMS for k in load_presets(name)}
+    if not args or args[0].startswith("-"):
+        print(
+            "usage: jidcl train PRESET [--seeds N] [--FIELD VALUE ...]\n\n"
+            "PRESET is one of `jidcl list presets`; "
+            "`jidcl train PRESET --help` shows every field.",
+        )
+        return 0 if args and args[0] in ("-h", "--help") else 2
+    name, *rest = args
+    check_choice("preset", name, presets)
+    import tyro
+
+    default = presets[name]
+
+    @dataclasses.dataclass(frozen=True)
+    class Train:
+        """Train one preset; the same command resumes, another config never mixes."""
+
+        config: Annotated[type(default), tyro.conf.OmitArgPrefixes] = default  # type: ignore
+        """settings of the run; any field can be overridden"""
+        run_seeds: Annotated[int, tyro.conf.arg(name="seeds")] = 1
+        """number of seeds, batched"""
+        devices: Devices = Devices()  # noqa: RUF009
+        root: Path = Path("runs")
+        """folder of all runs"""
+        dry_run: bool = False
+        """print the program, FLOPs, memory and expected time, then stop"""
+
+    options = _parse(Train, rest, f"train {name}")
+    from jidcl.terminal import dry_run_train, show_run
+
+    _quiet()
+    label = name if options.config == default else f"{name}-custom"
+    settings = dict(system=owner[name], seeds=tuple(range(options.run_seeds)))
+    mesh = _mesh(options.devices)
+    if options.dry_run:
+        dry_run_train(options.config, label, settings, mesh)
+        return 0
+    show_run(options.config, label, settings, options.root, mesh)
+    return 0
+
+
+def _mesh(devices: Devices) -> Any:
+    from jidcl.train.sharding import make_mesh
+
+    return make_mesh(seed=devices.seed, data=devices.data)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Print verdicts of finished runs as Markdown or CSV, without training."""
+
+    root: Path = Path("runs")
+    """folder of all runs"""
+    csv: bool = False
+    """CSV instead of Markdown"""
+
+
+def _table(args: list[str]) -> int:
+    options = _parse(Table, args, "table")
+    from jidcl.report.document import judge_finished
+    from jidcl.report.tables import to_csv, to_markdown
+
+    verdicts, _ = judge_finished(options.root)
+    print((to_csv if options.csv else to_markdown)(verdicts), end="")
+    return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Write a report of all finished runs: verdicts and figures, without training."""
+
+    root: Path = Path("runs")
+    """folder of all runs"""
+    out: Path = Path("runs/report")
+    """folder of the report"""
+
+
+def _report(args: list[str]) -> int:
+    options = _parse(Report, args, "report")
+    from jidcl.report import document
+
+    verdicts, runs = document.judge_finished(options.root)
+    orderings = document.find_orderings({r.preset: r for r in runs.values()})
+    report = document.write_report(
+        options.out,
+        [*verdicts, *document.judge_orderings(orderings)],
+        runs,
+        title=f"Finished runs in {options.root}",
+        source="see `jidcl list claims`",
+        orderings=orderings,
+    )
+    print(report)
+    return 0
+
+
+def _conformance(args: list[str]) -> int:
+    try:
+        from tyro.conf import Positional
+    except ImportError as error:
+        raise _no_tyro() from error
+
+    @dataclasses.dataclass(frozen=True)
+    class Conformance:
+        """Replay reference vectors through the public functions, on this device.
+
+        In float64 on the CPU with each file's tolerances, and in float32 on the default
+        device with a wider one. Exit code 1 on a miss.
+        """
+
+        files: Positional[tuple[Path, ...]] = ()
+        """files of the vector schema; the packaged ones by default"""
+        strict: bool = False
+        """kinds that no function covers count as misses"""
+
+    options = _parse(Conformance, args, "conformance")
+    _quiet()
+    from jidcl.terminal import show_conformance
+
+    return show_conformance(options.files, options.strict)
+
+
+def _list(args: list[str]) -> int:
+    topics = ("systems", "presets", "claims", "losses")
+    from jidcl.checks import check_choice
+
+    if not args or args[0] in ("-h", "--help"):
+        print(f"usage: jidcl list {{{','.join(topics)}}}")
+        return 0 if args else 2
+    check_choice("topic", args[0], topics)
+    from jidcl.report.claims import load_claims
+    from jidcl.systems.registry import SYSTEMS, load_presets
+
+    if args[0] == "systems":
+        for name, text in SYSTEMS.items():
+            print(f"{name:<18} {text}")
+    elif args[0] == "presets":
+        for system in SYSTEMS:
+            for name, c in load_presets(system).items():
+                print(
+                    f"{name:<28} {c.space} n={c.n}, {c.marginal}, {c.conditional}"
+                    f"({c.conditional_param:g}) -> {c.output}, {c.objective}"
+                )
+    elif args[0] == "claims":
+        for system in SYSTEMS:
+            for claim in load_claims(system).published:
+                print(
+                    f"{claim.id:<18} {claim.metric:<4} {claim.mean:6.2f} ± "
+                    f"{claim.std:.2f}  {claim.source}: {claim.text}"
+                )
+    else:
+        from jidcl import losses
+
+        for name in losses.__all__:
+            print(f"{name:<16} {(getattr(losses, name).__doc__ or '').splitlines()[0]}")
+    return 0
+
+
+def _doctor(args: list[str]) -> int:
+    if args and args[0] in ("-h", "--help"):
+        print(f"usage: jidcl doctor\n\n{VERBS['doctor']}")
+        return 0
+    import importlib.metadata
+    import importlib.util
+
+    _quiet()
+    import jax
+
+    print(f"python     {sys.version.split()[0]}")
+    for name in ("jidcl", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint"):
+        print(f"{name:<10} {importlib.metadata.version(name)}")
+    print(f"backend    {jax.default_backend()}")
+    for device in jax.devices():
+        print(f"device     {device.id}: {device.platform} {device.device_kind}")
+    extras = {"cli": "tyro", "plots": "matplotlib", "data": "PIL", "bench": "psutil"}
+    for extra, module in extras.items():
+        found = importlib.util.find_spec(module) is not None
+        status = "ok" if found else f"missing, pip install 'jidcl[{extra}]'"
+        print(f"extra      {extra}: {status}")
+    return 0
+
+
+def _quiet() -> None:
+    """Silence start-up chatter of the backend; warnings of ours are unaffected."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+_VERBS = {
+    "verify": _verify,
+    "train": _train,
+    "table": _table,
+    "report": _report,
+    "conformance": _conformance,
+    "list": _list,
+    "doctor": _doctor,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Claims: published numbers and expectations, as data. Imports no JAX."""
+
+import dataclasses
+import json
+from importlib import resources
+from typing import Any
+
+from jidcl.checks import check_choice
+
+SCHEMA_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One published number, in percent.
+
+    Attributes:
+        id: short name, t1r3 for Table 1 row 3.
+        preset: the run that tests it, without its budget.
+        column: unsupervised, supervised or identity.
+        metric: r2 or mcc.
+        direction: recovers, fails (to recover), or reference (identity scores).
+        source: table and row.
+        text: what it says.
+        mean: published mean.
+        std: published standard deviation over seeds.
+        seeds: published number of seeds.
+        same_run: a recovery claim that the same run has to reach as well.
+    """
+
+    id: str
+    preset: str
+    column: str
+    metric: str
+    direction: str
+    source: str
+    text: str
+    mean: float
+    std: float
+    seeds: int
+    same_run: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class QuickClaim:
+    """An expectation of the quick budget, with a threshold of its own, in percent.
+
+    Attributes:
+        id: short name.
+        preset: the run, without its budget.
+        metric: r2 or mcc.
+        threshold: the score that counts as reached.
+        expect: identified or not identified.
+        source: the statement it tests.
+        text: what it says.
+        null: a null that a failing score must not leave: rotation (inside the
+            distribution over random rotations) or identity (no better than x itself).
+    """
+
+    id: str
+    preset: str
+    metric: str
+    threshold: float
+    expect: str
+    source: str
+    text: str
+    null: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Claims:
+    """All claims of one system: numbers, quick expectations, orderings, Theorem 1."""
+
+    system: str
+    source: str
+    published: tuple[Claim, ...]
+    quick: tuple[QuickClaim, ...]
+    orderings: tuple[dict[str, Any], ...]
+    theorem1: tuple[dict[str, Any], ...]
+
+    def published_by_id(self, name: str) -> Claim:
+        """The published claim of that id; ValueError with the nearest valid one."""
+        ids = {claim.id: claim for claim in self.published}
+        check_choice("claim", name, ids)
+        return ids[name]
+
+
+def load_claims(system: str) -> Claims:
+    """The packaged claims of a system."""
+    path = resources.files("jidcl") / "claims" / f"{system}.json"
+    data = json.loads(path.read_text())
+    if data["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"{path}: schema_version must be {SCHEMA_VERSION}")
+    return Claims(
+        system=data["system"],
+        source=data["source"],
+        published=tuple(Claim(**claim) for claim in data["published"]),
+        quick=tuple(QuickClaim(**claim) for claim in data["quick"]),
+        orderings=tuple(data["orderings"]),
+        theorem1=tuple(data["theorem1"]),
+    )

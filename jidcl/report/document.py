@@ -1,0 +1,147 @@
+"""The report: verdicts, tables and figures of a set of runs, in one folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jidcl.report import plots
+from jidcl.report.claims import load_claims
+from jidcl.report.records import Record, find_records, read_samples
+from jidcl.report.tables import to_csv, to_markdown
+from jidcl.report.verdict import Verdict, judge, judge_falling, judge_quick
+
+
+def write_report(
+    folder: Path,
+    verdicts: Sequence[Verdict],
+    runs: dict[Path, Record],
+    *,
+    title: str,
+    source: str,
+    theorem1: dict[str, Any] | None = None,
+    orderings: Sequence[tuple[dict[str, Any], list[Record]]] = (),
+) -> Path:
+    """Write `report.md`, `verdicts.csv` and, with matplotlib, figures.
+
+    Args:
+        folder: where to; created.
+        verdicts: rows of the table.
+        runs: records by run folder (figures read their samples).
+        title: heading.
+        source: where the claims come from.
+        theorem1: measured curves by text.
+        orderings: orderings with their records, first to last.
+
+    Returns:
+        The path of `report.md`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "verdicts.csv").write_text(to_csv(verdicts))
+    good = sum(verdict.ok for verdict in verdicts)
+    lines = [
+        f"# {title}",
+        "",
+        f"Claims: {source}.",
+        "",
+        f"{good} of {len(verdicts)} came out as expected. Scores are percent, mean ± "
+        "standard deviation over seeds; gaps are nats above the floor, closed below "
+        "the number in brackets. A row's verdict is that of its mean; the second table "
+        "counts seeds.",
+        "",
+        to_markdown(verdicts),
+    ]
+    figures = {}
+    if plots.available():
+        figures = _draw(folder, runs, theorem1 or {}, orderings)
+    else:
+        lines += ["Figures need matplotlib: `pip install 'jidcl[plots]'`.", ""]
+    for name, path in figures.items():
+        lines += [f"## {name}", "", f"![{name}]({path.name})", ""]
+    report = folder / "report.md"
+    report.write_text("\n".join(lines))
+    return report
+
+
+def judge_finished(root: Path) -> tuple[list[Verdict], dict[Path, Record]]:
+    """Judge every finished run below `root` against the claims that name its preset.
+
+    Raises:
+        ValueError: when there is no finished run.
+    """
+    runs = find_records(root)
+    if not runs:
+        raise ValueError(f"root must hold finished runs, got none in {root}")
+    verdicts = []
+    for record in runs.values():
+        claims = load_claims(record.system)
+        budget, _, preset = record.preset.partition("/")
+        if budget == "quick":
+            mine = [claim for claim in claims.quick if claim.preset == preset]
+            verdicts += [judge_quick(claim, record) for claim in mine]
+        else:
+            verdicts += [
+                judge_with_run(claims.published_by_id(claim.id), record)
+                for claim in claims.published
+                if claim.preset == preset and claim.column != "identity"
+            ]
+    return verdicts, runs
+
+
+def judge_with_run(claim: Any, record: Record) -> Verdict:
+    """`judge`, and the recovery claim that the same run has to reach as well."""
+    if claim.same_run is None:
+        return judge(claim, record)
+    other = load_claims(record.system).published_by_id(claim.same_run)
+    return judge(claim, record, also=judge(other, record))
+
+
+def find_orderings(
+    records: dict[str, Record],
+) -> list[tuple[dict[str, Any], list[Record]]]:
+    """Orderings whose runs are all there, with their records (by preset name)."""
+    found = []
+    for system in {record.system for record in records.values()}:
+        claims = load_claims(system)
+        by_id = {claim.id: f"quick/{claim.preset}" for claim in claims.quick}
+        for order in claims.orderings:
+            names = [by_id[c] for c in order.get("claims", ())]
+            sets = [names] if names else []
+            for budget in ("full", "published"):
+                sets.append([f"{budget}/{p}" for p in order.get("presets", ())])
+            for names in sets:
+                if names and all(name in records for name in names):
+                    found.append((order, [records[name] for name in names]))
+    return found
+
+
+def judge_orderings(orderings: Sequence[tuple[dict, list[Record]]]) -> list[Verdict]:
+    """One verdict for each ordering."""
+    return [
+        judge_falling(order, [record.values(order["metric"]) for record in records])
+        for order, records in orderings
+    ]
+
+
+def _draw(folder: Path, runs, theorem1, orderings) -> dict[str, Path]:
+    figures = {}
+    if theorem1:
+        path = plots.plot_theorem1(theorem1, folder / "theorem1.png")
+        figures["Theorem 1: the true encoder's loss against M"] = path
+    for order, records in orderings:
+        path = plots.plot_violation(
+            [record.config["marginal_param"] for record in records],
+            records,
+            folder / f"{order['id']}.png",
+            xlabel="scale of the marginal (left: more concentrated)",
+            conditional=records[0].config["conditional_param"],
+        )
+        figures[f"{order['source']}: {order['text']}"] = path
+    for run, record in runs.items():
+        short = record.preset.replace("/", "-")
+        curve = plots.plot_curve(record, folder / f"{short}-curve.png")
+        figures[f"{record.preset}: loss and recovery"] = curve
+        recovery = plots.plot_recovery(
+            record, read_samples(run), folder / f"{short}-recovery.png"
+        )
+        figures[f"{record.preset}: latents and read-out"] = recovery
+    return figures

@@ -1,0 +1,156 @@
+"""Figures from records. Needs matplotlib (`pip install 'jidcl[plots]'`)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jidcl.report.records import Record
+
+_INK, _ACCENT, _MUTED = "#1b3a5c", "#c4502e", "#9aa5b1"
+
+
+def available() -> bool:
+    """Whether matplotlib is installed."""
+    import importlib.util
+
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def _new(columns: int = 1, width: float = 5.0, height: float = 3.4):
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "figures need matplotlib: pip install 'jidcl[plots]'"
+        ) from error
+    figure = Figure(figsize=(width * columns, height), layout="constrained", dpi=130)
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def plot_curve(record: Record, path: Path) -> Path:
+    """Evaluation scores and training loss over steps, one line a seed.
+
+    The dashed line is the floor at the evaluation batch; where the training batch
+    differs it is drawn at the same height above chance.
+    """
+    figure, (left, right) = _new(2)
+    steps = [row["step"] for row in record.curve]
+    loss = np.asarray([row["loss"] for row in record.curve])
+    left.plot(steps, loss, color=_INK, lw=1, alpha=0.7)
+    if record.floor_kind != "none":
+        drop = record.mean("chance") - record.mean("floor")
+        chance = np.log(record.config["batch"] + 1)
+        left.axhline(chance - drop, color=_ACCENT, ls="--", lw=1.2)
+        left.axhline(chance, color=_MUTED, ls=":", lw=1.2)
+        left.annotate(
+            "constant encoder", (steps[-1], chance), ha="right", va="bottom", fontsize=8
+        )
+        left.annotate(
+            f"floor ({record.floor_kind})",
+            (steps[-1], chance - drop),
+            ha="right",
+            va="bottom",
+            fontsize=8,
+            color=_ACCENT,
+        )
+    left.set(xlabel="step", ylabel="training loss (nats)", title="loss and floor")
+    for metric, colour, label in (("r2", _INK, "R²"), ("mcc", _ACCENT, "MCC")):
+        scores = np.asarray([row[metric] for row in record.curve])
+        lines = right.plot(steps, scores, color=colour, lw=1, alpha=0.7)
+        lines[0].set_label(label)
+    right.set(xlabel="step", ylabel="score", ylim=(0, 1.02), title="recovery")
+    right.legend(frameon=False, loc="lower right")
+    return _save(figure, path)
+
+
+def plot_recovery(record: Record, samples: dict[str, Any], path: Path) -> Path:
+    """z against its affine read-out for each latent, and the correlation matrix."""
+    z, z_hat = samples["z"][0], samples["z_hat"][0]
+    shown = min(z.shape[1], 4)
+    figure, axes = _new(shown + 1, width=2.6, height=2.8)
+    for j, axis in enumerate(axes[:-1]):
+        axis.scatter(z[:, j], z_hat[:, j], s=3, color=_INK, alpha=0.4, lw=0)
+        ends = [z[:, j].min(), z[:, j].max()]
+        axis.plot(ends, ends, color=_ACCENT, lw=1)
+        axis.set(xlabel=f"$z_{j + 1}$", ylabel=rf"$\hat z_{j + 1}$")
+    matrix = axes[-1].imshow(
+        np.abs(samples["matrix"][0]), vmin=0, vmax=1, cmap="Blues", aspect="equal"
+    )
+    n, m = samples["matrix"][0].shape
+    axes[-1].set(
+        xlabel="output", ylabel="latent", title="|corr(z, y)|", xticks=range(m)
+    )
+    axes[-1].set_yticks(range(n))
+    figure.colorbar(matrix, ax=axes[-1], shrink=0.8)
+    figure.suptitle(f"{record.preset}, seed {record.seeds[0]}", fontsize=10)
+    return _save(figure, path)
+
+
+def plot_violation(
+    x: Sequence[float],
+    records: Sequence[Record],
+    path: Path,
+    *,
+    xlabel: str,
+    conditional: float | None = None,
+) -> Path:
+    """Recovery against the strength of the violated assumption (Figure 2).
+
+    Args:
+        x: total variation of the marginal to the uniform law, or its scale.
+        records: one for each x.
+        path: where to write.
+        xlabel: what x is.
+        conditional: x at which the marginal is as concentrated as the conditional.
+    """
+    figure, (axis,) = _new()
+    scores = np.asarray([record.values("r2") for record in records])
+    axis.plot(x, scores.mean(axis=1), color=_INK, lw=1.5, marker="o", ms=4)
+    spread = np.repeat(np.asarray(x)[:, None], scores.shape[1], axis=1)
+    axis.scatter(spread, scores, s=10, color=_INK, alpha=0.4, lw=0)
+    null = [record.mean("r2_identity") for record in records]
+    axis.plot(x, null, color=_MUTED, lw=1, ls=":", label="x itself")
+    if conditional is not None:
+        axis.axvline(conditional, color=_ACCENT, ls="--", lw=1, label="conditional")
+    axis.set(xlabel=xlabel, ylabel="R²", ylim=(0, 1.02))
+    axis.legend(frameon=False)
+    return _save(figure, path)
+
+
+def plot_theorem1(curves: dict[str, Any], path: Path) -> Path:
+    """Loss of the true encoder minus log M against M, with its limit.
+
+    Args:
+        curves: `Theorem1` tuples by title.
+        path: where to write.
+    """
+    figure, axes = _new(len(curves), width=3.1, height=3.0)
+    for axis, (title, curve) in zip(axes, curves.items(), strict=True):
+        axis.errorbar(
+            curve.counts,
+            curve.excess,
+            yerr=3 * curve.error,
+            fmt="o",
+            ms=4,
+            color=_INK,
+            label="true encoder, 3 s.e.",
+        )
+        axis.plot(curve.counts, curve.predicted, color=_INK, lw=1, label="finite M")
+        axis.axhline(curve.limit, color=_ACCENT, ls="--", lw=1, label="limit")
+        axis.set_xscale("log")
+        axis.set_title(title, fontsize=8)
+        axis.set_xlabel("M")
+    axes[0].set_ylabel("loss − log M (nats)")
+    axes[0].legend(frameon=False, fontsize=7)
+    return _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    return path

@@ -1,0 +1,264 @@
+"""The verdict: four words from two measured facts, and what became of a claim.
+
+| | score reaches the claim | score does not |
+|---|---|---|
+| gap closed | identified | not identified |
+| gap open | identified early | not optimised |
+
+Imports no JAX: it reads records.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from jidcl.report.claims import Claim, QuickClaim
+from jidcl.report.records import Record
+
+WORDS = ("identified", "identified early", "not identified", "not optimised")
+MOST = 0.8  # share of seeds that decides a row, with the mean: 4 of 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What one run says about one claim.
+
+    Attributes:
+        claim: id of the claim.
+        source: the statement or table row it tests.
+        text: what it says.
+        metric: r2 or mcc.
+        word: one of `WORDS`; "-" for scores without training.
+        expected: the word, or the published number as text.
+        ok: whether it came out as expected (within its band).
+        outcome: reproduced, consistent, missed; or as expected, not as expected.
+        score: mean over seeds, percent.
+        std: standard deviation over seeds, percent.
+        difference: score minus the published mean (or threshold), points.
+        gap: mean gap to the floor, nats; None without training.
+        bar: gap that still counts as closed, nats.
+        seeds: per-seed words.
+        nulls: scores of the nulls, percent.
+        note: what to know.
+    """
+
+    claim: str
+    source: str
+    text: str
+    metric: str
+    word: str
+    expected: str
+    ok: bool
+    outcome: str
+    score: float
+    std: float
+    difference: float
+    gap: float | None
+    bar: float | None
+    seeds: tuple[str, ...]
+    nulls: dict[str, float]
+    note: str = ""
+
+
+def four_words(closed: bool, reached: bool) -> str:
+    """The table above."""
+    if reached:
+        return "identified" if closed else "identified early"
+    return "not identified" if closed else "not optimised"
+
+
+def gap_bar(record: Record) -> np.ndarray:
+    """Largest gap that counts as closed, per seed.
+
+    max(3 standard errors, 2 % of (loss of a constant encoder - floor)).
+    """
+    signal = record.values("chance") - record.values("floor")
+    return np.maximum(3 * record.values("gap_se"), 0.02 * signal)
+
+
+def gap_closed(record: Record) -> np.ndarray:
+    """Whether the gap to the floor is closed, per seed."""
+    if record.floor_kind == "none":
+        return np.ones(len(record.seeds), bool)
+    return record.values("gap") <= gap_bar(record)
+
+
+def band(claim: Claim) -> float:
+    """Half width of the accepted band: max(2 published sd, 0.5 points)."""
+    return max(2 * claim.std, 0.5)
+
+
+def judge_quick(claim: QuickClaim, record: Record) -> Verdict:
+    """Judge a quick expectation: the mean and at least 4 of 5 seeds decide."""
+    scores = 100 * record.values(claim.metric)
+    reached = scores >= claim.threshold
+    words = [
+        four_words(bool(c), bool(r))
+        for c, r in zip(gap_closed(record), reached, strict=True)
+    ]
+    mean_closed = _mean_closed(record)
+    word = four_words(mean_closed, bool(scores.mean() >= claim.threshold))
+    share = np.mean([w == claim.expect for w in words])
+    inside, note = _inside_null(claim, record)
+    ok = word == claim.expect and bool(share >= MOST) and inside
+    return Verdict(
+        claim=claim.id,
+        source=claim.source,
+        text=claim.text,
+        metric=claim.metric,
+        word=word,
+        expected=claim.expect,
+        ok=ok,
+        outcome="as expected" if ok else "not as expected",
+        score=float(scores.mean()),
+        std=_std(scores),
+        difference=float(scores.mean() - claim.threshold),
+        gap=_mean_gap(record),
+        bar=_mean_bar(record),
+        seeds=tuple(words),
+        nulls=_nulls(record, claim.metric),
+        note=note,
+    )
+
+
+def judge(claim: Claim, record: Record, *, also: Verdict | None = None) -> Verdict:
+    """Judge a published number.
+
+    Reproduced: at least as many seeds as published, and the mean within
+    max(2 sd, 0.5 points) of the published one, or above it for a recovery claim; a
+    claim of failure also needs the gap closed, and `also`, the recovery claim of the
+    same run, to hold. With fewer seeds: consistent, k of K seeds. Else missed.
+    """
+    scores = 100 * record.values(claim.metric)
+    difference = float(scores.mean() - claim.mean)
+    recovers = claim.direction == "recovers"
+    reached = scores >= claim.mean - band(claim) if recovers else scores >= _RECOVERED
+    closed = gap_closed(record)
+    words = tuple(
+        four_words(bool(c), bool(r)) for c, r in zip(closed, reached, strict=True)
+    )
+    near = abs(difference) <= band(claim) or (recovers and difference > 0)
+    mean_closed = _mean_closed(record)
+    holds = near and (recovers or mean_closed) and (also is None or also.ok)
+    mean_reached = near if recovers else bool(scores.mean() >= _RECOVERED)
+    count = len(record.seeds)
+    if not holds:
+        outcome = "missed"
+    elif count >= claim.seeds:
+        outcome = "reproduced"
+    else:
+        outcome = f"consistent, {count} of {claim.seeds} seeds"
+    return Verdict(
+        claim=claim.id,
+        source=claim.source,
+        text=claim.text,
+        metric=claim.metric,
+        word=four_words(mean_closed, mean_reached),
+        expected=f"{claim.mean:.2f} ± {claim.std:.2f}",
+        ok=holds,
+        outcome=outcome,
+        score=float(scores.mean()),
+        std=_std(scores),
+        difference=difference,
+        gap=_mean_gap(record),
+        bar=_mean_bar(record),
+        seeds=words,
+        nulls=_nulls(record, claim.metric),
+        note="" if also is None or also.ok else f"the same run misses {also.claim}",
+    )
+
+
+def judge_scores(claim: Claim, scores: np.ndarray) -> Verdict:
+    """Judge identity scores (per-seed, in [0, 1]): no training, so no gap."""
+    scores = 100 * np.asarray(scores)
+    difference = float(scores.mean() - claim.mean)
+    # Both means are over few seeds: their spreads add to the band.
+    width = max(band(claim), 2 * _std(scores))
+    ok = abs(difference) <= width
+    return Verdict(
+        claim=claim.id,
+        source=claim.source,
+        text=claim.text,
+        metric=claim.metric,
+        word="-",
+        expected=f"{claim.mean:.2f} ± {claim.std:.2f}",
+        ok=ok,
+        outcome="as expected" if ok else "not as expected",
+        score=float(scores.mean()),
+        std=_std(scores),
+        difference=difference,
+        gap=None,
+        bar=None,
+        seeds=(),
+        nulls={},
+    )
+
+
+def judge_falling(order: dict, scores: list[np.ndarray]) -> Verdict:
+    """Judge an ordering: mean scores (in [0, 1]) fall from first to last."""
+    means = [100 * float(np.mean(s)) for s in scores]
+    ok = all(a > b for a, b in zip(means[:-1], means[1:], strict=True))
+    return Verdict(
+        claim=order["id"],
+        source=order["source"],
+        text=order["text"],
+        metric=order["metric"],
+        word="-",
+        expected="falls",
+        ok=ok,
+        outcome="as expected" if ok else "not as expected",
+        score=means[-1],
+        std=0.0,
+        difference=means[-1] - means[0],
+        gap=None,
+        bar=None,
+        seeds=(),
+        nulls={},
+        note=" > ".join(f"{mean:.1f}" for mean in means),
+    )
+
+
+_RECOVERED = 95.0  # percent; a score from here on is no failure to recover
+
+
+def _inside_null(claim: QuickClaim, record: Record) -> tuple[bool, str]:
+    if claim.null == "rotation":
+        scores = record.values(claim.metric)
+        low, high = (record.values(f"mcc_rotation_{end}") for end in ("low", "high"))
+        inside = (low <= scores) & (scores <= high)
+        note = (
+            f"{int(inside.sum())} of {inside.size} inside the 99 % interval of random "
+            f"rotations, {100 * low.mean():.1f} to {100 * high.mean():.1f}"
+        )
+        return bool(inside.mean() >= MOST), note
+    if claim.null == "identity":
+        null = record.mean(f"{claim.metric}_identity")
+        note = f"x itself scores {100 * null:.1f}"
+        return record.mean(claim.metric) <= null + 0.05, note
+    return True, ""
+
+
+def _nulls(record: Record, metric: str) -> dict[str, float]:
+    names = ("shuffled", "identity")
+    nulls = {name: 100 * record.mean(f"{metric}_{name}") for name in names}
+    if metric in record.untrained:
+        nulls["untrained"] = 100 * float(np.mean(record.untrained[metric]))
+    return nulls
+
+
+def _mean_closed(record: Record) -> bool:
+    if record.floor_kind == "none":
+        return True
+    return bool(record.mean("gap") <= gap_bar(record).mean())
+
+
+def _mean_gap(record: Record) -> float | None:
+    return None if record.floor_kind == "none" else record.mean("gap")
+
+
+def _mean_bar(record: Record) -> float | None:
+    return None if record.floor_kind == "none" else float(gap_bar(record).mean())
+
+
+def _std(scores: np.ndarray) -> float:
+    return float(scores.std(ddof=1)) if scores.size > 1 else 0.0

@@ -1,0 +1,364 @@
+"""The one runner: a configuration and seeds in, a record on disk out; resumable.
+
+A run lives in a folder named by its preset and a hash of everything that decides it.
+The same call resumes it or returns its finished record; another configuration gets
+another folder, so nothing is ever overwritten.
+"""
+
+import dataclasses
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jidcl import __version__
+from jidcl.report.records import (
+    SCHEMA_VERSION,
+    Record,
+    read_record,
+    run_name,
+    write_json,
+    write_record,
+)
+from jidcl.systems.registry import load_system
+from jidcl.train import loop
+from jidcl.train.checkpoint import Checkpoints
+from jidcl.train.sharding import check_divisible, make_mesh
+from jidcl.train.state import TrainState, frozen_draws
+
+CURVE_POINTS = 20
+
+
+class RunEvent(NamedTuple):
+    """Progress of a run.
+
+    Attributes:
+        stage: setup, train, evaluate or done.
+        step: updates done.
+        steps: updates in all.
+        scores: latest mean loss and scores over seeds.
+        record: the record, with stage done.
+        folder: the run's folder.
+    """
+
+    stage: str
+    step: int
+    steps: int
+    scores: dict[str, float]
+    record: Record | None = None
+    folder: Path = Path()
+
+
+def run_folder(
+    root: Path, system: str, preset: str, config: Any, seeds: Sequence[int]
+) -> Path:
+    """Where a run of this configuration and these seeds lives."""
+    return Path(root) / run_name(preset, _identity(system, config, seeds))
+
+
+def run(
+    config: Any,
+    *,
+    system: str,
+    preset: str,
+    seeds: Sequence[int],
+    root: Path,
+    mesh: Mesh | None = None,
+    save_seconds: float = 60.0,
+) -> Iterator[RunEvent]:
+    """Train, evaluate and record one configuration over a batch of seeds.
+
+    Args:
+        config: the system's settings.
+        system: its name.
+        preset: name for the folder and the record.
+        seeds: distinct integers; one `vmap` axis.
+        root: folder of all runs.
+        mesh: devices; one device when None.
+        save_seconds: least time between checkpoints.
+
+    Yields:
+        `RunEvent`; the last one has stage done and the record. A finished run yields
+        only that one.
+
+    Raises:
+        ValueError: on repeated seeds, seeds or batch that do not divide over the
+            mesh, or a folder that holds another configuration.
+        jidcl.train.loop.NonFiniteLoss: when the loss diverges; nothing is recorded
+            as finished and the last checkpoint stays.
+    """
+    seeds = [int(seed) for seed in seeds]
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"seeds must be distinct and at least one, got {seeds}")
+    mesh = make_mesh() if mesh is None else mesh
+    check_divisible(mesh, seeds=len(seeds), batch=config.batch)
+    folder = run_folder(root, system, preset, config, seeds)
+    _claim_folder(folder, _identity(system, config, seeds))
+    if (folder / "result.json").exists():
+        record = read_record(folder)
+        yield RunEvent("done", config.steps, config.steps, {}, record, folder)
+        return
+    write_json(folder / "env.json", environment(mesh))
+    yield RunEvent("setup", 0, config.steps, {})
+    yield from _Run(config, system, preset, seeds, folder, mesh, save_seconds).go()
+
+
+class _Run:
+    """The stages of one run; holds what they share."""
+
+    def __init__(self, config, system, preset, seeds, folder, mesh, save_seconds):
+        self.config, self.seeds, self.folder, self.mesh = config, seeds, folder, mesh
+        self.system, self.preset, self.save_seconds = system, preset, save_seconds
+        self.module = load_system(system)
+        self.problem = self.module.make_problem(config)
+        self.optimiser = self.module.make_run_optimiser(config)
+        self.seconds = {"train": 0.0, "compile": 0.0, "evaluate": 0.0}
+
+    def go(self) -> Iterator[RunEvent]:
+        frozen = cached_frozen(
+            self.problem,
+            self.module.frozen_identity(self.config),
+            self.seeds,
+            self.folder.parent / "cache",
+        )
+        state = loop.start(
+            self.problem, self.optimiser, self.seeds, mesh=self.mesh, frozen=frozen
+        )
+        probe = loop.on_each_seed(self.problem.probe, mesh=self.mesh)
+        untrained = probe(state)
+        saver = Checkpoints(self.folder / "ckpt")
+        try:
+            state = saver.restore(state) or state
+            curve = self._curve_until(int(np.asarray(state.step)[0]))
+            state = yield from self._train(state, saver, probe, curve)
+        finally:
+            saver.close()
+        steps = self.config.steps
+        yield RunEvent("evaluate", steps, steps, {})
+        record = self._evaluate(state, untrained, curve)
+        yield RunEvent("done", steps, steps, {}, record, self.folder)
+
+    def _train(self, state: TrainState, saver, probe, curve):
+        config = self.config
+        every = max(1, config.steps // config.chunk // CURVE_POINTS)
+        saved, chunks, scores = time.monotonic(), 0, {}
+        losses = []
+        with (self.folder / "metrics.jsonl").open("a") as log:
+            for event in loop.train(
+                self.problem,
+                self.optimiser,
+                state,
+                steps=config.steps,
+                chunk_steps=config.chunk,
+                mesh=self.mesh,
+            ):
+                state, chunks = event.state, chunks + 1
+                self.seconds["train"] += event.seconds
+                self.seconds["compile"] += event.compile_seconds
+                losses.append(event.metrics["loss"].mean(axis=0))
+                last = event.step == config.steps
+                if chunks % every == 0 or last:
+                    row = {"step": event.step, "loss": np.mean(losses, axis=0).tolist()}
+                    row |= {name: v.tolist() for name, v in probe(state).items()}
+                    losses = []
+                    curve.append(row)
+                    log.write(json.dumps(row) + "\n")
+                    log.flush()
+                    scores = {k: float(np.mean(v)) for k, v in row.items()}
+                if time.monotonic() - saved > self.save_seconds or last:
+                    saver.save(event.step, state)
+                    saved = time.monotonic()
+                yield RunEvent("train", event.step, config.steps, scores)
+
+        return state
+
+    def _curve_until(self, step: int) -> list[dict[str, Any]]:
+        """The curve up to a restored step; later rows are dropped from the file."""
+        path = self.folder / "metrics.jsonl"
+        rows = []
+        if path.exists():
+            for line in path.read_text().splitlines():
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError:
+                    break  # cut off while it was written
+                if row["step"] <= step:
+                    rows.append(row)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return rows
+
+    def _evaluate(self, state: TrainState, untrained, curve) -> Record:
+        began = time.perf_counter()
+        metrics = loop.on_each_seed(self.problem.evaluate, mesh=self.mesh)(state)
+        self.seconds["evaluate"] = time.perf_counter() - began
+        samples = {k: v for k, v in metrics.items() if k.startswith("sample/")}
+        arrays: Any = {k.removeprefix("sample/"): v for k, v in samples.items()}
+        np.savez_compressed(self.folder / "samples.npz", **arrays)
+        device = self.mesh.devices.flat[0]
+        record = Record(
+            schema_version=SCHEMA_VERSION,
+            system=self.system,
+            preset=self.preset,
+            config=_config_dict(self.config),
+            seeds=self.seeds,
+            floor_kind=self.module.floor_kind(self.config),
+            metrics={k: v.tolist() for k, v in metrics.items() if k not in samples},
+            untrained={name: v.tolist() for name, v in untrained.items()},
+            curve=curve,
+            seconds={name: round(s, 2) for name, s in self.seconds.items()},
+            device=f"{device.platform} {device.device_kind}",
+        )
+        write_record(self.folder, record)
+        return record
+
+
+def cached_frozen(
+    problem: Any, identity: dict[str, Any], seeds: Sequence[int], cache: Path
+) -> Any:
+    """Frozen draws of many seeds, from `cache` when the same ones were drawn before.
+
+    Args:
+        problem: its `freeze` draws them.
+        identity: the settings they depend on.
+        seeds: integers.
+        cache: folder of `.npz` files.
+
+    Returns:
+        The frozen draws with a leading seed axis.
+    """
+    draw = jax.vmap(lambda seed: frozen_draws(problem, seed))
+    numbers = np.asarray(seeds, np.int32)
+    abstract = jax.eval_shape(draw, numbers)
+    leaves, structure = jax.tree.flatten(abstract)
+    key = json.dumps([identity, numbers.tolist(), jax.__version__], sort_keys=True)
+    path = cache / f"frozen-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as arrays:
+            held = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+        if [a.shape for a in held] == [leaf.shape for leaf in leaves]:
+            return jax.tree.unflatten(structure, held)
+    frozen = jax.device_get(jax.jit(draw)(numbers))
+    cache.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{time.monotonic_ns()}.npz")
+    np.savez(part, *jax.tree.leaves(frozen))
+    part.replace(path)
+    return frozen
+
+
+def environment(mesh: Mesh) -> dict[str, Any]:
+    """Versions and devices, for `env.json`."""
+    import flax
+    import optax
+
+    return {
+        "jidcl": __version__,
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "flax": flax.__version__,
+        "optax": optax.__version__,
+        "numpy": np.__version__,
+        "devices": [f"{d.platform} {d.device_kind}" for d in mesh.devices.flat],
+        "mesh": dict(mesh.shape),
+    }
+
+
+def _config_dict(config: Any) -> dict[str, Any]:
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def _identity(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any]:
+    return {"system": system, "config": _config_dict(config), "seeds": list(seeds)}
+
+
+def _claim_folder(folder: Path, identity: dict[str, Any]) -> None:
+    """Create the folder, or check that it holds the same configuration."""
+    path = folder / "config.json"
+    if path.exists():
+        try:
+            held = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is not a JSON file: {error}") from error
+        if held != identity:
+            keys = sorted(k for k in identity if held.get(k) != identity[k])
+            raise ValueError(
+                f"{folder} holds another configuration (it differs in {keys}): give "
+                "another --root, or move the folder away"
+            )
+        return
+    write_json(path, identity)
+
+
+class Estimate(NamedTuple):
+    """What a run costs, from its compiled program and a few probed steps.
+
+    Attributes:
+        parameters: trained numbers of one seed.
+        flops: floating-point operations of one step, all seeds (compiler's count).
+        memory: bytes of arguments and temporaries of the compiled program.
+        compile_seconds: time to compile it.
+        step_seconds: measured time of one step.
+        seconds: expected time of the training.
+    """
+
+    parameters: int
+    flops: float
+    memory: int
+    compile_seconds: float
+    step_seconds: float
+    seconds: float
+
+
+def estimate(
+    config: Any,
+    *,
+    system: str,
+    seeds: Sequence[int],
+    mesh: Mesh | None = None,
+    steps: int = 3,
+) -> Estimate:
+    """Compile a short run and time a few steps; nothing is written.
+
+    Args:
+        config: the system's settings.
+        system: its name.
+        seeds: as in `run`.
+        mesh: as in `run`.
+        steps: steps to probe.
+
+    Returns:
+        `Estimate`.
+    """
+    from jidcl.train.step import make_chunk
+
+    mesh = make_mesh() if mesh is None else mesh
+    module = load_system(system)
+    # A poor mixing costs the same per step, and its search is not what is probed.
+    probed = dataclasses.replace(config, mixing_draws=1)
+    problem, optimiser = module.make_problem(probed), module.make_run_optimiser(config)
+    state = loop.start(problem, optimiser, np.asarray(seeds), mesh=mesh)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    began = time.perf_counter()
+    program = make_chunk(problem, optimiser, steps=steps, mesh=mesh)
+    compiled = program.lower(state).compile()
+    compile_seconds = time.perf_counter() - began
+    state, _ = jax.block_until_ready(compiled(state))
+    began = time.perf_counter()
+    jax.block_until_ready(compiled(state))
+    step_seconds = (time.perf_counter() - began) / steps
+    memory = compiled.memory_analysis()
+    costs = compiled.cost_analysis() or {}
+    return Estimate(
+        parameters=parameters // len(seeds),
+        flops=float(costs.get("flops", float("nan"))),
+        memory=memory.argument_size_in_bytes + memory.temp_size_in_bytes,
+        compile_seconds=compile_seconds,
+        step_seconds=step_seconds,
+        seconds=step_seconds * config.steps,
+    )

@@ -1,0 +1,221 @@
+"""Progress and tables on the terminal, with rich; plain lines when it is none."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from jidcl import conformance
+from jidcl.report.records import Record
+from jidcl.report.tables import COLUMNS, cells
+from jidcl.runner import Estimate, RunEvent, estimate, run
+from jidcl.verify import Verification
+
+PLAIN_SECONDS = 10.0
+
+
+def show_verification(work: Verification) -> None:
+    """Run a verification with a progress bar; print its verdicts and report."""
+    console, began = Console(), time.perf_counter()
+    with _Watcher(console) as watcher:
+        for event in work.go():
+            watcher.stage(event.stage, event.stages, event.label)
+            if event.run is not None:
+                watcher.run(event.run)
+            for verdict in event.verdicts:
+                mark = "[green]✓[/]" if verdict.ok else "[red]✗[/]"
+                word = verdict.word if verdict.word != "-" else verdict.outcome
+                console.print(f"{mark} {verdict.text}: {word}", highlight=False)
+    _print_verdicts(console, work.verdicts)
+    good, count = sum(v.ok for v in work.verdicts), len(work.verdicts)
+    seconds = time.perf_counter() - began
+    console.print(f"{good} of {count} as expected, {seconds:.0f} s")
+    console.print(f"report: {work.folder / 'report.md'}", soft_wrap=True)
+
+
+def show_run(
+    config: Any, label: str, settings: dict[str, Any], root: Path, mesh: Any
+) -> Record:
+    """Run one configuration with a progress bar; print its scores."""
+    console = Console()
+    events = run(config, preset=label, root=root, mesh=mesh, **settings)
+    record, folder = None, root
+    with _Watcher(console) as watcher:
+        for event in events:
+            watcher.stage(0, 1, label)
+            watcher.run(event)
+            if event.record is not None:
+                record, folder = event.record, event.folder
+    assert record is not None  # the last event of every run carries it
+    table = Table("metric", "mean", "per seed", title=label)
+    for name in sorted(record.metrics):
+        values = record.metrics[name]
+        if not isinstance(values[0], list):
+            mean = sum(values) / len(values)
+            table.add_row(name, f"{mean:.4f}", " ".join(f"{v:.4f}" for v in values[:8]))
+    console.print(table)
+    console.print(f"record: {folder / 'result.json'}", soft_wrap=True)
+    return record
+
+
+def show_conformance(files: Sequence[Path], strict: bool) -> int:
+    """Replay vector files in both precisions, print a table; the exit code."""
+    console = Console()
+    paths = list(files) or conformance.packaged_vectors()
+    table = Table("system", "kind", "cases", "float64", "float32", "status")
+    misses, uncovered, errata = [], [], []
+    for path in paths:
+        double = conformance.replay(path, float64=True)
+        single = conformance.replay(path, float64=False)
+        for wide, narrow in zip(double, single, strict=True):
+            failed = [*wide.failed, *(f"{f}, float32" for f in narrow.failed)]
+            status = "[red]miss[/]" if failed else "ok"
+            if not wide.covered:
+                uncovered.append(f"{wide.system}/{wide.kind}")
+                status = "[yellow]not covered[/]"
+            errors = [f"{wide.worst:.1e}", f"{narrow.worst:.1e}"]
+            if not wide.covered:
+                errors = ["-", "-"]
+            table.add_row(wide.system, wide.kind, str(wide.cases), *errors, status)
+            misses += failed
+            errata += wide.errata
+    console.print(table)
+    for line in errata:
+        console.print(f"erratum: {line}", highlight=False, soft_wrap=True)
+    for line in misses:
+        console.print(f"[red]miss[/]: {line}", highlight=False, soft_wrap=True)
+    if uncovered:
+        console.print(f"not covered by a function: {', '.join(uncovered)}")
+    return int(bool(misses or (strict and uncovered)))
+
+
+def dry_run_train(config: Any, label: str, settings: dict, mesh: Any) -> None:
+    """Print what one run would cost."""
+    _print_estimates([(label, config, estimate(config, mesh=mesh, **settings))])
+
+
+def dry_run_verify(work: Verification) -> None:
+    """Print what the runs of a verification would cost; nothing is trained."""
+    rows = []
+    for name, config in work.trained():
+        cost = estimate(config, system=work.system, seeds=work.seeds)
+        rows.append((name, config, cost))
+    _print_estimates(rows)
+
+
+def _print_estimates(rows: Sequence[tuple[str, Any, Estimate]]) -> None:
+    table = Table(
+        "run", "parameters", "GFLOP a step", "memory", "compile", "a step", "training"
+    )
+    for name, config, cost in rows:
+        table.add_row(
+            name,
+            f"{cost.parameters:,}",
+            f"{cost.flops / 1e9:.2f}",
+            f"{cost.memory / 2**20:.0f} MiB",
+            f"{cost.compile_seconds:.1f} s",
+            f"{1e3 * cost.step_seconds:.0f} ms",
+            f"{config.steps:,} steps, {_duration(cost.seconds)}",
+        )
+    console = Console()
+    console.print(table)
+    total = sum(cost.seconds + cost.compile_seconds for *_, cost in rows)
+    console.print(f"{len(rows)} programs, about {_duration(total)} of training")
+
+
+def _print_verdicts(console: Console, verdicts: Sequence[Any]) -> None:
+    table = Table(*COLUMNS, show_lines=True)
+    for verdict in verdicts:
+        style = None if verdict.ok else "red"
+        table.add_row(*cells(verdict), style=style)
+    console.print(table)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+class _Watcher:
+    """A progress bar with rate and time left, or a line every ten seconds."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self.stages = self.bar.add_task("stages", total=None, rate="", note="")
+        self.steps = self.bar.add_task("", total=None, rate="", note="", visible=False)
+        self.label, self.printed = "", 0.0
+        self.first: tuple[float, int] | None = None
+
+    def __enter__(self):
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error):
+        self.bar.stop()
+
+    def stage(self, index: int, count: int, label: str) -> None:
+        """Show which stage runs."""
+        self.bar.update(self.stages, completed=index, total=count, note=label)
+        if label != self.label:
+            self.label, self.first = label, None
+            self.bar.update(self.steps, visible=False)
+            if not self.console.is_terminal:
+                print(f"[{index + 1}/{count}] {label}", flush=True)
+
+    def run(self, event: RunEvent) -> None:
+        """Show the progress of a run."""
+        now = time.perf_counter()
+        if self.first is None or event.step < self.first[1]:
+            self.first = (now, event.step)
+        done, spent = event.step - self.first[1], now - self.first[0]
+        rate = f"{done / spent:.1f} steps/s" if done and spent > 0 else ""
+        scores = ", ".join(
+            f"{name} {value:.4f}"
+            for name, value in event.scores.items()
+            if name != "step"
+        )
+        note = scores if event.stage == "train" else event.stage
+        self.bar.update(
+            self.steps,
+            completed=event.step,
+            total=event.steps,
+            rate=rate,
+            note=note,
+            visible=True,
+        )
+        if not self.console.is_terminal and now - self.printed > PLAIN_SECONDS:
+            left = (event.steps - event.step) * spent / done if done else 0
+            self.printed = now
+            print(
+                f"  step {event.step}/{event.steps} {rate} {note}, about "
+                f"{_duration(left)} left",
+                flush=True,
+            )
