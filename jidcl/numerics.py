@@ -1,6 +1,7 @@
 """Safe norms, key streams and the Bessel function of the von Mises-Fisher law."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +51,12 @@ def safe_root(x: jax.Array, p: float) -> jax.Array:
     root = jnp.where(positive, x, 1.0)
     root = jnp.sqrt(root) if p == 2 else root ** (1.0 / p)
     return jnp.where(positive, root, 0.0)
+
+
+def at_least_float32(*dtypes: Any) -> Any:
+    """The widest of the dtypes, float32 if that is wider: where sums accumulate."""
+    bits = max(jnp.finfo(dtype).bits for dtype in dtypes)
+    return jnp.float64 if bits == 64 else jnp.float32
 
 
 def unit(x: jax.Array) -> jax.Array:

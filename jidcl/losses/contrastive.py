@@ -16,6 +16,7 @@ from jidcl.checks import (
     check_same_shape,
 )
 from jidcl.losses.similarity import DOT, Similarity, pairwise, rowwise
+from jidcl.numerics import at_least_float32
 from jidcl.types import Metrics
 
 NEGATIVES = ("in_batch", "independent", "two_view")
@@ -224,7 +225,7 @@ def bits_above_chance(loss: jax.Array, entries: int) -> jax.Array:
 
 
 def _wide(x: jax.Array) -> jax.Array:
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(at_least_float32(x.dtype))
 
 
 def _reduce(rows: jax.Array, reduction: str) -> jax.Array:

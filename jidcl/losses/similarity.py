@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, check_choice, check_features
-from jidcl.numerics import safe_root, unit
+from jidcl.numerics import at_least_float32, safe_root, unit
 
 SIMILARITIES = ("dot", "cosine", "lp")
 
@@ -78,7 +78,7 @@ def _pairwise_power(p: float, a: jax.Array, b: jax.Array) -> jax.Array:
         left, right = columns
         return total + abs_power(left[:, None] - right[None, :], p), None
 
-    dtype = jnp.promote_types(jnp.result_type(a, b), jnp.float32)
+    dtype = at_least_float32(a.dtype, b.dtype)
     start = jnp.zeros((a.shape[0], b.shape[0]), dtype)
     return jax.lax.scan(add, start, (a.T.astype(dtype), b.T.astype(dtype)))[0]
 

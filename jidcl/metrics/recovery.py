@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax.assignment
 
 from jidcl.checks import check_at_least, check_rows
-from jidcl.numerics import safe_norm
+from jidcl.numerics import at_least_float32, safe_norm
 
 
 class R2(NamedTuple):
@@ -276,7 +276,7 @@ def _both(z, y) -> tuple[jax.Array, jax.Array]:
             f"{y.shape[0]}"
         )
     z, y = jnp.asarray(z), jnp.asarray(y)
-    dtype = jnp.promote_types(jnp.promote_types(z.dtype, y.dtype), jnp.float32)
+    dtype = at_least_float32(z.dtype, y.dtype)
     return z.astype(dtype), y.astype(dtype)
 
 

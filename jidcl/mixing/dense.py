@@ -56,20 +56,23 @@ def init_invertible_mlp(
     def keep_best(best, key):
         raw = jax.random.uniform(key, (chunk, n, n), minval=-1.0, maxval=1.0)
         kernels = jnp.swapaxes(normalise_columns(raw), -1, -2)
-        gram = kernels @ jnp.swapaxes(kernels, -1, -2)
-        values = jnp.linalg.eigvalsh(gram)
-        cond = values[:, -1] / jnp.maximum(values[:, 0], 1e-12)
-        index = jnp.argmin(cond)
-        better = cond[index] < best[0]
+        values = jnp.linalg.eigvalsh(kernels @ jnp.swapaxes(kernels, -1, -2))
+        squared = values[:, -1] / jnp.maximum(values[:, 0], 1e-12)
+        index = jnp.argmin(squared)
+        better = squared[index] < best[0]
         kernel = jnp.where(better, kernels[index], best[1])
-        return (jnp.minimum(cond[index], best[0]), kernel), None
+        return jnp.minimum(squared[index], best[0]), kernel
 
-    def layer(key):
+    def layer(index):
+        own = jax.random.fold_in(key, index)
+
+        def body(best, number):
+            return keep_best(best, jax.random.fold_in(own, number)), None
+
         start = (jnp.inf, jnp.zeros((n, n)))
-        keys = jax.random.split(key, -(-draws // chunk))
-        return jax.lax.scan(keep_best, start, keys)[0][1]
+        return jax.lax.scan(body, start, jnp.arange(-(-draws // chunk)))[0][1]
 
-    kernels = jax.lax.map(layer, jax.random.split(key, layers))
+    kernels = jax.lax.map(layer, jnp.arange(layers))
     return _params(kernels)
 
 

@@ -100,7 +100,7 @@ class ContrastiveICA:
     optimiser: str = "muon"
     learning_rate: float = 1e-2
     schedule: str = "cosine"
-    warmup: int = 0
+    warmup: int = 100
     batch: int = 1024
     steps: int = 3000
     chunk: int = 50
@@ -259,6 +259,7 @@ def as_published(config: ContrastiveICA) -> ContrastiveICA:
         optimiser="adam",
         learning_rate=1e-4,
         schedule="constant",
+        warmup=0,
         batch=6144,
         steps=steps,
         chunk=250,

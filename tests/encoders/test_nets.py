@@ -1,0 +1,99 @@
+"""The published MLP: size, paths, initial law and forward pass."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from jidcl.encoders import make_mlp
+from reference import network
+
+
+def test_published_size():
+    params, state = jax.eval_shape(make_mlp(10).init, jax.random.key(0))
+    assert state == {}
+    leaves = jax.tree.leaves(params)
+    assert sum(leaf.size for leaf in leaves) == 854_210
+    assert all(leaf.dtype == jnp.float32 for leaf in leaves)
+    widths = (10, 100, 500, 500, 500, 500, 100, 10)
+    for i in range(7):
+        layer = params["layers"][str(i)]
+        assert layer["kernel"].shape == (widths[i], widths[i + 1])
+        assert layer["bias"].shape == (widths[i + 1],)
+
+
+@pytest.mark.parametrize(
+    ("output", "extra"), [("learnable_sphere", 1), ("learnable_box", 4), ("box", 0)]
+)
+def test_output_parameters_are_counted_by_output_width(output, extra):
+    f = make_mlp(3, m=4, widths=(2,), output=output)
+    params, _ = jax.eval_shape(f.init, jax.random.key(0))
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert size == (3 * 6 + 6) + (6 * 4 + 4) + extra
+
+
+def test_forward_pass_equals_numpy(rng):
+    f = make_mlp(3, m=2, widths=(2, 3), slope=0.05, init="fan_in_uniform", output="box")
+    params, state = jax.jit(f.init)(jax.random.key(0))
+    x = rng.normal(size=(4, 3)).astype(np.float32)
+    layers = [
+        (params["layers"][str(i)]["kernel"], params["layers"][str(i)]["bias"])
+        for i in range(3)
+    ]
+    want = network.output("box", network.mlp(layers, x, slope=0.05), 1.0)
+    got = jax.jit(f.apply)(params, state, x)[0]
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
+
+
+def test_default_slope_is_the_published_one():
+    f = make_mlp(1, widths=(1,))
+    params, state = f.init(jax.random.key(0))
+    one, bias = jnp.ones((1, 1)), jnp.zeros(1)
+    params["layers"] = {str(i): {"kernel": one, "bias": bias} for i in range(2)}
+    got = f.apply(params, state, jnp.array([[-1.0], [2.0]]))[0]
+    np.testing.assert_allclose(got, [[-0.01], [2.0]], rtol=1e-6)
+
+
+def test_fan_in_uniform_law():
+    # Kolmogorov-Smirnov at a false-alarm rate of 1e-4 for kernels and biases.
+    f = make_mlp(20, m=2000, widths=(5,), init="fan_in_uniform")
+    params, _ = jax.jit(f.init)(jax.random.key(0))
+    for i, fan_in in enumerate((20, 100)):
+        bound = fan_in**-0.5
+        law = stats.uniform(-bound, 2 * bound)
+        for name in ("kernel", "bias"):
+            values = np.ravel(params["layers"][str(i)][name])
+            assert np.abs(values).max() <= bound * (1 + 1e-6)
+            assert stats.kstest(values, law.cdf).pvalue > 1e-4
+
+
+def test_he_normal_spread():
+    params, _ = jax.jit(make_mlp(20, widths=(20,)).init)(jax.random.key(0))
+    for i, fan_in in enumerate((20, 400)):
+        layer = params["layers"][str(i)]
+        # 8000 truncated normals: one standard error is below 0.8 %.
+        assert np.std(layer["kernel"]) == pytest.approx((2 / fan_in) ** 0.5, rel=0.04)
+        np.testing.assert_array_equal(layer["bias"], np.zeros_like(layer["bias"]))
+
+
+def test_same_key_same_weights_and_layers_differ():
+    f = make_mlp(4, widths=(1, 1))
+    a, b = (f.init(jax.random.key(3))[0] for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+    assert not np.allclose(a["layers"]["0"]["kernel"], a["layers"]["1"]["kernel"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n": 0}, "must be >= 1, got 0"),
+        ({"m": 0}, "must be >= 1, got 0"),
+        ({"widths": (2, 0)}, "must be >= 1, got 0"),
+        ({"init": "he_norm"}, "init.*'he_norm'.*did you mean 'he_normal'"),
+        ({"output": "boxx"}, "output.*'boxx'.*did you mean 'box'"),
+    ],
+)
+def test_bad_settings_fail_before_any_weights_are_made(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_mlp(**{"n": 3, **settings})

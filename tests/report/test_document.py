@@ -1,0 +1,76 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from jidcl import runner
+from jidcl.report import document, plots
+from jidcl.systems.contrastive_ica_checks import Theorem1
+from jidcl.systems.contrastive_ica_presets import presets
+from reference.tiny import TINY
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    names = ["sphere-vmf", "uniformity-1", "uniformity-0.2", "uniformity-0.05"]
+    small = ("widths", "batch", "steps", "chunk", "eval_batch", "eval_batches")
+    small += ("mixing_draws", "warmup")
+    for name in names:
+        fields = {field: getattr(TINY, field) for field in small}
+        config = dataclasses.replace(presets()[f"quick/{name}"], **fields)
+        own = dict(system="contrastive_ica", preset=f"quick/{name}")
+        for _ in runner.run(config, **own, seeds=(0, 1), root=root):
+            pass
+    return root
+
+
+def test_finished_runs_become_verdicts_and_a_report_with_figures(runs, tmp_path):
+    verdicts, found = document.judge_finished(runs)
+    assert {v.claim for v in verdicts} == {
+        "q-sphere",
+        "q-uniformity-1",
+        "q-uniformity-2",
+        "q-uniformity-3",
+    }
+    records = {record.preset: record for record in found.values()}
+    orderings = document.find_orderings(records)
+    assert [order["id"] for order, _ in orderings] == ["q-uniformity"]
+    scales = [record.config["marginal_param"] for record in orderings[0][1]]
+    assert scales == [1.0, 0.2, 0.05]
+    counts = np.array([64, 256])
+    curve = Theorem1(counts, counts / 1e3, counts / 1e5, counts / 1e3, 1.0, 0.0)
+    report = document.write_report(
+        tmp_path,
+        verdicts,
+        found,
+        title="Title",
+        source="Source",
+        theorem1={"sphere": curve},
+        orderings=orderings,
+    )
+    text = report.read_text()
+    assert text.startswith("# Title")
+    figures = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert len(figures) == 2 + 2 * len(found)
+    for name in figures:
+        assert f"]({name})" in text
+        assert (tmp_path / name).read_bytes()[:4] == PNG
+    assert (tmp_path / "verdicts.csv").exists()
+
+
+def test_without_matplotlib_the_report_says_what_to_install(
+    runs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(plots, "available", lambda: False)
+    verdicts, found = document.judge_finished(runs)
+    report = document.write_report(tmp_path, verdicts, found, title="T", source="S")
+    assert "pip install 'jidcl[plots]'" in report.read_text()
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_no_finished_run_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="must hold finished runs"):
+        document.judge_finished(tmp_path)

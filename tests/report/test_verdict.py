@@ -1,0 +1,194 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from jidcl.report.claims import Claim, QuickClaim, load_claims
+from jidcl.report.records import Record, read_record, run_name, write_record
+from jidcl.report.tables import cells, to_csv, to_markdown
+from jidcl.report.verdict import (
+    band,
+    four_words,
+    gap_bar,
+    judge,
+    judge_falling,
+    judge_quick,
+    judge_scores,
+)
+
+
+def record(r2, *, gap=0.0, gap_se=0.001, mcc=0.5, floor=1.0, chance=2.0, **fields):
+    k = len(r2)
+    metrics = {
+        "r2": list(r2),
+        "mcc": list(np.broadcast_to(mcc, k)),
+        "gap": list(np.broadcast_to(gap, k)),
+        "gap_se": [gap_se] * k,
+        "floor": [floor] * k,
+        "chance": [chance] * k,
+        "r2_shuffled": [0.01] * k,
+        "mcc_shuffled": [0.02] * k,
+        "r2_identity": [0.6] * k,
+        "mcc_identity": [0.4] * k,
+        "mcc_rotation_low": [0.6] * k,
+        "mcc_rotation_high": [0.9] * k,
+    }
+    base = Record(
+        schema_version=1,
+        system="contrastive_ica",
+        preset="quick/x",
+        config={},
+        seeds=list(range(k)),
+        floor_kind="limit",
+        metrics=metrics,
+        untrained={"r2": [0.5] * k},
+        curve=[],
+        seconds={},
+        device="cpu",
+    )
+    return dataclasses.replace(base, **fields)
+
+
+QUICK = QuickClaim("q", "x", "r2", 99.0, "identified", "Theorem 2", "text")
+ROW = Claim("t", "t", "unsupervised", "r2", "recovers", "Table 1", "text", 99.0, 0.1, 5)
+FAILS = Claim("f", "f", "unsupervised", "mcc", "fails", "Table 2", "text", 58.0, 3.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("closed", "reached", "word"),
+    [
+        (True, True, "identified"),
+        (False, True, "identified early"),
+        (True, False, "not identified"),
+        (False, False, "not optimised"),
+    ],
+)
+def test_the_four_words(closed, reached, word):
+    assert four_words(closed, reached) == word
+
+
+def test_gap_is_closed_below_three_errors_or_two_percent():
+    np.testing.assert_allclose(gap_bar(record([1.0], gap_se=0.001)), [0.02])
+    np.testing.assert_allclose(gap_bar(record([1.0], gap_se=0.1)), [0.3])
+
+
+def test_quick_needs_the_mean_and_four_of_five_seeds():
+    good, bad = 0.995, 0.9
+    assert judge_quick(QUICK, record([good] * 5)).ok
+    one_off = judge_quick(QUICK, record([0.999] * 4 + [0.98]))
+    assert one_off.ok
+    assert one_off.seeds.count("not identified") == 1
+    assert not judge_quick(QUICK, record([0.999] * 3 + [0.989] * 2)).ok
+    low_mean = judge_quick(QUICK, record([good] * 4 + [bad]))
+    assert not low_mean.ok
+    assert low_mean.word == "not identified"
+    assert judge_quick(QUICK, record([good] * 5, gap=0.5)).word == "identified early"
+    assert judge_quick(QUICK, record([bad] * 5, gap=0.5)).word == "not optimised"
+    assert judge_quick(QUICK, record([good] * 5, gap=-0.5)).word == "identified"
+
+
+def test_a_predicted_failure_is_right_only_with_the_gap_closed_and_at_its_null():
+    claim = dataclasses.replace(
+        QUICK, metric="mcc", threshold=95.0, expect="not identified", null="rotation"
+    )
+    assert judge_quick(claim, record([1.0] * 5, mcc=0.75)).ok
+    assert not judge_quick(claim, record([1.0] * 5, mcc=0.75, gap=0.5)).ok
+    outside = judge_quick(claim, record([1.0] * 5, mcc=0.3))
+    assert not outside.ok
+    assert "0 of 5 inside" in outside.note
+    null = dataclasses.replace(QUICK, expect="not identified", null="identity")
+    assert judge_quick(null, record([0.55] * 5)).ok
+    assert not judge_quick(null, record([0.8] * 5)).ok
+
+
+def test_reproduced_consistent_missed():
+    assert band(ROW) == 0.5
+    assert band(FAILS) == 6.0
+    assert judge(ROW, record([0.9855] * 5)).outcome == "reproduced"
+    assert judge(ROW, record([0.999] * 5)).outcome == "reproduced"  # above
+    assert judge(ROW, record([0.9855] * 2)).outcome == "consistent, 2 of 5 seeds"
+    assert judge(ROW, record([0.984] * 5)).outcome == "missed"
+    open_gap = judge(ROW, record([0.9855] * 5, gap=0.5))
+    assert (open_gap.word, open_gap.outcome) == ("identified early", "reproduced")
+
+
+def test_failing_claims_need_the_gap_and_the_recovery_of_the_same_run():
+    run = record([0.99] * 5, mcc=0.6)
+    assert judge(FAILS, run).outcome == "reproduced"
+    assert judge(FAILS, run).word == "not identified"
+    assert judge(FAILS, record([0.99] * 5, mcc=0.6, gap=0.5)).outcome == "missed"
+    assert judge(FAILS, record([0.99] * 5, mcc=0.75)).outcome == "missed"
+    missed = judge(ROW, record([0.5] * 5, mcc=0.6))
+    both = judge(FAILS, run, also=missed)
+    assert both.outcome == "missed"
+    assert "misses t" in both.note
+    assert judge(FAILS, run, also=judge(ROW, run)).ok
+
+
+def test_orderings_and_identity_scores():
+    order = dict(id="o", source="Figure 2", text="falls", metric="r2")
+    assert judge_falling(order, [np.array([0.9]), np.array([0.5])]).ok
+    assert not judge_falling(order, [np.array([0.5]), np.array([0.9])]).ok
+    assert judge_scores(ROW, np.array([0.992, 0.988])).ok
+    assert not judge_scores(ROW, np.array([0.50, 0.501])).ok
+
+
+def test_records_round_trip_and_refuse_what_is_not_theirs(tmp_path):
+    original = record([0.5, 0.6])
+    write_record(tmp_path, original)
+    assert read_record(tmp_path) == original
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+    path = tmp_path / "result.json"
+    text = path.read_text()
+    for broken, message in (
+        ("{", "is not a JSON file"),
+        ("[]", "are missing"),
+        (text.replace('"seeds"', '"sedes"'), r"\['seeds'\] are missing"),
+        (
+            text.replace('"schema_version": 1', '"schema_version": 9'),
+            "must be 1, got 9",
+        ),
+        (
+            text.replace('"device"', '"more": 1,\n "device"'),
+            r"unknown fields \['more'\]",
+        ),
+    ):
+        path.write_text(broken)
+        with pytest.raises(ValueError, match=message):
+            read_record(tmp_path)
+    with pytest.raises(ValueError, match="metric must be one of .* got 'r3'"):
+        original.values("r3")
+    assert run_name("a/b", {"x": 1}) != run_name("a/b", {"x": 2})
+    assert run_name("a/b", {"x": 1}).startswith("a-b-")
+
+
+def test_tables_hold_every_verdict_and_escape_pipes():
+    verdict = dataclasses.replace(judge_quick(QUICK, record([1.0] * 5)), text="a|b")
+    text = to_markdown([verdict])
+    assert "a\\|b" in text
+    assert "5 identified" in text
+    assert "untrained 50.0" in text
+    assert cells(verdict)[-1] == "✓ as expected"
+    rows = to_csv([verdict, verdict]).splitlines()
+    assert len(rows) == 3
+    assert rows[0].startswith("claim,source,metric,score")
+
+
+def test_packaged_claims_are_complete_and_name_presets_that_exist():
+    from jidcl.systems.registry import SYSTEMS, load_presets
+
+    for system in SYSTEMS:
+        claims, names = load_claims(system), load_presets(system)
+        ids = [c.id for c in (*claims.published, *claims.quick)]
+        assert len(ids) == len(set(ids))
+        assert {f"t1r{i}" for i in range(1, 13)} <= set(ids)
+        assert {f"t2r{i}" for i in range(1, 11)} <= set(ids)
+        for claim in claims.published:
+            assert f"full/{claim.preset}" in names
+            assert f"published/{claim.preset}" in names
+            assert 0 < claim.mean < 100
+            assert claim.same_run is None or claim.same_run in ids
+        for claim in claims.quick:
+            assert f"quick/{claim.preset}" in names
+    with pytest.raises(ValueError, match="did you mean 't1r3'"):
+        claims.published_by_id("t1r33")

@@ -1,0 +1,230 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jidcl.report.claims import load_claims
+from jidcl.systems import contrastive_ica as system
+from jidcl.systems.contrastive_ica_checks import identity_scores, theorem1
+from jidcl.systems.contrastive_ica_presets import (
+    ContrastiveICA,
+    as_published,
+    presets,
+    supervised,
+)
+from jidcl.train import loop
+from jidcl.train.sharding import make_mesh
+from jidcl.train.state import frozen_draws
+from jidcl.verify import judge_theorem1
+from reference.tiny import TINY
+
+ROWS = presets()
+# The table of row configurations: (space, marginal, conditional, its parameter, p of
+# the model with 0 for the dot product, output).
+TABLES = {
+    "t1r1": ("sphere", "uniform", "vmf", 1, 0, "sphere"),
+    "t1r2": ("sphere", "uniform", "vmf", 10, 0, "sphere"),
+    "t1r3": ("sphere", "uniform", "laplace", 0.05, 0, "sphere"),
+    "t1r4": ("sphere", "uniform", "normal", 0.05, 0, "sphere"),
+    "t1r5": ("box", "uniform", "normal", 0.05, 2, "none"),
+    "t1r6": ("box", "uniform", "laplace", 0.05, 2, "none"),
+    "t1r7": ("box", "uniform", "laplace", 0.05, 3, "none"),
+    "t1r8": ("box", "uniform", "normal", 0.05, 3, "none"),
+    "t1r9": ("sphere", "normal", "laplace", 0.05, 0, "sphere"),
+    "t1r10": ("sphere", "normal", "normal", 0.05, 0, "sphere"),
+    "t1r11": ("real", "laplace", "normal", 1, 2, "none"),
+    "t1r12": ("real", "normal", "normal", 1, 2, "none"),
+    "t2r1": ("box", "uniform", "laplace", 0.05, 1, "learnable_box"),
+    "t2r2": ("box", "uniform", "gennorm", 0.05, 3, "learnable_box"),
+    "t2r3": ("box", "uniform", "normal", 0.05, 2, "learnable_box"),
+    "t2r4": ("box", "uniform", "laplace", 0.05, 2, "learnable_box"),
+    "t2r5": ("box", "uniform", "gennorm", 0.05, 1, "learnable_box"),
+    "t2r6": ("box", "uniform", "laplace", 0.05, 1, "none"),
+    "t2r7": ("box", "uniform", "gennorm", 0.05, 3, "none"),
+    "t2r8": ("box", "uniform", "normal", 0.05, 2, "none"),
+    "t2r9": ("box", "uniform", "laplace", 0.05, 2, "none"),
+    "t2r10": ("box", "uniform", "normal", 0.05, 3, "none"),
+}
+
+
+@pytest.mark.parametrize("row", TABLES)
+def test_presets_are_the_published_rows(row):
+    for budget in ("full", "published"):
+        c = ROWS[f"{budget}/{row}"]
+        p = 0 if c.similarity == "dot" else c.p
+        data = (c.space, c.marginal, c.conditional, c.conditional_param, p, c.output)
+        assert data == TABLES[row]
+        assert (c.n, c.low, c.high, c.tau, c.alpha) == (10, 0, 1, 1, 0.5)
+        assert c.widths == (10, 50, 50, 50, 50, 10)
+        assert (c.include_positive, c.exclude_self, c.compare) == (
+            True,
+            False,
+            "anchor",
+        )
+        assert (c.eval_batch, c.eval_batches) == (6144, 10)
+    published = ROWS[f"published/{row}"]
+    settings = (published.optimiser, published.learning_rate, published.schedule)
+    assert settings == ("adam", 1e-4, "constant")
+    assert (published.batch, published.steps) == (6144, 300_003)
+    assert published.init == "fan_in_uniform"
+
+
+def test_supervised_runs_are_shared_inside_a_block():
+    assert supervised(ROWS["full/t1r1"]) == supervised(ROWS["full/t1r4"])
+    assert supervised(ROWS["full/t1r1"]) != supervised(ROWS["full/t1r9"])
+    assert as_published(supervised(ROWS["full/t1r1"])).steps == 100_001
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("n", 0, "n must be >= 1, got 0"),
+        ("conditional_param", 0.0, r"scale \(conditional_param\) must be > 0"),
+        ("p", 0.5, "p must be >= 1, got 0.5"),
+        ("tau", 0.0, "tau must be > 0"),
+        ("high", -1.0, "low must be < high"),
+        ("batch", 1, "batch must be >= 2, got 1"),
+        ("space", "bux", "did you mean 'box'"),
+        ("marginal", "unifrom", "did you mean 'uniform'"),
+        ("similarity", "cosin", "did you mean 'cosine'"),
+        ("version", 0, "written by another version"),
+        ("conditional", "vmf", "conditional vmf needs space 'sphere', got 'box'"),
+        ("steps", 0, "steps must be >= 1"),
+    ],
+)
+def test_bad_settings_are_refused(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(ContrastiveICA(), **{field: value})
+    sphere = ROWS["full/t1r1"]
+    with pytest.raises(ValueError, match=r"kappa .* must be >= 0, got -1"):
+        dataclasses.replace(sphere, conditional_param=-1.0)
+
+
+def test_floors_are_the_limit_only_in_its_regime():
+    kinds = {row: system.floor_kind(ROWS[f"full/{row}"]) for row in TABLES}
+    assert {row for row, kind in kinds.items() if kind == "limit"} == {"t1r1", "t1r2"}
+    assert system.floor_kind(ROWS["full/t1r1-supervised"]) == "none"
+    floor = system.limit_floor(ROWS["full/t1r1"])
+    np.testing.assert_allclose(floor, np.log(6144) - 0.04938, atol=1e-3)
+    np.testing.assert_allclose(
+        system.limit_floor(ROWS["full/t1r2"]), np.log(6144) - 0.58387, atol=1e-3
+    )
+
+
+def evaluate(config, f, seed=0):
+    """Evaluation of a fixed function f(z) in the place of the encoder."""
+    problem = system.make_problem(dataclasses.replace(config, mixing="identity"))
+    parts = system.build_parts(config)
+    frozen = problem.freeze(jax.random.key(seed))
+    return system._evaluate(config, parts, f, frozen, jax.random.key(seed))
+
+
+@pytest.mark.parametrize("name", ["sphere-vmf", "box-laplace", "real-normal"])
+def test_the_true_encoder_has_no_gap_and_full_scores(name):
+    config = ROWS[f"quick/{name}"]
+    config = dataclasses.replace(config, eval_batch=512, eval_batches=2)
+    scores = evaluate(config, lambda x: x)
+    scale = float(scores["oracle_scale"])
+    scores = evaluate(config, lambda x: scale * x)
+    assert abs(float(scores["gap"])) < 1e-3
+    assert float(scores["r2"]) > 0.9999
+    assert float(scores["mcc"]) > 0.9999
+    assert float(scores["procrustes"]) < 1e-4
+    constant = evaluate(config, lambda x: 0 * x + config.n**-0.5)
+    np.testing.assert_allclose(constant["loss"], constant["chance"], rtol=1e-5)
+    np.testing.assert_allclose(constant["chance"], np.log(513), rtol=1e-5)
+
+
+def test_evaluation_sees_rotations_as_linear_and_not_as_permutations():
+    config = dataclasses.replace(
+        ROWS["quick/real-normal"], eval_batch=512, eval_batches=2
+    )
+    q = jax.random.orthogonal(jax.random.key(3), 4)
+    scale = float(evaluate(config, lambda x: x)["oracle_scale"])
+    turned = evaluate(config, lambda x: scale * x @ q)
+    assert float(turned["r2"]) > 0.999
+    low, high = (float(turned[f"mcc_rotation_{end}"]) for end in ("low", "high"))
+    assert low <= float(turned["mcc"]) <= high < 1
+    assert abs(float(turned["gap"])) < 1e-3  # p = 2 does not see the rotation
+
+
+def test_isometry_error_is_zero_for_the_matched_true_encoder():
+    for name in ("sphere-vmf", "box-laplace"):
+        config = ROWS[f"quick/{name}"]
+        config = dataclasses.replace(config, eval_batch=64, eval_batches=1)
+        parts = system.build_parts(config)
+        pair = system.draw_pair(parts, jax.random.key(0), 64)
+        error = system._isometry(config, parts, pair, pair.z, pair.z_pos)
+        assert float(error["isometry_error"]) < 2e-5
+        off = system._isometry(config, parts, pair, 0.5 * pair.z, 0.5 * pair.z_pos)
+        assert float(off["isometry_error"]) > 0.1
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [c for c in load_claims("contrastive_ica").published if c.column == "identity"],
+    ids=lambda claim: claim.id,
+)
+def test_identity_scores_lie_near_the_published_ones(claim):
+    # Two mixings of the best of 2,000 draws; published spread over mixings up to 7.4.
+    config = dataclasses.replace(
+        ROWS[f"full/{claim.preset}"], mixing_draws=2000, eval_batch=2048, eval_batches=1
+    )
+    problem = system.make_problem(config)
+    seeds = np.arange(2)
+    frozen = jax.vmap(lambda seed: frozen_draws(problem, seed))(seeds)
+    scores = identity_scores(config, frozen, seeds)
+    assert np.abs(100 * scores[claim.metric] - claim.mean).max() < 10
+
+
+def test_theorem1_meets_its_closed_form():
+    for entry in load_claims("contrastive_ica").theorem1[:2]:
+        curve = theorem1(entry["settings"], jax.random.key(1))
+        verdict = judge_theorem1(entry, curve)
+        assert verdict.ok, verdict.note
+        shifted = curve._replace(predicted=curve.predicted + 0.05)
+        assert not judge_theorem1(entry, shifted).ok
+
+
+def train(config, seeds):
+    problem, optimiser = system.make_problem(config), system.make_run_optimiser(config)
+    mesh = make_mesh()
+    state = loop.start(problem, optimiser, np.asarray(seeds), mesh=mesh)
+    for event in loop.train(
+        problem, optimiser, state, steps=config.steps, chunk_steps=50, mesh=mesh
+    ):
+        state = event.state
+    return loop.on_each_seed(problem.probe, mesh=mesh)(state)
+
+
+@pytest.mark.slow
+def test_training_recovers_and_fails_where_theory_says():
+    small = dict(steps=250, batch=256, eval_batch=1024, mixing_draws=200)
+    matched = dataclasses.replace(ROWS["quick/sphere-vmf"], **small)
+    assert train(matched, [0])["r2"].min() > 0.99
+    marginal = dataclasses.replace(ROWS["quick/marginal-only"], **small)
+    assert train(marginal, [0])["r2"].max() < 0.97
+    taught = dataclasses.replace(supervised(matched), n=3, output="sphere")
+    assert train(taught, [0])["r2"].min() > 0.99
+
+
+def test_every_objective_and_space_takes_a_finite_step():
+    for space, conditional in (("ball", "laplace"), ("simplex", "gennorm")):
+        config = dataclasses.replace(
+            TINY,
+            space=space,
+            conditional=conditional,
+            conditional_param=0.1,
+            n=2,
+            similarity="lp",
+            p=1.0,
+            output="none",
+        )
+        problem = system.make_problem(config)
+        frozen = problem.freeze(jax.random.key(0))
+        params, state = problem.init(jax.random.key(1))
+        batch = problem.draw(frozen, jax.random.key(2))
+        loss, _ = problem.loss(params, state, batch, jax.random.key(3))
+        assert jnp.isfinite(loss)

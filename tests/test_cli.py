@@ -1,0 +1,145 @@
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from jidcl import cli, verify
+from jidcl.systems.contrastive_ica_presets import presets
+from reference.tiny import TINY
+
+SMALL = ("widths", "batch", "steps", "chunk", "eval_batch", "eval_batches")
+SMALL += ("mixing_draws", "warmup")
+
+
+def options(config=TINY):
+    flags = []
+    for field in SMALL:
+        value = getattr(config, field)
+        values = value if isinstance(value, tuple) else (value,)
+        flags += [f"--{field.replace('_', '-')}", *map(str, values)]
+    return flags
+
+
+def test_help_of_every_verb_teaches_and_never_imports_jax():
+    code = """
+import contextlib, sys
+from jidcl import cli
+for verb in [None, *cli.VERBS]:
+    args = ["--help"] if verb is None else [verb, "--help"]
+    with contextlib.suppress(SystemExit):
+        cli.main(args)
+with contextlib.suppress(SystemExit):
+    cli.main(["train", "quick/sphere-vmf", "--help"])
+assert not {"jax", "flax", "optax", "scipy", "matplotlib"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for word in ("--budget", "--dry-run", "--tau", "temperature", "first steps"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["verfy"], "did you mean 'verify'"),
+        (["train", "quick/sphere-vfm"], "did you mean 'quick/sphere-vmf'"),
+        (["verify", "--budget", "quik"], "did you mean 'quick'"),
+        (["verify", "--budget", "full", "--rows", "t9r9"], "claim must be one of"),
+        (["verify", "--seeds", "0"], "seeds must be >= 1, got 0"),
+        (["list", "presetz"], "did you mean 'presets'"),
+        (["train", "quick/sphere-vmf", "--tau", "-1"], "tau must be > 0, got -1.0"),
+        (["train", "quick/sphere-vmf", "--n", "1"], "n of a sphere must be >= 2"),
+        (["train", "quick/box-laplace", "--low", "2"], "low must be < high"),
+        (["train", "quick/sphere-vmf", "--version", "9"], "another version"),
+        (["conformance", "missing.json"], "missing.json"),
+    ],
+)
+def test_usage_errors_name_the_fix_and_exit_with_2(args, message, capsys, tmp_path):
+    root = ["--root", str(tmp_path)] if args[0] == "verify" else []
+    try:
+        code = cli.main([*args, *root])
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    assert code == 2
+    assert message in " ".join((captured.out + captured.err).split())
+
+
+def test_train_writes_a_record_and_repeats_for_free(tmp_path, capsys):
+    args = ["train", "quick/sphere-vmf", *options(), "--seeds", "2"]
+    args += ["--root", str(tmp_path)]
+    assert cli.main(args) == 0
+    first = capsys.readouterr().out
+    (record,) = tmp_path.glob("quick-sphere-vmf-custom-*/result.json")
+    stamp = record.stat().st_mtime_ns
+    assert "r2" in first
+    assert cli.main(args) == 0
+    assert record.stat().st_mtime_ns == stamp
+    assert cli.main(["train", "quick/sphere-vmf", *options(), "--dry-run"]) == 0
+    assert "GFLOP a step" in capsys.readouterr().out
+
+
+def test_devices_are_used(tmp_path, capsys):
+    args = ["train", "quick/sphere-vmf", *options(), "--seeds", "2"]
+    args += ["--devices.seed", "2", "--devices.data", "4", "--root", str(tmp_path)]
+    assert cli.main(args) == 0
+    (env,) = tmp_path.glob("*/env.json")
+    assert '"seed": 2' in env.read_text()
+
+
+def test_listings(capsys):
+    for topic, word in (
+        ("systems", "contrastive_ica"),
+        ("presets", "full/t1r3"),
+        ("claims", "99.91 ± 0.01"),
+        ("losses", "infonce"),
+    ):
+        assert cli.main(["list", topic]) == 0
+        assert word in capsys.readouterr().out
+    assert cli.main(["doctor"]) == 0
+    assert "device" in capsys.readouterr().out
+
+
+def test_conformance_exit_codes(capsys):
+    assert cli.main(["conformance"]) == 0
+    out = capsys.readouterr().out
+    assert "not covered by a function" in out
+    assert cli.main(["conformance", "--strict"]) == 1
+
+
+@pytest.fixture
+def tiny_presets(monkeypatch):
+    small = {field: getattr(TINY, field) for field in SMALL}
+    named = {k: dataclasses.replace(v, **small) for k, v in presets().items()}
+    monkeypatch.setattr(verify, "load_presets", lambda system: named)
+
+
+@pytest.mark.slow
+def test_verify_goes_from_claims_to_a_report(tmp_path, capsys, tiny_presets):
+    args = ["verify", "--budget", "smoke", "--seeds", "2", "--root", str(tmp_path)]
+    assert cli.main(args) == 1  # twenty steps identify nothing
+    out = capsys.readouterr().out
+    assert "report.md" in out
+    folder = tmp_path / "report-contrastive_ica-smoke"
+    text = (folder / "report.md").read_text()
+    assert "Theorem 1" in text
+    assert "✗" in text
+    assert (folder / "verdicts.csv").exists()
+    assert cli.main(["table", "--root", str(tmp_path), "--csv"]) == 0
+    assert "q-sphere" in capsys.readouterr().out
+    out = ["--out", str(tmp_path / "out")]
+    assert cli.main(["report", "--root", str(tmp_path), *out]) == 0
+    assert (tmp_path / "out" / "report.md").exists()
+
+
+def test_published_rows_run_through_the_same_verb(tmp_path, capsys, tiny_presets):
+    args = ["verify", "--budget", "full", "--rows", "t2r6", "t2r8", "--seeds", "1"]
+    assert cli.main([*args, "--root", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert "Table 2, row 6" in out
+    assert "missed" in out
+    assert (
+        "the same run misses t1r5"
+        in (tmp_path / "report-contrastive_ica-full" / "report.md").read_text()
+    )

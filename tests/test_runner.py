@@ -1,0 +1,182 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+from jidcl import runner
+from jidcl.report.records import read_record, read_samples
+from jidcl.train.loop import NonFiniteLoss
+from jidcl.train.sharding import make_mesh
+from reference.tiny import TINY
+
+OWN = dict(system="contrastive_ica", preset="quick/tiny")
+
+
+def finish(config, root, seeds=(0, 1), **options):
+    *events, last = runner.run(config, **OWN, seeds=seeds, root=root, **options)
+    assert last.stage == "done"
+    assert last.record is not None
+    return events, last
+
+
+def test_a_run_leaves_everything_on_disk_and_is_not_repeated(tmp_path):
+    events, last = finish(TINY, tmp_path)
+    folder = last.folder
+    assert {
+        "config.json",
+        "env.json",
+        "metrics.jsonl",
+        "result.json",
+        "samples.npz",
+    } <= {path.name for path in folder.iterdir()}
+    record = last.record
+    assert read_record(folder) == record
+    assert [row["step"] for row in record.curve] == [4, 8, 12]
+    assert record.floor_kind == "limit"
+    signal_ = record.values("chance") - record.values("floor")
+    assert (signal_ > 0).all()
+    np.testing.assert_allclose(
+        record.values("gap"),
+        record.values("loss") - record.values("oracle_loss"),
+        atol=1e-5,
+    )
+    assert (record.values("r2_shuffled") < 0.3).all()
+    samples = read_samples(folder)
+    assert samples["z"].shape == (2, 1000, 3)
+    assert samples["matrix"].shape == (2, 3, 3)
+    env = json.loads((folder / "env.json").read_text())
+    assert env["jax"]
+    assert env["devices"]
+    assert any(event.stage == "train" for event in events)
+    again, repeated = finish(TINY, tmp_path)
+    assert again == []
+    assert repeated.record == record
+
+
+def test_another_configuration_gets_another_folder(tmp_path):
+    a = runner.run_folder(tmp_path, config=TINY, seeds=[0], **OWN)
+    other = dataclasses.replace(TINY, tau=0.2)
+    assert a != runner.run_folder(tmp_path, config=other, seeds=[0], **OWN)
+    assert a != runner.run_folder(tmp_path, config=TINY, seeds=[1], **OWN)
+    a.mkdir()
+    held = {"system": "contrastive_ica", "config": {}, "seeds": [0]}
+    (a / "config.json").write_text(json.dumps(held))
+    with pytest.raises(ValueError, match=r"another configuration .*\['config'\]"):
+        list(runner.run(TINY, **OWN, seeds=[0], root=tmp_path))
+    (a / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="is not a JSON file"):
+        list(runner.run(TINY, **OWN, seeds=[0], root=tmp_path))
+
+
+def test_seeds_and_batches_are_checked_before_work_starts(tmp_path):
+    for seeds, message in (([], r"got \[\]"), ([1, 1], r"distinct .* got \[1, 1\]")):
+        with pytest.raises(ValueError, match=message):
+            next(runner.run(TINY, **OWN, seeds=seeds, root=tmp_path))
+    odd = dataclasses.replace(TINY, batch=18)
+    uneven = runner.run(odd, **OWN, seeds=[0], root=tmp_path, mesh=make_mesh(data=4))
+    with pytest.raises(ValueError, match="batch must be a multiple"):
+        next(uneven)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_diverging_run_is_not_recorded_as_finished(tmp_path):
+    wild = dataclasses.replace(
+        TINY, learning_rate=1e30, warmup=0, output="none", similarity="lp", p=3.0
+    )
+    with pytest.raises(NonFiniteLoss):
+        finish(wild, tmp_path)
+    assert not list(tmp_path.glob("*/result.json"))
+
+
+def test_interrupted_between_checkpoints_resumes_to_the_same_numbers(tmp_path):
+    _, whole = finish(TINY, tmp_path / "whole")
+    events = runner.run(TINY, **OWN, seeds=(0, 1), root=tmp_path, save_seconds=0.0)
+    for event in events:
+        if event.stage == "train" and event.step == 8:
+            break
+    events.close()
+    assert (
+        runner.run_folder(tmp_path, config=TINY, seeds=(0, 1), **OWN) / "ckpt"
+    ).exists()
+    events, resumed = finish(TINY, tmp_path)
+    steps = [event.step for event in events if event.stage == "train"]
+    assert steps == [12]
+    assert resumed.record.metrics == whole.record.metrics
+    assert resumed.record.curve == whole.record.curve
+
+
+KILLED = """
+from pathlib import Path
+from jidcl import runner
+from reference.tiny import TINY
+for event in runner.run(TINY, system="contrastive_ica", preset="quick/tiny",
+                        seeds=(0, 1), root=Path(r"{root}"), save_seconds=0.0):
+    print(event.stage, event.step, flush=True)
+    if event.stage == "train" and event.step >= 4:
+        import time; time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_kill_9_and_resume_give_the_same_final_numbers(tmp_path):
+    _, whole = finish(TINY, tmp_path / "whole")
+    here = os.path.dirname(__file__)
+    env = {
+        **os.environ,
+        "PYTHONPATH": here + os.pathsep + os.environ.get("PYTHONPATH", ""),
+    }
+    code = textwrap.dedent(KILLED.format(root=tmp_path))
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=env
+    )
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line.startswith("train 4"):
+            break
+    folder = runner.run_folder(tmp_path, config=TINY, seeds=(0, 1), **OWN)
+    deadline = time.monotonic() + 30
+    while not list((folder / "ckpt").glob("[0-9]*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert not (folder / "result.json").exists()
+    with (folder / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 99')  # a line cut off in the middle
+    events, resumed = finish(TINY, tmp_path)
+    assert [event.step for event in events if event.stage == "train"] == [8, 12]
+    assert resumed.record.metrics == whole.record.metrics
+
+
+def test_frozen_draws_are_cached_and_the_same(tmp_path):
+    from jidcl.systems import contrastive_ica as system
+
+    problem, identity = system.make_problem(TINY), system.frozen_identity(TINY)
+    first = runner.cached_frozen(problem, identity, [0, 3], tmp_path)
+    (path,) = tmp_path.iterdir()
+    stamp = path.stat().st_mtime_ns
+    second = runner.cached_frozen(problem, identity, [0, 3], tmp_path)
+    assert path.stat().st_mtime_ns == stamp
+    np.testing.assert_array_equal(first["g"]["kernels"], second["g"]["kernels"])
+    other = runner.cached_frozen(problem, identity, [3], tmp_path)
+    np.testing.assert_allclose(
+        other["g"]["kernels"][0], first["g"]["kernels"][1], rtol=1e-5
+    )
+    path.write_bytes(b"not an archive")
+    with pytest.raises(ValueError, match="frozen-"):
+        runner.cached_frozen(problem, identity, [0, 3], tmp_path)
+
+
+def test_estimate_counts_parameters_and_writes_nothing(tmp_path):
+    cost = runner.estimate(TINY, system="contrastive_ica", seeds=[0, 1], steps=2)
+    sizes = [(3, 12), (12, 24), (24, 3)]
+    assert cost.parameters == sum(a * b + b for a, b in sizes)
+    forward = 2 * sum(a * b for a, b in sizes) * TINY.batch * 2
+    assert cost.flops > 2 * forward
+    assert cost.seconds == pytest.approx(cost.step_seconds * TINY.steps)

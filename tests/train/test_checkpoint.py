@@ -1,0 +1,64 @@
+import jax
+import numpy as np
+import pytest
+
+from jidcl.systems.contrastive_ica import make_problem, make_run_optimiser
+from jidcl.train import loop
+from jidcl.train.checkpoint import Checkpoints
+from jidcl.train.sharding import make_mesh
+from reference.tiny import TINY
+
+PROBLEM, OPTIMISER = make_problem(TINY), make_run_optimiser(TINY)
+
+
+def start(mesh, seeds=2):
+    return loop.start(PROBLEM, OPTIMISER, np.arange(seeds), mesh=mesh)
+
+
+def test_restored_bit_for_bit_also_on_another_mesh(tmp_path):
+    state = start(make_mesh())
+    before = jax.device_get(state)
+    saver = Checkpoints(tmp_path)
+    assert saver.restore(state) is None
+    saver.save(4, state)
+    saver.close()
+    for mesh in (make_mesh(), make_mesh(seed=2)):
+        saver = Checkpoints(tmp_path)
+        like = start(mesh)
+        restored = saver.restore(like)
+        saver.close()
+        for a, b, c in zip(
+            jax.tree.leaves(before),
+            jax.tree.leaves(restored),
+            jax.tree.leaves(like),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(a, b)
+            assert b.sharding == c.sharding
+            assert b.dtype == a.dtype
+
+
+def test_the_checkpoint_does_not_change_when_training_goes_on(tmp_path):
+    mesh = make_mesh()
+    state = start(mesh)
+    before = jax.device_get(jax.tree.map(lambda leaf: leaf.copy(), state))
+    saver = Checkpoints(tmp_path)
+    saver.save(0, state)
+    for _ in loop.train(PROBLEM, OPTIMISER, state, steps=8, chunk_steps=4, mesh=mesh):
+        pass
+    saver.close()
+    saver = Checkpoints(tmp_path)
+    restored = saver.restore(start(mesh))
+    saver.close()
+    for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(restored), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_checkpoint_of_another_shape_is_refused(tmp_path):
+    saver = Checkpoints(tmp_path)
+    saver.save(4, start(make_mesh()))
+    saver.close()
+    saver = Checkpoints(tmp_path)
+    with pytest.raises(ValueError, match="does not fit this configuration"):
+        saver.restore(start(make_mesh(), seeds=3))
+    saver.close()
