@@ -15,7 +15,7 @@ PNG = b"\x89PNG"
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
-    names = ["sphere-vmf", "uniformity-1", "uniformity-0.2", "uniformity-0.05"]
+    names = ["sphere-vmf", "uniformity-10", "uniformity-1", "uniformity-0.2"]
     small = ("widths", "batch", "steps", "chunk", "eval_batch", "eval_batches")
     small += ("mixing_draws", "warmup")
     for name in names:
@@ -39,7 +39,7 @@ def test_finished_runs_become_verdicts_and_a_report_with_figures(runs, tmp_path)
     orderings = document.find_orderings(records)
     assert [order["id"] for order, _ in orderings] == ["q-uniformity"]
     scales = [record.config["marginal_param"] for record in orderings[0][1]]
-    assert scales == [1.0, 0.2, 0.05]
+    assert scales == [10.0, 1.0, 0.2]
     counts = np.array([64, 256])
     curve = Theorem1(counts, counts / 1e3, counts / 1e5, counts / 1e3, 1.0, 0.0)
     report = document.write_report(
