@@ -5,6 +5,7 @@ A space turns a family of `jidcl.latents.families` into a conditional (Zimmerman
 it, the sphere adds it in R^n and projects.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -121,14 +122,18 @@ def sample_with_acceptance(
             rate = jnp.min(jnp.stack([rate for _, rate in draws]))
             return jnp.concatenate([z for z, _ in draws], axis=-1), rate
         case _, Uniform():
-            return space.uniform(key, mean.shape[:-1], mean.dtype), jnp.ones(())
+            return space.uniform(key, mean.shape[:-1], mean.dtype), jnp.ones(
+                (), jnp.float32
+            )
         case Sphere(), VonMisesFisher():
             return sample_vmf(key, mean, density.kappa)
         case Real(), Laplace() | Normal() | GeneralisedNormal():
-            return mean + noise(key, density, mean.shape, mean.dtype), jnp.ones(())
+            return mean + noise(key, density, mean.shape, mean.dtype), jnp.ones(
+                (), jnp.float32
+            )
         case Sphere(), Laplace() | Normal() | GeneralisedNormal():
             drawn = mean + noise(key, density, mean.shape, mean.dtype)
-            return unit(drawn), jnp.ones(())
+            return unit(drawn), jnp.ones((), jnp.float32)
         case Box(), Laplace() | Normal() | GeneralisedNormal():
             return sample_truncated(key, density, mean, space.low, space.high)
         case Ball() | Simplex(), Laplace() | Normal() | GeneralisedNormal():
@@ -211,12 +216,26 @@ def _log_prob_vmf(density: VonMisesFisher, space: Sphere, z, mean) -> jax.Array:
 
 
 def _sample_body(key, density, space: Ball | Simplex, mean):
-    """Truncate to the bounding box exactly, then reject whole vectors."""
+    """Reject whole vectors, proposed by whichever of two laws is accepted more often.
+
+    The noise truncated to the bounding box (exact), or uniform points of the body,
+    thinned by exp(-energy): the better one for wide noise.
+    """
     low, high = (-space.radius, space.radius) if isinstance(space, Ball) else (0.0, 1.0)
+    mean = space.project(mean)
+    mass = one_sided_mass(density, mean - low) + one_sided_mass(density, high - mean)
+    scale = math.gamma(1 + 1 / density.p) * jnp.asarray(density.length, mean.dtype)
+    boxed = jnp.sum(jnp.log(mass * scale), axis=-1) < space.log_volume
 
     def propose(key):
-        z, _ = sample_truncated(key, density, mean, low, high)
-        return z, space.contains(z, 0.0)
+        k_box, k_flat, k_u = jax.random.split(key, 3)
+        noisy, _ = sample_truncated(k_box, density, mean, low, high)
+        flat = space.uniform(k_flat, mean.shape[:-1], mean.dtype)
+        length = jnp.asarray(density.length, mean.dtype)
+        energy = jnp.sum((jnp.abs(flat - mean) / length) ** density.p, axis=-1)
+        kept = jnp.log(jax.random.uniform(k_u, energy.shape, energy.dtype)) <= -energy
+        accepted = jnp.where(boxed, space.contains(noisy, 0.0), kept)
+        return jnp.where(boxed[..., None], noisy, flat), accepted
 
     return reject(key, propose, mean, max_rounds=4096)
 
@@ -225,7 +244,8 @@ def _check_inside(name: str, mean: jax.Array, space: Space) -> None:
     if is_traced(mean):
         return
     check_finite(name, mean)
-    inside = np.asarray(space.contains(mean))
+    with jax.ensure_compile_time_eval():
+        inside = np.asarray(space.contains(mean))
     if not inside.all():
         raise ValueError(
             f"{name} must lie on {space}, got {int((~inside).sum())} of {inside.size} "

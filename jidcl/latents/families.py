@@ -7,6 +7,7 @@ deviation) and generalised normal (any p >= 1, l = scale).
 """
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -134,6 +135,8 @@ def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
     check_choice("density", name, DENSITIES)
     if name == "uniform":
         return Uniform()
+    if param is None:
+        raise ValueError(f"param must be given for density {name!r}, got None")
     if name == "gennorm":
         return GeneralisedNormal(param, p)
     return {"laplace": Laplace, "normal": Normal, "vmf": VonMisesFisher}[name](param)
@@ -157,10 +160,24 @@ def log_kernel(density: Any, d: jax.Array) -> jax.Array:
 
 
 def one_sided_mass(density: Any, reach: jax.Array) -> jax.Array:
-    """P(|d| <= reach) of one side, the regularised gamma P(1/p, (reach / l)^p)."""
-    p, length = density.p, jnp.asarray(density.length, reach.dtype)
-    scaled = (jnp.maximum(reach, 0) / length) ** p
-    return gammainc(jnp.asarray(1 / p, reach.dtype), scaled)
+    """P(0 <= d <= reach) / P(d >= 0), the regularised gamma P(1/p, (reach / l)^p).
+
+    Odd in reach, so that two of them also measure an interval beside the centre.
+    """
+    return _mass(float(density.p), reach / jnp.asarray(density.length, reach.dtype))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _mass(p: float, t: jax.Array) -> jax.Array:
+    shape = jnp.asarray(1 / p, t.dtype)
+    return jnp.sign(t) * gammainc(shape, jnp.abs(t) ** p)
+
+
+@_mass.defjvp
+def _mass_jvp(p, primals, tangents):
+    # The inner derivatives are infinite and zero at t = 0; their product is not.
+    (t,), (dt,) = primals, tangents
+    return _mass(p, t), jnp.exp(-(jnp.abs(t) ** p)) / math.gamma(1 + 1 / p) * dt
 
 
 def _check_scale(scale: Any) -> None:

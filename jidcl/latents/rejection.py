@@ -69,16 +69,17 @@ def sample_truncated(
     """
     dtype = mean.dtype
     length = jnp.asarray(density.length, dtype)
+    mean = jnp.clip(mean, low, high)
     if density.p == 1:
         z = mean + length * _truncated_laplace(
             key, (mean - low) / length, (high - mean) / length
         )
-        return jnp.clip(z, low, high), jnp.ones(())
+        return jnp.clip(z, low, high), jnp.ones((), jnp.float32)
     if density.p == 2:
         scale = length / jnp.sqrt(jnp.asarray(2, dtype))
         bounds = (low - mean) / scale, (high - mean) / scale
         z = mean + scale * jax.random.truncated_normal(key, *bounds, dtype=dtype)
-        return jnp.clip(z, low, high), jnp.ones(())
+        return jnp.clip(z, low, high), jnp.ones((), jnp.float32)
 
     mass = 2 * length * jnp.exp(jax.lax.lgamma(jnp.asarray(1 + 1 / density.p, dtype)))
     narrow = mass < high - low
@@ -150,12 +151,19 @@ def vmf_proposal(
     Returns:
         `(1 - w, accepted)`: the complement keeps its digits when kappa is large.
     """
+    ends, accepted = _propose(n, kappa, beta_draws, 1 - beta_draws, u)
+    return ends[..., 0], accepted
+
+
+def _propose(n, kappa, zeta, rest_zeta, u) -> tuple[jax.Array, jax.Array]:
+    """`vmf_proposal` from zeta and 1 - zeta: ((1 - w, 1 + w), accepted)."""
     b, x0, _ = vmf_envelope(n, kappa)
-    below = 2 * b * beta_draws / (1 - beta_draws + b * beta_draws)
+    total = rest_zeta + b * zeta
+    below, above = 2 * b * zeta / total, 2 * rest_zeta / total
     rest = 2 * b / (1 + b)  # 1 - x0
     log_ratio = jnp.log((rest + x0 * below) / (rest * (1 + x0)))
     log_accept = kappa * (rest - below) + (n - 1) * log_ratio
-    return below, log_accept >= jnp.log(u)
+    return jnp.stack([below, above], axis=-1), log_accept >= jnp.log(u)
 
 
 def sample_vmf(
@@ -176,16 +184,29 @@ def sample_vmf(
     k_cos, k_tangent = jax.random.split(key)
 
     def propose(key):
-        k_beta, k_u = jax.random.split(key)
-        # (1 + u_1) / 2 of a uniform u on the sphere is Beta(d/2, d/2), d = n - 1; on
-        # CPU it costs a tenth of `jax.random.beta`.
-        zeta = (1 + unit(jax.random.normal(k_beta, mean.shape, dtype))[..., 0]) / 2
+        k_zeta, k_u = jax.random.split(key)
         u = jax.random.uniform(k_u, kappa.shape, dtype)
-        return vmf_proposal(n, kappa, zeta, u)
+        return _propose(n, kappa, *_symmetric_beta(k_zeta, mean.shape, dtype), u)
 
-    below, acceptance = reject(k_cos, propose, kappa)
-    below = below[..., None]
-    gauss = jax.random.normal(k_tangent, mean.shape, dtype)
-    tangent = unit(gauss - jnp.sum(gauss * mean, axis=-1, keepdims=True) * mean)
-    radius = jnp.sqrt(jnp.maximum(below * (2 - below), 0))
-    return mean - below * mean + radius * tangent, acceptance
+    like = jnp.zeros((*kappa.shape, 2), dtype)
+    ends, acceptance = reject(k_cos, propose, like)
+    below, above = ends[..., :1], ends[..., 1:]
+    tangent = jax.random.normal(k_tangent, mean.shape, dtype)
+    for _ in range(2):  # twice: once leaves rounding where it was nearly parallel
+        along = jnp.sum(tangent * mean, axis=-1, keepdims=True)
+        tangent = unit(tangent - along * mean)
+    return mean - below * mean + jnp.sqrt(below * above) * tangent, acceptance
+
+
+def _symmetric_beta(key: jax.Array, shape, dtype) -> tuple[jax.Array, jax.Array]:
+    """zeta ~ Beta(d/2, d/2) and 1 - zeta, d = n - 1, both to full relative precision.
+
+    (1 + v_1) / 2 of a uniform v on S^(n-1) has this law; on CPU it costs a tenth of
+    `jax.random.beta`.
+    """
+    g = jax.random.normal(key, shape, dtype)
+    first, others = g[..., 0], jnp.sum(g[..., 1:] ** 2, axis=-1)
+    norm = jnp.sqrt(first**2 + others)
+    far = norm + jnp.abs(first)
+    large, small = far / (2 * norm), others / (2 * norm * far)
+    return jnp.where(first < 0, small, large), jnp.where(first < 0, large, small)

@@ -196,7 +196,9 @@ class Simplex:
         """Nearest point: clip at 0, then onto sum z = 1 where the sum exceeds 1."""
         clipped = jnp.maximum(z, 0)
         u = -jnp.sort(-z, axis=-1)
-        excess = (jnp.cumsum(u, axis=-1) - 1) / jnp.arange(1, self.n + 1, dtype=z.dtype)
+        rank = jnp.arange(1, self.n + 1, dtype=z.dtype)
+        rank = jnp.expand_dims(rank, tuple(range(z.ndim - 1)))
+        excess = (jnp.cumsum(u, axis=-1) - 1) / rank
         support = jnp.sum(u > excess, axis=-1, keepdims=True)
         shift = jnp.take_along_axis(excess, jnp.maximum(support - 1, 0), axis=-1)
         outside = jnp.sum(clipped, axis=-1, keepdims=True) > 1

@@ -54,6 +54,10 @@ def draws(density, space, mean, seed=0, count=10_000):
     return np.asarray(z, np.float64), float(acceptance)
 
 
+def type_name(value):
+    return (value if isinstance(value, type) else type(value)).__name__
+
+
 # samples
 
 
@@ -447,7 +451,7 @@ def test_eager_sample_is_the_jitted_one():
 
 
 @pytest.mark.parametrize(
-    ("family", "space"), [(Laplace, Box(3)), (VonMisesFisher, Sphere(3))], ids=repr
+    ("family", "space"), [(Laplace, Box(3)), (VonMisesFisher, Sphere(3))], ids=type_name
 )
 def test_vmap_of_sample_over_keys_and_parameters(family, space):
     mean = space.project(jnp.linspace(0.1, 0.9, 30).reshape(2, 5, 3))
@@ -471,7 +475,7 @@ def test_sample_under_jit_around_a_constant():
 
 
 @pytest.mark.parametrize(
-    ("family", "space"), [(Laplace, Box(3)), (VonMisesFisher, Sphere(3))], ids=repr
+    ("family", "space"), [(Laplace, Box(3)), (VonMisesFisher, Sphere(3))], ids=type_name
 )
 def test_transforms_of_log_prob(family, space):
     z = space.project(jnp.linspace(0.1, 0.9, 12).reshape(4, 3))
