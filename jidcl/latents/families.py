@@ -21,6 +21,15 @@ from jidcl.checks import check_above, check_at_least, check_choice, is_traced
 _register = jax.tree_util.register_dataclass
 
 
+def _tag(name: str) -> Any:
+    """A static field that tells the families' tree structures apart.
+
+    JAX compares registered dataclasses by their fields: without it a program cached
+    for a Laplace density would answer for a normal one.
+    """
+    return dataclasses.field(default=name, repr=False, metadata=dict(static=True))
+
+
 @_register
 @dataclasses.dataclass(frozen=True)
 class Uniform:
@@ -33,6 +42,7 @@ class Laplace:
     """(1 / 2 scale) exp(-|d| / scale) per coordinate; variance 2 scale^2."""
 
     scale: Any
+    family: str = _tag("Laplace")
 
     def __post_init__(self):
         _check_scale(self.scale)
@@ -54,6 +64,7 @@ class Normal:
     """Normal with standard deviation `scale` per coordinate."""
 
     scale: Any
+    family: str = _tag("Normal")
 
     def __post_init__(self):
         _check_scale(self.scale)
@@ -93,6 +104,7 @@ class VonMisesFisher:
     """c_n(kappa) exp(kappa mean . z) on the sphere; kappa >= 0, 0 is uniform."""
 
     kappa: Any
+    family: str = _tag("VonMisesFisher")
 
     def __post_init__(self):
         if _is_number(self.kappa):
