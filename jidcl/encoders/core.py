@@ -33,6 +33,7 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module]) -> Encoder:
         The encoder.
 
     Example:
+        >>> import jax
         >>> f = from_nnx(lambda rngs: nnx.Linear(3, 2, rngs=rngs))
         >>> params, state = f.init(jax.random.key(0))
         >>> f.apply(params, state, jax.numpy.ones((5, 3)))[0].shape
