@@ -29,6 +29,12 @@ def check_at_least(name: str, value: Any, low: float) -> None:
         raise ValueError(f"{name} must be >= {low:g}, got {_show(value)}")
 
 
+def check_unit_interval(name: str, value: Any) -> None:
+    """Raise `ValueError` unless a concrete `value` is in [0, 1]."""
+    if not is_traced(value) and not _all(value, lambda v: (v >= 0) & (v <= 1)):
+        raise ValueError(f"{name} must be in [0, 1], got {_show(value)}")
+
+
 def check_ordered(low_name: str, low: float, high_name: str, high: float) -> None:
     """Raise `ValueError` unless `low` < `high`."""
     if not low < high:

@@ -18,7 +18,8 @@ def packaged():
 @pytest.mark.parametrize("float64", [True, False])
 def test_every_packaged_vector_passes(packaged, float64):
     reports = list(conformance.replay(packaged, float64=float64))
-    assert sum(report.cases for report in reports) == 104
+    cases = json.loads(packaged.read_text())["cases"]
+    assert sum(report.cases for report in reports) == len(cases) > 100
     assert {report.kind for report in reports if not report.covered} == WAITING
     assert [report.failed for report in reports if report.failed] == []
 

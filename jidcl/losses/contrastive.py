@@ -12,11 +12,12 @@ import jax.numpy as jnp
 from jidcl.checks import (
     check_above,
     check_choice,
+    check_features,
     check_rows,
     check_same_shape,
+    check_unit_interval,
 )
 from jidcl.losses.similarity import DOT, Similarity, pairwise, rowwise
-from jidcl.numerics import at_least_float32
 from jidcl.types import Metrics
 
 NEGATIVES = ("in_batch", "independent", "two_view")
@@ -31,7 +32,8 @@ class NegativePolicy:
         negatives: `"in_batch"`: the anchors of the batch; `"independent"`: rows given
             as `y_neg`; `"two_view"`: anchors and positives of the batch together
             (NT-Xent, CLIP-like when `compare` differs).
-        include_positive: whether the positive pair is one more entry.
+        include_positive: whether the positive pair is an entry (one more, or, with
+            `"two_view"`, one that is in the pool already).
         exclude_self: whether entry k = i of the batch is left out. Against the
             anchor that is the pair (y_i, y_i); with `compare="positive"` it is the
             positive pair itself.
@@ -52,8 +54,7 @@ class NegativePolicy:
     def __post_init__(self):
         check_choice("negatives", self.negatives, NEGATIVES)
         check_choice("compare", self.compare, ("anchor", "positive"))
-        if not 0 <= self.alpha <= 1:
-            raise ValueError(f"alpha must be in [0, 1], got {self.alpha!r}")
+        check_unit_interval("alpha", self.alpha)
         if self.negatives == "independent" and (self.exclude_self or self.symmetric):
             raise ValueError(
                 "exclude_self and symmetric need negatives from the batch, got "
@@ -65,11 +66,8 @@ class NegativePolicy:
         pool = {"in_batch": batch, "two_view": 2 * batch}.get(self.negatives, cols)
         if pool is None:
             raise ValueError("cols must be given for independent negatives, got None")
-        return pool - int(self.exclude_self) + self._extra_positive()
-
-    def _extra_positive(self) -> int:
-        """1 where the positive is appended, 0 where it is absent or in the pool."""
-        return int(self.include_positive and self.negatives != "two_view")
+        positive = int(self.include_positive) - int(self.negatives == "two_view")
+        return pool - int(self.exclude_self) + positive
 
 
 PUBLISHED_POLICY = NegativePolicy()
@@ -136,6 +134,7 @@ def infonce(
         )
     if y_neg is not None:
         check_rows("y_neg", y_neg)
+        check_features("y_neg", y_neg, y.shape[1])
     positive, negative = _one_direction(y, y_pos, y_neg, similarity, tau, policy)
     if policy.symmetric:
         other = _one_direction(y_pos, y, y_neg, similarity, tau, policy)
@@ -151,8 +150,8 @@ def _one_direction(y, y_pos, y_neg, similarity, tau, policy):
     batch = y.shape[0]
     anchor = y if policy.compare == "anchor" else y_pos
     pools = {"in_batch": [y], "two_view": [y, y_pos]}.get(policy.negatives, [y_neg])
-    pos = _wide(rowwise(similarity, y, y_pos)) / tau
-    logits = [_wide(pairwise(similarity, anchor, pool)) / tau for pool in pools]
+    pos = rowwise(similarity, y, y_pos) / tau
+    logits = [pairwise(similarity, anchor, pool) / tau for pool in pools]
     diagonal = jnp.eye(batch, dtype=bool)
     own = 0 if policy.compare == "anchor" else len(pools) - 1
     if policy.exclude_self:
@@ -161,7 +160,7 @@ def _one_direction(y, y_pos, y_neg, similarity, tau, policy):
         logits[1 - own] = jnp.where(diagonal, -jnp.inf, logits[1 - own])
     negative = logits[0] if len(logits) == 1 else jnp.concatenate(logits, axis=1)
     negative = jax.nn.logsumexp(negative, axis=1)
-    if policy._extra_positive():
+    if policy.include_positive and policy.negatives != "two_view":
         negative = jnp.logaddexp(negative, pos)
     if policy.log_mean:
         cols = None if y_neg is None else y_neg.shape[0]
@@ -199,8 +198,9 @@ def uniformity(y: jax.Array, y_neg: jax.Array, *, p: float = 2.0, reduction="mea
     """
     check_rows("y", y)
     check_rows("y_neg", y_neg)
+    check_features("y_neg", y_neg, y.shape[1])
     check_choice("reduction", reduction, REDUCTIONS)
-    logits = _wide(pairwise(Similarity("lp", p), y_neg, y))
+    logits = pairwise(Similarity("lp", p), y_neg, y)
     rows = jax.nn.logsumexp(logits, axis=1) - math.log(y.shape[0])
     return _reduce(rows, reduction)
 
@@ -214,6 +214,7 @@ def align_uniform(
     alpha: float = 0.5,
 ) -> tuple[jax.Array, Metrics]:
     """(1 - alpha) alignment + alpha uniformity, `(loss, metrics)`."""
+    check_unit_interval("alpha", alpha)
     align, uniform = alignment(y, y_pos, p=p), uniformity(y, y_neg, p=p)
     loss = (1 - alpha) * align + alpha * uniform
     return loss, {"alignment": align, "uniformity": uniform}
@@ -222,10 +223,6 @@ def align_uniform(
 def bits_above_chance(loss: jax.Array, entries: int) -> jax.Array:
     """(log(entries) - loss) / log 2: 0 for a constant encoder."""
     return (math.log(entries) - loss) / math.log(2)
-
-
-def _wide(x: jax.Array) -> jax.Array:
-    return x.astype(at_least_float32(x.dtype))
 
 
 def _reduce(rows: jax.Array, reduction: str) -> jax.Array:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax.assignment
 
 from jidcl.checks import check_at_least, check_rows
-from jidcl.numerics import at_least_float32, safe_norm
+from jidcl.numerics import at_least_float32, safe_norm, safe_root
 
 
 class R2(NamedTuple):
@@ -74,7 +74,7 @@ def r2(z: jax.Array, y: jax.Array, *, split: bool = False) -> R2:
             f"R2 from {samples} samples of {y.shape[1]} dimensions is not a score",
             stacklevel=2,
         )
-    half = samples // 2
+    z, half = _standardised(z), samples // 2
     z_fit, y_fit = (z[:half], y[:half]) if split else (z, y)
     z_score, y_score = (z[half:], y[half:]) if split else (z, y)
     predicted = _fit_affine(y_fit, z_fit)(y_score)
@@ -172,12 +172,11 @@ def procrustes_error(z: jax.Array, y: jax.Array) -> jax.Array:
     z, y = _both(z, y)
     if z.shape != y.shape:
         raise ValueError(f"y must have shape {list(z.shape)}, got {list(y.shape)}")
-    z, y = _centred(z), _centred(y)
-    singular = jnp.linalg.svd(
-        jnp.matmul(z.T, y, precision=jax.lax.Precision.HIGHEST), compute_uv=False
+    product = jnp.matmul(
+        _unit_total(z).T, _unit_total(y), precision=jax.lax.Precision.HIGHEST
     )
-    explained = _ratio(jnp.sum(singular) ** 2, jnp.sum(y**2), otherwise=0.0)
-    return 1 - _ratio(explained, jnp.sum(z**2), otherwise=0.0)
+    explained = jnp.sum(jnp.linalg.svd(product, compute_uv=False)) ** 2
+    return jnp.maximum(1 - explained, 0)
 
 
 def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Array:
@@ -220,10 +219,11 @@ def rotation_null(key: jax.Array, z: jax.Array, *, draws: int = 200) -> jax.Arra
     Returns:
         `[draws]` scores.
     """
+    z, _ = _both(z, z)
 
     def one(key):
-        q = jax.random.orthogonal(key, z.shape[1])
-        return mcc(z, z @ q.astype(z.dtype)).mean
+        q = jax.random.orthogonal(key, z.shape[1], dtype=z.dtype)
+        return mcc(z, jnp.matmul(z, q, precision=jax.lax.Precision.HIGHEST)).mean
 
     return jax.lax.map(one, jax.random.split(key, draws))
 
@@ -284,12 +284,34 @@ def _centred(x: jax.Array) -> jax.Array:
     return x - jnp.mean(x, axis=0, keepdims=True)
 
 
-def _standardised(x: jax.Array) -> jax.Array:
+def _moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and standard deviation of each column, `[1, n]`; constant: infinity.
+
+    Columns of any scale: squares neither overflow nor underflow.
+    """
+    mean = jnp.mean(x, axis=0, keepdims=True)
+    largest = jnp.max(jnp.abs(x - mean), axis=0, keepdims=True)
+    relative = (x - mean) / jnp.where(largest > 0, largest, 1)
+    std = largest * safe_root(jnp.mean(relative**2, axis=0, keepdims=True), 2.0)
     # Rounding leaves a constant column with a tiny, meaningless spread.
     noise = 16 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x), axis=0, keepdims=True)
-    x = _centred(x)
-    scale = safe_norm(x.T)[None] / jnp.sqrt(jnp.asarray(x.shape[0], x.dtype))
-    return jnp.where(scale > noise, x / jnp.where(scale > noise, scale, 1), 0)
+    return mean, jnp.where(std > noise, std, jnp.inf)
+
+
+def _standardised(x: jax.Array) -> jax.Array:
+    """Columns of mean 0 and variance 1; 0 where constant."""
+    mean, std = _moments(x)
+    return (x - mean) / std
+
+
+def _unit_total(x: jax.Array) -> jax.Array:
+    """Centred, with Frobenius norm 1; 0 where every column is constant."""
+    mean, std = _moments(x)
+    x = jnp.where(jnp.isfinite(std), x - mean, 0)
+    largest = jnp.max(jnp.abs(x))
+    x = x / jnp.where(largest > 0, largest, 1)
+    norm = safe_norm(x.reshape(-1))
+    return x / jnp.where(norm > 0, norm, 1)
 
 
 def _correlate_columns(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -298,14 +320,16 @@ def _correlate_columns(a: jax.Array, b: jax.Array) -> jax.Array:
 
 def _fit_affine(y: jax.Array, z: jax.Array) -> Callable[[jax.Array], jax.Array]:
     """Least squares with intercept, minimum norm where y is rank deficient."""
-    y_mean, z_mean = jnp.mean(y, axis=0)[None], jnp.mean(z, axis=0)[None]
-    spread = jnp.sqrt(jnp.mean((y - y_mean) ** 2))
-    scale = jnp.where(spread > 0, spread, 1)
-    weights = jnp.linalg.lstsq((y - y_mean) / scale, z - z_mean)[0]
+    mean, std = _moments(y)
+    z_mean = jnp.mean(z, axis=0, keepdims=True)
+    # A triangle of the outputs' size first: the rank tolerance of a direct solution
+    # grows with the number of samples.
+    q, r = jnp.linalg.qr((y - mean) / std)
     precision = jax.lax.Precision.HIGHEST
-    return lambda y: (
-        z_mean + jnp.matmul((y - y_mean) / scale, weights, precision=precision)
-    )
+    rcond = 10 * max(r.shape) * float(jnp.finfo(r.dtype).eps)
+    target = jnp.matmul(q.T, z - z_mean, precision=precision)
+    weights = jnp.linalg.lstsq(r, target, rcond=rcond)[0]
+    return lambda y: z_mean + jnp.matmul((y - mean) / std, weights, precision=precision)
 
 
 def _ranks(x: jax.Array) -> jax.Array:

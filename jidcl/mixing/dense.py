@@ -8,7 +8,7 @@ mixing. `cond` is the 2-norm condition number of each layer, recorded with the r
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_at_least, check_choice, check_features
+from jidcl.checks import check_at_least, check_choice, check_features, check_rows
 from jidcl.types import Params
 
 ACTIVATIONS = ("leaky_relu", "relu", "elu", "softplus", "smooth_leaky_relu")
@@ -133,6 +133,7 @@ def unmix(params: Params, x: jax.Array, *, slope: float = SLOPE) -> jax.Array:
         `[batch, n]`.
     """
     kernels = params["kernels"]
+    check_rows("x", x)
     check_features("x", x, kernels.shape[-1])
     check_at_least("slope", slope, 1e-6)
     for i in reversed(range(kernels.shape[0])):

@@ -127,6 +127,7 @@ def box_mismatched_limit(
     """
     _check_box(n, low, high, lam, beta)
     check_above("coeff", coeff, 0)
+    check_at_least("p", p, 1)
     model_lam, width = coeff ** (-1 / p), math.log(high - low)
 
     def integrand(z):
@@ -185,11 +186,14 @@ def best_gauss_coefficient(marginal_std: float, cond_std: float) -> float:
     """coeff that minimises `gauss_limit`: the best output scale, squared, at tau = 1.
 
     With u = 1 + 2 c s^2 and r = sig^2 / s^2 the stationary point is r u^2 - u - 1 = 0
-    (r = 1: the golden ratio, output scale 0.55589).
+    (r = 1: the golden ratio, output scale 0.55589). 0 for r >= 2: such pairs carry
+    too little, and every positive coefficient is worse than a constant encoder.
     """
+    check_above("marginal_std", marginal_std, 0)
+    check_above("cond_std", cond_std, 0)
     ratio = (cond_std / marginal_std) ** 2
     u = (1 + math.sqrt(1 + 4 * ratio)) / (2 * ratio)
-    return (u - 1) / (2 * marginal_std**2)
+    return max(u - 1, 0.0) / (2 * marginal_std**2)
 
 
 COMPOSITIONS = ("independent", "in_batch", "with_self")
@@ -267,6 +271,7 @@ def projected_normal_mean_cosine(n: int, sigma: float) -> float:
 def gennorm_moments(lam: float, beta: float) -> dict[str, float]:
     """Variance, mean |d| and log-density at d = lam of exp(-(|d| / lam)^beta)."""
     check_above("lam", lam, 0)
+    check_at_least("beta", beta, 1)
     gammas = [math.gamma(k / beta) for k in (1, 2, 3)]
     return {
         "variance": lam**2 * gammas[2] / gammas[0],
@@ -277,6 +282,8 @@ def gennorm_moments(lam: float, beta: float) -> dict[str, float]:
 
 def _over_cosine(n: int, value, sigma: float) -> float:
     """E over uniform points of value(t, log r(t)); t = cos(angle), by quadrature."""
+    check_at_least("n", n, 2)
+    check_above("sigma", sigma, 0)
     log_norm = math.lgamma(n / 2) - math.lgamma((n - 1) / 2) - math.log(math.pi) / 2
 
     def integrand(angle):

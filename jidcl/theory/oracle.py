@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_choice
+from jidcl.checks import check_choice, check_ordered
 from jidcl.encoders.heads import OUTPUTS
 from jidcl.numerics import unit
 from jidcl.types import Pair
@@ -62,15 +62,16 @@ def fit_oracle(
         The map; apply it with `apply_oracle`.
 
     Raises:
-        ValueError: on an unknown output space.
+        ValueError: on an unknown output space or low >= high.
     """
     check_choice("output", output, OUTPUTS)
-    n = pairs.z.shape[-1]
+    check_ordered("low", low, "high", high)
+    n, dtype = pairs.z.shape[-1], pairs.z.dtype
     boxed = output in ("box", "learnable_box")
     base = 1 / (high - low) if boxed else 1.0
-    shift = jnp.full((n,), low if boxed else 0.0)
+    shift = jnp.full((n,), low if boxed else 0.0, dtype)
     if output in ("sphere", "box"):
-        return OracleMap(jnp.asarray(base, jnp.float32), shift)
+        return OracleMap(jnp.asarray(base, dtype), shift)
 
     def value(log_scale):
         oracle = OracleMap(base * jnp.exp(log_scale), shift)
@@ -81,7 +82,7 @@ def fit_oracle(
 
         return jnp.mean(jax.lax.map(batch, pairs))
 
-    low_end, high_end = (jnp.log(jnp.float32(end)) for end in span)
+    low_end, high_end = (jnp.log(jnp.asarray(end, dtype)) for end in span)
     for _ in range(rounds):
         grid = jnp.linspace(low_end, high_end, points)
         best = jnp.argmin(jax.lax.map(value, grid))
