@@ -25,6 +25,7 @@ _NAMES = {
     "Sphere": "latents",
     "Uniform": "latents",
     "VonMisesFisher": "latents",
+    "fit": "train",
     "infonce": "losses",
     "init_invertible_mlp": "mixing",
     "log_prob": "latents",

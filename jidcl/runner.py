@@ -10,6 +10,7 @@ import hashlib
 import json
 import platform
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -228,7 +229,7 @@ def cached_frozen(
         problem: its `freeze` draws them.
         identity: the settings they depend on.
         seeds: integers.
-        cache: folder of `.npz` files.
+        cache: folder of `.npz` files; a damaged one is drawn again.
 
     Returns:
         The frozen draws with a leading seed axis.
@@ -239,17 +240,24 @@ def cached_frozen(
     leaves, structure = jax.tree.flatten(abstract)
     key = json.dumps([identity, numbers.tolist(), jax.__version__], sort_keys=True)
     path = cache / f"frozen-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    if path.exists():
-        with np.load(path, allow_pickle=False) as arrays:
-            held = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
-        if [a.shape for a in held] == [leaf.shape for leaf in leaves]:
-            return jax.tree.unflatten(structure, held)
+    held = _read_arrays(path)
+    if [(a.shape, a.dtype) for a in held] == [(a.shape, a.dtype) for a in leaves]:
+        return jax.tree.unflatten(structure, held)
     frozen = jax.device_get(jax.jit(draw)(numbers))
     cache.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{time.monotonic_ns()}.npz")
     np.savez(part, *jax.tree.leaves(frozen))
     part.replace(path)
     return frozen
+
+
+def _read_arrays(path: Path) -> list[np.ndarray]:
+    """The arrays of an `.npz` file; none when it is missing or damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return []
 
 
 def environment(mesh: Mesh) -> dict[str, Any]:

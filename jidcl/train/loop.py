@@ -1,7 +1,7 @@
 """The one training loop: chunks on the device, events for whoever watches."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +10,7 @@ import optax
 from jax.sharding import Mesh
 
 from jidcl.numerics import stream_key
-from jidcl.train.sharding import over_seeds
+from jidcl.train.sharding import make_mesh, over_seeds
 from jidcl.train.state import TrainState, frozen_draws, init_state
 from jidcl.train.step import make_chunk
 from jidcl.types import Metrics, Problem
@@ -111,6 +111,44 @@ def train(
         _stop_if_not_finite(host["loss"], done, np.asarray(state.seed))
         done += size
         yield ChunkEvent(done, state, host, seconds, compiled)
+
+
+def fit(
+    problem: Problem,
+    optimiser: optax.GradientTransformation,
+    *,
+    seeds: int | Sequence[int],
+    steps: int,
+    chunk_steps: int = 100,
+    mesh: Mesh | None = None,
+) -> tuple[TrainState, Metrics]:
+    """Train all seeds from their start to the end, and evaluate them.
+
+    `start`, `train` and `on_each_seed` in one call, for small work; `jidcl.runner`
+    adds records and resume.
+
+    Args:
+        problem: the problem.
+        optimiser: an optax transformation.
+        seeds: how many (0, 1, ...), or which.
+        steps: updates.
+        chunk_steps: updates per dispatch.
+        mesh: devices; one device when None.
+
+    Returns:
+        `(state, scores)`: the final state and `problem.evaluate` of each seed.
+
+    Raises:
+        NonFiniteLoss: as in `train`.
+    """
+    mesh = make_mesh() if mesh is None else mesh
+    numbers = range(seeds) if isinstance(seeds, int) else seeds
+    state = start(problem, optimiser, np.asarray(numbers), mesh=mesh)
+    for event in train(
+        problem, optimiser, state, steps=steps, chunk_steps=chunk_steps, mesh=mesh
+    ):
+        state = event.state
+    return state, on_each_seed(problem.evaluate, mesh=mesh)(state)
 
 
 def on_each_seed(function: Callable, *, mesh: Mesh) -> Callable[[TrainState], Metrics]:

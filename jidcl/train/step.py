@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
@@ -88,7 +87,7 @@ def make_chunk(
     check_at_least("steps", steps, 1)
 
     def constrain(batch):
-        if batch_axes_size(mesh) == 1:
+        if mesh.shape["data"] == 1:
             return batch
         return jax.tree.map(
             lambda leaf: jax.lax.with_sharding_constraint(leaf, over_batch(mesh)), batch
@@ -105,13 +104,3 @@ def make_chunk(
     return jax.jit(
         chunk, donate_argnums=0, in_shardings=shard, out_shardings=(shard, everywhere)
     )
-
-
-def batch_axes_size(mesh: Mesh) -> int:
-    """Number of devices that share one batch."""
-    return mesh.shape["data"]
-
-
-def finite(metrics: Metrics) -> jax.Array:
-    """Whether every loss of a chunk is finite, `[steps, seeds] -> [steps, seeds]`."""
-    return jnp.isfinite(metrics["loss"])

@@ -11,7 +11,7 @@ TINY = replace(
     steps=12,
     chunk=4,
     warmup=2,
-    eval_batch=64,
+    eval_batch=128,
     eval_batches=2,
     mixing_draws=20,
 )

@@ -168,7 +168,8 @@ def test_isometry_error_is_zero_for_the_matched_true_encoder():
     ids=lambda claim: claim.id,
 )
 def test_identity_scores_lie_near_the_published_ones(claim):
-    # Two mixings of the best of 2,000 draws; published spread over mixings up to 7.4.
+    # Two mixings, three standard deviations of a draw minus a mean of five; at
+    # least ten points, as five published draws say little about their spread.
     config = dataclasses.replace(
         ROWS[f"full/{claim.preset}"], mixing_draws=2000, eval_batch=2048, eval_batches=1
     )
@@ -176,7 +177,8 @@ def test_identity_scores_lie_near_the_published_ones(claim):
     seeds = np.arange(2)
     frozen = jax.vmap(lambda seed: frozen_draws(problem, seed))(seeds)
     scores = identity_scores(config, frozen, seeds)
-    assert np.abs(100 * scores[claim.metric] - claim.mean).max() < 10
+    allowed = max(10, 3 * claim.std * np.sqrt(1 + 1 / claim.seeds))
+    assert np.abs(100 * scores[claim.metric] - claim.mean).max() < allowed
 
 
 def test_theorem1_meets_its_closed_form():
