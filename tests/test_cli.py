@@ -1,10 +1,11 @@
 import dataclasses
+import json
 import subprocess
 import sys
 
 import pytest
 
-from jidcl import cli, verify
+from jidcl import cli, conformance, verify
 from jidcl.systems.contrastive_ica_presets import presets
 from reference.tiny import TINY
 
@@ -101,11 +102,23 @@ def test_listings(capsys):
     assert "device" in capsys.readouterr().out
 
 
-def test_conformance_exit_codes(capsys):
-    assert cli.main(["conformance"]) == 0
+def test_conformance_exit_codes(tmp_path, capsys):
+    (packaged,) = conformance.packaged_vectors()
+    data = json.loads(packaged.read_text())
+    kinds = ("gauss_theory", "slowvae")  # one covered, one not
+    data["cases"] = [case for case in data["cases"] if case["kind"] in kinds]
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(data))
+    assert cli.main(["conformance", str(path)]) == 0
     out = capsys.readouterr().out
-    assert "not covered by a function" in out
-    assert cli.main(["conformance", "--strict"]) == 1
+    assert "gauss_theory" in out
+    assert "not covered by a function: contrastive_ica/slowvae" in out
+    assert cli.main(["conformance", str(path), "--strict"]) == 1
+    (case,) = (case for case in data["cases"] if case["id"] == "gauss_theory/00")
+    case["outputs"] = {name: value + 1 for name, value in case["outputs"].items()}
+    path.write_text(json.dumps(data))
+    assert cli.main(["conformance", str(path)]) == 1
+    assert "miss: " in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jidcl.train.state import TrainState
 
@@ -25,7 +26,11 @@ class Checkpoints:
         logging.getLogger("absl").setLevel(logging.ERROR)
         self._args = ocp.args
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
-        self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
+        self._manager = ocp.CheckpointManager(
+            folder.resolve(),
+            options=options,
+            item_handlers=ocp.StandardCheckpointHandler(),
+        )
 
     def save(self, step: int, state: TrainState) -> None:
         """Write the state of `step` in the background."""
@@ -37,20 +42,26 @@ class Checkpoints:
         """Newest state with the shapes and shardings of `like`; None if there is none.
 
         Raises:
-            ValueError: when the checkpoint has another structure.
+            ValueError: when the checkpoint holds other shapes or dtypes, or is damaged.
         """
         step = self._manager.latest_step()
         if step is None:
             return None
         abstract = jax.tree.map(_abstract, _to_tree(like))
+        # Compared before anything is read: a restore that fails half-way leaves
+        # readers behind.
+        held: Any = self._manager.item_metadata(step)
+        if _layout(getattr(held, "tree", {})) != _layout(abstract):
+            raise ValueError(
+                f"checkpoint {step} does not fit this configuration: it holds arrays "
+                "of other shapes or dtypes"
+            )
         try:
             tree = self._manager.restore(
                 step, args=self._args.StandardRestore(abstract)
             )
         except (ValueError, KeyError) as error:
-            raise ValueError(
-                f"checkpoint {step} does not fit this configuration: {error}"
-            ) from error
+            raise ValueError(f"checkpoint {step} cannot be read: {error}") from error
         return jax.tree.unflatten(jax.tree.structure(like), list(tree.values()))
 
     def close(self) -> None:
@@ -63,6 +74,10 @@ def _to_tree(state: TrainState) -> dict[str, Any]:
     """Leaves by zero-padded position: Orbax sorts dict keys, and so do we."""
     leaves = jax.tree.leaves(state)
     return {f"{index:05d}": leaf for index, leaf in enumerate(leaves)}
+
+
+def _layout(tree: dict[str, Any]) -> dict[str, tuple]:
+    return {name: (tuple(a.shape), np.dtype(a.dtype)) for name, a in tree.items()}
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
