@@ -129,14 +129,20 @@ def looks_linear_kernels(
     if odd:
         raise ValueError(f"looks_linear needs even hidden widths, got {odd}")
     d, *hidden, m = sizes
-    keys = jax.random.split(key, len(hidden) + 1)
-    carried, kernels = jnp.eye(d), []
-    for k, width in zip(keys[:-1], hidden, strict=True):
-        core = _semi_orthogonal(k, carried.shape[1], width // 2)
-        carried = carried @ core
-        kernels.append(_mirror(core, slope, rows=bool(kernels)))
-    last = jnp.linalg.pinv(carried) @ _semi_orthogonal(keys[-1], d, m)
-    return [*kernels, _mirror(last, slope, rows=bool(hidden), columns=False)]
+
+    # One seed after another under vmap: batched LAPACK calls that do not depend on
+    # each other wait for each other's threads on a CPU of few cores, for ever.
+    @jax.custom_batching.sequential_vmap
+    def draw(keys):
+        carried, kernels = jnp.eye(d), []
+        for k, width in zip(keys[:-1], hidden, strict=True):
+            core = _semi_orthogonal(k, carried.shape[1], width // 2)
+            carried = carried @ core
+            kernels.append(_mirror(core, slope, rows=bool(kernels)))
+        last = jnp.linalg.pinv(carried) @ _semi_orthogonal(keys[-1], d, m)
+        return [*kernels, _mirror(last, slope, rows=bool(hidden), columns=False)]
+
+    return draw(jax.random.split(key, len(hidden) + 1))
 
 
 def _mirror(core: jax.Array, slope: float, *, rows: bool, columns: bool = True):

@@ -136,7 +136,7 @@ def correlation_matrix(z: jax.Array, y: jax.Array, *, spearman: bool = False):
     if spearman:
         z, y = _ranks(z), _ranks(y)
     z, y = _standardised(z), _standardised(y)
-    return jnp.matmul(z.T, y, precision=jax.lax.Precision.HIGHEST) / z.shape[0]
+    return _dot(z.T, y) / z.shape[0]
 
 
 def assign(score: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -172,9 +172,7 @@ def procrustes_error(z: jax.Array, y: jax.Array) -> jax.Array:
     z, y = _both(z, y)
     if z.shape != y.shape:
         raise ValueError(f"y must have shape {list(z.shape)}, got {list(y.shape)}")
-    product = jnp.matmul(
-        _unit_total(z).T, _unit_total(y), precision=jax.lax.Precision.HIGHEST
-    )
+    product = _dot(_unit_total(z).T, _unit_total(y))
     explained = jnp.sum(jnp.linalg.svd(product, compute_uv=False)) ** 2
     return jnp.maximum(1 - explained, 0)
 
@@ -223,7 +221,7 @@ def rotation_null(key: jax.Array, z: jax.Array, *, draws: int = 200) -> jax.Arra
 
     def one(key):
         q = jax.random.orthogonal(key, z.shape[1], dtype=z.dtype)
-        return mcc(z, jnp.matmul(z, q, precision=jax.lax.Precision.HIGHEST)).mean
+        return mcc(z, _dot(z, q)).mean
 
     return jax.lax.map(one, jax.random.split(key, draws))
 
@@ -319,17 +317,42 @@ def _correlate_columns(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _fit_affine(y: jax.Array, z: jax.Array) -> Callable[[jax.Array], jax.Array]:
-    """Least squares with intercept, minimum norm where y is rank deficient."""
+    """Least squares with intercept, for columns of any scale and any rank."""
     mean, std = _moments(y)
     z_mean = jnp.mean(z, axis=0, keepdims=True)
-    # A triangle of the outputs' size first: the rank tolerance of a direct solution
-    # grows with the number of samples.
-    q, r = jnp.linalg.qr((y - mean) / std)
-    precision = jax.lax.Precision.HIGHEST
-    rcond = 10 * max(r.shape) * float(jnp.finfo(r.dtype).eps)
-    target = jnp.matmul(q.T, z - z_mean, precision=precision)
-    weights = jnp.linalg.lstsq(r, target, rcond=rcond)[0]
-    return lambda y: z_mean + jnp.matmul((y - mean) / std, weights, precision=precision)
+    q, t = _orthonormal((y - mean) / std)
+    weights = _dot(t, _dot(q.T, z - z_mean))
+    return lambda y: z_mean + _dot((y - mean) / std, weights)
+
+
+def _orthonormal(y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Q with orthonormal columns (or 0) spanning y, and T with Q = y T.
+
+    Gram-Schmidt, twice for each column; a column that the earlier ones explain to
+    rounding becomes 0. Plain products, so it maps over seeds on every device.
+    """
+    samples, m = y.shape
+    smallest = 10 * m * jnp.finfo(y.dtype).eps
+
+    def add(carry, j):
+        q, t = carry
+        column, combination = y[:, j], jax.nn.one_hot(j, m, dtype=y.dtype)
+        size = safe_norm(column)
+        for _ in range(2):
+            inside = _dot(q.T, column)
+            column = column - _dot(q, inside)
+            combination = combination - _dot(t, inside)
+        rest = safe_norm(column)
+        scale = jnp.where(rest > smallest * size, rest, jnp.inf)
+        q, t = q.at[:, j].set(column / scale), t.at[:, j].set(combination / scale)
+        return (q, t), None
+
+    start = (jnp.zeros((samples, m), y.dtype), jnp.zeros((m, m), y.dtype))
+    return jax.lax.scan(add, start, jnp.arange(m))[0]
+
+
+def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
 def _ranks(x: jax.Array) -> jax.Array:

@@ -1,5 +1,7 @@
 """The published MLP: size, paths, initial law and forward pass."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from scipy import stats
 
 from jidcl.encoders import make_mlp
+from jidcl.encoders.nets import looks_linear_kernels
 from reference import network
 
 
@@ -97,3 +100,25 @@ def test_same_key_same_weights_and_layers_differ():
 def test_bad_settings_fail_before_any_weights_are_made(settings, message):
     with pytest.raises(ValueError, match=message):
         make_mlp(**{"n": 3, **settings})
+
+
+def test_looks_linear_starts_as_one_orthogonal_map(rng):
+    f = make_mlp(4, widths=(3, 2, 6), init="looks_linear")
+    params, state = f.init(jax.random.key(1))
+    x = jnp.asarray(rng.normal(size=(50, 4)), jnp.float32)
+    y = np.asarray(f.apply(params, state, x)[0])
+    np.testing.assert_allclose(y @ y.T, x @ x.T, atol=1e-4)  # lengths and angles
+    a, b = np.asarray(f.apply(params, state, jnp.eye(4))[0]), np.asarray(x)
+    np.testing.assert_allclose(y, b @ a, atol=1e-5)
+
+
+def test_factorisations_are_not_batched_over_seeds():
+    # Independent batched LAPACK calls in one program can wait for each other for ever.
+    draw = jax.vmap(
+        lambda seed: looks_linear_kernels(jax.random.key(seed), (2, 8, 2), 0.1)
+    )
+    text = jax.jit(draw).lower(jnp.arange(3)).as_text()
+    calls = [line for line in text.splitlines() if "lapack_" in line]
+    assert calls
+    for shape in re.findall(r"tensor<((?:\d+x)+)f32>", "".join(calls)):
+        assert shape.count("x") <= 2, calls
