@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -136,10 +137,19 @@ def _print_estimates(rows: Sequence[tuple[str, Any, Estimate]]) -> None:
 
 
 def _print_verdicts(console: Console, verdicts: Sequence[Any]) -> None:
-    table = Table(*COLUMNS, show_lines=True)
+    """All columns, or on a narrow terminal those that fit."""
+    wide = console.width >= 140
+    shown = [i for i, name in enumerate(COLUMNS) if wide or name != "what"]
+    table = Table(box=box.HEAVY_HEAD if wide else box.SIMPLE_HEAD, show_lines=wide)
+    for i in shown:
+        title = COLUMNS[i] if wide or i != len(COLUMNS) - 1 else ""
+        table.add_column(title, no_wrap=not wide and i == 0)
     for verdict in verdicts:
+        row = list(cells(verdict))
+        if not wide:
+            row[0], row[-1] = verdict.claim, row[-1][0]
         style = None if verdict.ok else "red"
-        table.add_row(*cells(verdict), style=style)
+        table.add_row(*(row[i] for i in shown), style=style)
     console.print(table)
 
 

@@ -241,6 +241,6 @@ def judge_theorem1(entry: dict[str, Any], curve: checks.Theorem1) -> Verdict:
         bar=None,
         seeds=(),
         nulls={},
-        note=f"loss − log M {curve.excess[-1]:.4f} at M = {curve.counts[-1]}, at most "
-        f"{worst:.1f} s.e. from the finite-M prediction",
+        note=f"at M = {curve.counts[-1]}; at most {worst:.1f} standard errors from the "
+        "finite-M prediction",
     )

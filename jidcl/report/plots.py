@@ -33,31 +33,18 @@ def _new(columns: int = 1, width: float = 5.0, height: float = 3.4):
 
 
 def plot_curve(record: Record, path: Path) -> Path:
-    """Evaluation scores and training loss over steps, one line a seed.
+    """Training loss and evaluation scores over steps, one line a seed.
 
-    The dashed line is the floor at the evaluation batch; where the training batch
-    differs it is drawn at the same height above chance.
+    The dashed line is the oracle's loss at the training batch.
     """
     figure, (left, right) = _new(2)
     steps = [row["step"] for row in record.curve]
     loss = np.asarray([row["loss"] for row in record.curve])
     left.plot(steps, loss, color=_INK, lw=1, alpha=0.7)
-    if record.floor_kind != "none":
-        drop = record.mean("chance") - record.mean("floor")
-        chance = np.log(record.config["batch"] + 1)
-        left.axhline(chance - drop, color=_ACCENT, ls="--", lw=1.2)
-        left.axhline(chance, color=_MUTED, ls=":", lw=1.2)
-        left.annotate(
-            "constant encoder", (steps[-1], chance), ha="right", va="bottom", fontsize=8
-        )
-        left.annotate(
-            f"floor ({record.floor_kind})",
-            (steps[-1], chance - drop),
-            ha="right",
-            va="bottom",
-            fontsize=8,
-            color=_ACCENT,
-        )
+    if "train_floor" in record.metrics:
+        floor = record.mean("train_floor")
+        left.axhline(floor, color=_ACCENT, ls="--", lw=1.2, label="oracle floor")
+        left.legend(frameon=False, loc="upper right")
     left.set(xlabel="step", ylabel="training loss (nats)", title="loss and floor")
     for metric, colour, label in (("r2", _INK, "R²"), ("mcc", _ACCENT, "MCC")):
         scores = np.asarray([row[metric] for row in record.curve])
@@ -117,7 +104,7 @@ def plot_violation(
     axis.plot(x, null, color=_MUTED, lw=1, ls=":", label="x itself")
     if conditional is not None:
         axis.axvline(conditional, color=_ACCENT, ls="--", lw=1, label="conditional")
-    axis.set(xlabel=xlabel, ylabel="R²", ylim=(0, 1.02))
+    axis.set(xlabel=xlabel, ylabel="R²", ylim=(0, 1.02), xscale="log")
     axis.legend(frameon=False)
     return _save(figure, path)
 

@@ -25,7 +25,9 @@ def cells(verdict: Verdict) -> tuple[str, ...]:
         gap = f"{verdict.gap:.4f} ({verdict.bar:.4f})"
     score = f"{metric} {verdict.score:.2f} ± {verdict.std:.2f}"
     if verdict.metric == "loss":
-        score, gap = verdict.note, "-"
+        score, gap = f"{verdict.score:.4f} nats", "-"
+    if len(verdict.series) > 1:
+        score = metric + " " + " > ".join(f"{value:.1f}" for value in verdict.series)
     return (
         f"{verdict.claim} ({verdict.source})",
         verdict.text,

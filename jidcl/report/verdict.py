@@ -39,6 +39,7 @@ class Verdict:
         bar: gap that still counts as closed, nats.
         seeds: per-seed words.
         nulls: scores of the nulls, percent.
+        series: means in order, for a claim about an ordering.
         note: what to know.
     """
 
@@ -57,6 +58,7 @@ class Verdict:
     bar: float | None
     seeds: tuple[str, ...]
     nulls: dict[str, float]
+    series: tuple[float, ...] = ()
     note: str = ""
 
 
@@ -214,7 +216,7 @@ def judge_falling(order: dict, scores: list[np.ndarray]) -> Verdict:
         bar=None,
         seeds=(),
         nulls={},
-        note=" > ".join(f"{mean:.1f}" for mean in means),
+        series=tuple(means),
     )
 
 

@@ -193,8 +193,8 @@ def limit_floor(config: ContrastiveICA) -> float:
 
 def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
     """Scores, loss and floor over `eval_batches` fresh batches, and the nulls."""
-    fit_key, batch_key, null_key, sample_key = jax.random.split(key, 4)
-    oracle = _fit_oracle(config, parts, fit_key)
+    fit_key, batch_key, floor_key, null_key, sample_key = jax.random.split(key, 5)
+    oracle = _fit_oracle(config, parts, fit_key, config.eval_batch)
 
     def score(key):
         pair_key, shuffle_key = jax.random.split(key)
@@ -238,6 +238,7 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
         floor = limit_floor(config) if limit else metrics["oracle_loss"]
         metrics |= {"gap": jnp.mean(gaps), "gap_se": error, "floor": jnp.asarray(floor)}
         metrics["oracle_scale"] = oracle.scale
+        metrics["train_floor"] = _train_floor(config, parts, floor_key)
     z = draw_pair(parts, sample_key, 1000).z
     y = f(observe(frozen, z))
     rotations = rotation_null(null_key, z)
@@ -247,9 +248,9 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
     return metrics | {f"sample/{name}": value for name, value in samples.items()}
 
 
-def _fit_oracle(config, parts: Parts, key):
+def _fit_oracle(config, parts: Parts, key, batch: int):
     def pair(key):
-        return draw_pair(parts, key, config.eval_batch)
+        return draw_pair(parts, key, batch)
 
     pairs = jax.lax.map(pair, jax.random.split(key, 2))
     return fit_oracle(
@@ -259,6 +260,19 @@ def _fit_oracle(config, parts: Parts, key):
         low=config.low,
         high=config.high,
     )
+
+
+def _train_floor(config, parts: Parts, key, batches: int = 16):
+    """Mean loss of the oracle fitted at the training batch: the floor of a curve."""
+    fit_key, key = jax.random.split(key)
+    oracle = _fit_oracle(config, parts, fit_key, config.batch)
+
+    def one(key):
+        pair = draw_pair(parts, key, config.batch)
+        y, y_pos = (apply_oracle(oracle, config.output, z) for z in pair)
+        return _objective(config, parts, y, y_pos)
+
+    return jnp.mean(jax.lax.map(one, jax.random.split(key, batches)))
 
 
 def _isometry(config, parts: Parts, pair: Pair, y, y_pos) -> Metrics:

@@ -127,7 +127,9 @@ def test_failing_claims_need_the_gap_and_the_recovery_of_the_same_run():
 
 def test_orderings_and_identity_scores():
     order = dict(id="o", source="Figure 2", text="falls", metric="r2")
-    assert judge_falling(order, [np.array([0.9]), np.array([0.5])]).ok
+    falling = judge_falling(order, [np.array([0.9]), np.array([0.5])])
+    assert falling.ok
+    assert cells(falling)[2] == "R² 90.0 > 50.0"
     assert not judge_falling(order, [np.array([0.5]), np.array([0.9])]).ok
     assert judge_scores(ROW, np.array([0.992, 0.988])).ok
     assert not judge_scores(ROW, np.array([0.50, 0.501])).ok
