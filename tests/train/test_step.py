@@ -36,9 +36,15 @@ def train_all(seeds, mesh, *, steps=8, chunk=4, problem=PROBLEM):
 def test_step_is_the_gradient_step_written_out():
     run = one_seed(3)
     new, metrics = make_step(PROBLEM, optax.sgd(0.5))(
-        TrainState(**{**vars(run), "opt_state": optax.sgd(0.5).init(run.params)})
+        TrainState(
+            **{
+                **vars(run),
+                "opt_state": optax.sgd(0.5).init(run.params),
+                "step": jnp.int32(7),
+            }
+        )
     )
-    key = jax.random.fold_in(stream_key(jax.random.key(3), "data"), 0)
+    key = jax.random.fold_in(stream_key(jax.random.key(3), "data"), 7)
     batch = PROBLEM.draw(run.frozen, key)
     loss, grads = jax.value_and_grad(
         lambda p: PROBLEM.loss(p, run.state, batch, key)[0]
@@ -48,7 +54,7 @@ def test_step_is_the_gradient_step_written_out():
     np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-6)
     norm = np.sqrt(sum(float(jnp.sum(g**2)) for g in jax.tree.leaves(grads)))
     np.testing.assert_allclose(metrics["grad_norm"], norm, rtol=1e-5)
-    assert int(new.step) == 1
+    assert int(new.step) == 8
 
 
 def test_scan_and_vmap_equal_a_loop_over_steps_and_seeds():
