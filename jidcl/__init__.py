@@ -11,6 +11,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _NAMES = {
+    "Ball": "latents",
     "Batch": "types",
     "Box": "latents",
     "Encoder": "encoders",
@@ -20,8 +21,11 @@ _NAMES = {
     "Normal": "latents",
     "Pair": "types",
     "Problem": "types",
+    "Product": "latents",
+    "ProductDensity": "latents",
     "Real": "latents",
     "Similarity": "losses",
+    "Simplex": "latents",
     "Sphere": "latents",
     "Uniform": "latents",
     "VonMisesFisher": "latents",
@@ -38,6 +42,8 @@ _NAMES = {
     "sample_pair": "pairs",
 }
 
+__all__ = ["__version__", *sorted(_NAMES)]  # pyright: ignore[reportUnsupportedDunderAll]
+
 
 def __getattr__(name: str) -> Any:
     if name not in _NAMES:
@@ -46,4 +52,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return ["__version__", *sorted(_NAMES)]
+    return __all__

@@ -54,6 +54,18 @@ def check_choice(name: str, value: Any, allowed: Iterable[str]) -> None:
     raise ValueError(f"{name} must be one of {allowed}, got {value!r}{hint}")
 
 
+def check_type(name: str, value: Any, wanted: type) -> None:
+    """Raise `TypeError` unless `value` is a `wanted`."""
+    if not isinstance(value, wanted):
+        raise TypeError(f"{name} must be a {wanted.__name__}, got {value!r}")
+
+
+def check_whole(name: str, value: Any) -> None:
+    """Raise `TypeError` unless `value` is a whole number."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+
+
 def check_float(name: str, array: Any) -> None:
     """Raise `TypeError` unless `array` has a real floating-point dtype."""
     dtype = getattr(array, "dtype", None)

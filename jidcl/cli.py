@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
 
         check_choice("verb", verb, VERBS)
         return _VERBS[verb](rest)
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"jidcl: {error}", file=sys.stderr)
         return 2
     except FloatingPointError as error:
@@ -175,7 +175,8 @@ def _train(args: list[str]) -> int:
         """settings of the run; any field can be overridden"""
         run_seeds: Annotated[int, tyro.conf.arg(name="seeds")] = 1
         """number of seeds, batched"""
-        devices: Devices = Devices()  # noqa: RUF009
+        devices: Devices = Devices()
+        """devices of the run: seeds over one axis, each batch over another"""
         root: Path = Path("runs")
         """folder of all runs"""
         dry_run: bool = False
@@ -283,6 +284,7 @@ def _list(args: list[str]) -> int:
         print(f"usage: jidcl list {{{','.join(topics)}}}")
         return 0 if args else 2
     check_choice("topic", args[0], topics)
+    _nothing_after(args[1:])
     from jidcl.report.claims import load_claims
     from jidcl.systems.registry import SYSTEMS, load_presets
 
@@ -292,16 +294,18 @@ def _list(args: list[str]) -> int:
     elif args[0] == "presets":
         for system in SYSTEMS:
             for name, c in load_presets(system).items():
-                print(
-                    f"{name:<28} {c.space} n={c.n}, {c.marginal}, {c.conditional}"
-                    f"({c.conditional_param:g}) -> {c.output}, {c.objective}"
-                )
+                print(f"{name:<26} {c.summary()}")
     elif args[0] == "claims":
         for system in SYSTEMS:
             for claim in load_claims(system).published:
                 print(
                     f"{claim.id:<18} {claim.metric:<4} {claim.mean:6.2f} ± "
                     f"{claim.std:.2f}  {claim.source}: {claim.text}"
+                )
+            for claim in load_claims(system).quick:
+                print(
+                    f"{claim.id:<18} {claim.metric:<4} {claim.expect} at "
+                    f"{claim.threshold:g}  {claim.source}: {claim.text}"
                 )
     else:
         from jidcl import losses
@@ -315,6 +319,7 @@ def _doctor(args: list[str]) -> int:
     if args and args[0] in ("-h", "--help"):
         print(f"usage: jidcl doctor\n\n{VERBS['doctor']}")
         return 0
+    _nothing_after(args)
     import importlib.metadata
     import importlib.util
 
@@ -333,6 +338,11 @@ def _doctor(args: list[str]) -> int:
         status = "ok" if found else f"missing, pip install 'jidcl[{extra}]'"
         print(f"extra      {extra}: {status}")
     return 0
+
+
+def _nothing_after(args: list[str]) -> None:
+    if args:
+        raise ValueError(f"no more arguments are known here, got {args}")
 
 
 def _quiet() -> None:

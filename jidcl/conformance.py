@@ -7,6 +7,7 @@ has `id`, `kind`, `params`, `inputs`, `outputs`, `rtol`, `atol` and optionally
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -76,12 +77,30 @@ def read_vectors(path: Path) -> dict[str, Any]:
             f"{path}: schema_version must be {SCHEMA_VERSION}, got "
             f"{data['schema_version']!r}"
         )
+    if not isinstance(data["cases"], list):
+        raise ValueError(f"{path}: cases must be a list, got {data['cases']!r}")
     for index, case in enumerate(data["cases"]):
         name = case.get("id", f"number {index}") if isinstance(case, dict) else index
-        for field in _FIELDS:
-            if not isinstance(case, dict) or field not in case:
-                raise ValueError(f"{path}: case {name}: field {field!r} is missing")
+        try:
+            _check_case(case)
+        except ValueError as error:
+            raise ValueError(f"{path}: case {name}: {error}") from error
     return data
+
+
+def _check_case(case: Any) -> None:
+    for field in _FIELDS:
+        if not isinstance(case, dict) or field not in case:
+            raise ValueError(f"field {field!r} is missing")
+    for field in ("params", "inputs", "outputs"):
+        if not isinstance(case[field], dict):
+            raise ValueError(f"{field} must be an object, got {case[field]!r}")
+    if not case["outputs"]:
+        raise ValueError("outputs must name at least one value, got none")
+    for field in ("rtol", "atol", "grad_rtol", "grad_atol"):
+        value = case.get(field, 0.0)
+        if not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ValueError(f"{field} must be a finite number >= 0, got {value!r}")
 
 
 def replay(path: Path, *, float64: bool) -> Iterator[KindReport]:
@@ -143,14 +162,12 @@ def _correct(case: Any, errata: list[Any]) -> tuple[Any, list[str]]:
 
 def _replay_case(run: Callable, case: Any, float64: bool) -> tuple[float, list[str]]:
     where = jax.default_device(jax.devices("cpu")[0])
-    with jax.enable_x64(float64), where if float64 else contextlib.nullcontext():
-        dtype = jnp.float64 if float64 else jnp.float32
-        params = dict(case["params"])
-        # Tables of [argument, value] carry their arguments inside the expectation.
-        tables = [v for k, v in case["outputs"].items() if k.endswith("_at")]
-        params["_points"] = tables[0] if tables else []
-        inputs = {k: _to_arrays(v, dtype) for k, v in case["inputs"].items()}
-        actual = jax.tree.map(np.asarray, run(params, inputs))
+    try:
+        actual = _computed(run, case, float64, where)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        # A case that follows the schema but not the needs of its kind.
+        kind = type(error).__name__
+        return math.inf, [f"(not computed: {kind}: {str(error).splitlines()[0]})"]
     worst, misses = 0.0, []
     for name, expected in case["outputs"].items():
         if expected is None:
@@ -165,6 +182,17 @@ def _replay_case(run: Callable, case: Any, float64: bool) -> tuple[float, list[s
     return worst, misses
 
 
+def _computed(run: Callable, case: Any, float64: bool, where: Any) -> dict[str, Any]:
+    with jax.enable_x64(float64), where if float64 else contextlib.nullcontext():
+        dtype = jnp.float64 if float64 else jnp.float32
+        params = dict(case["params"])
+        # Tables of [argument, value] carry their arguments inside the expectation.
+        tables = [v for k, v in case["outputs"].items() if k.endswith("_at")]
+        params["_points"] = tables[0] if tables else []
+        inputs = {k: _to_arrays(v, dtype) for k, v in case["inputs"].items()}
+        return jax.tree.map(np.asarray, run(params, inputs))
+
+
 def _compare(name, actual, expected, case, float64) -> tuple[float, float]:
     """(largest error over max(1, |expected|), largest excess over the tolerance)."""
     gradient = name.startswith(_GRADIENTS)
@@ -175,7 +203,10 @@ def _compare(name, actual, expected, case, float64) -> tuple[float, float]:
         least = FLOAT32_AFTER_ADAM if adam else FLOAT32_TOLERANCE
         rtol, atol = max(rtol, least), max(atol, least)
     worst, excess = 0.0, 0.0
-    for a, b in zip(_flatten(actual), _flatten(expected), strict=False):
+    got, wanted = _flatten(actual), _flatten(expected)
+    if len(got) != len(wanted) or not all(np.isfinite(b).all() for b in wanted):
+        return math.inf, math.inf
+    for a, b in zip(got, wanted, strict=True):
         if a.shape != b.shape:
             return float("inf"), float("inf")
         difference = np.abs(a - b)

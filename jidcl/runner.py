@@ -10,7 +10,6 @@ import hashlib
 import json
 import platform
 import time
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from jidcl import __version__
 from jidcl.report.records import (
     SCHEMA_VERSION,
     Record,
+    read_arrays,
     read_record,
     run_name,
     write_json,
@@ -31,7 +31,7 @@ from jidcl.report.records import (
 from jidcl.systems.registry import load_system
 from jidcl.train import loop
 from jidcl.train.checkpoint import Checkpoints
-from jidcl.train.sharding import check_divisible, make_mesh
+from jidcl.train.sharding import check_divisible, check_seeds, make_mesh
 from jidcl.train.state import TrainState, frozen_draws
 
 CURVE_POINTS = 20
@@ -95,14 +95,12 @@ def run(
         jidcl.train.loop.NonFiniteLoss: when the loss diverges; nothing is recorded
             as finished and the last checkpoint stays.
     """
-    seeds = [int(seed) for seed in seeds]
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError(f"seeds must be distinct and at least one, got {seeds}")
+    seeds = check_seeds(seeds)
     mesh = make_mesh() if mesh is None else mesh
     check_divisible(mesh, seeds=len(seeds), batch=config.batch)
     folder = run_folder(root, system, preset, config, seeds)
     _claim_folder(folder, _identity(system, config, seeds))
-    if (folder / "result.json").exists():
+    if (folder / "result.json").exists() and (folder / "samples.npz").exists():
         record = read_record(folder)
         yield RunEvent("done", config.steps, config.steps, {}, record, folder)
         return
@@ -176,8 +174,11 @@ class _Run:
                 if time.monotonic() - saved > self.save_seconds or last:
                     saver.save(event.step, state)
                     saved = time.monotonic()
-                yield RunEvent("train", event.step, config.steps, scores)
-
+                try:
+                    yield RunEvent("train", event.step, config.steps, scores)
+                except GeneratorExit:  # whoever watched has stopped: lose nothing
+                    saver.save(event.step, state)
+                    raise
         return state
 
     def _curve_until(self, step: int) -> list[dict[str, Any]]:
@@ -190,6 +191,8 @@ class _Run:
                     row = json.loads(line)
                 except json.JSONDecodeError:
                     break  # cut off while it was written
+                if not isinstance(row, dict) or "step" not in row:
+                    break
                 if row["step"] <= step:
                     rows.append(row)
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -240,7 +243,8 @@ def cached_frozen(
     leaves, structure = jax.tree.flatten(abstract)
     key = json.dumps([identity, numbers.tolist(), jax.__version__], sort_keys=True)
     path = cache / f"frozen-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    held = _read_arrays(path)
+    arrays = read_arrays(path)
+    held = [arrays[name] for name in sorted(arrays, key=lambda n: int(n[4:]))]
     if [(a.shape, a.dtype) for a in held] == [(a.shape, a.dtype) for a in leaves]:
         return jax.tree.unflatten(structure, held)
     frozen = jax.device_get(jax.jit(draw)(numbers))
@@ -249,15 +253,6 @@ def cached_frozen(
     np.savez(part, *jax.tree.leaves(frozen))
     part.replace(path)
     return frozen
-
-
-def _read_arrays(path: Path) -> list[np.ndarray]:
-    """The arrays of an `.npz` file; none when it is missing or damaged."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        return []
 
 
 def environment(mesh: Mesh) -> dict[str, Any]:
@@ -291,9 +286,10 @@ def _claim_folder(folder: Path, identity: dict[str, Any]) -> None:
     if path.exists():
         try:
             held = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not a JSON file: {error}") from error
         if held != identity:
+            held = held if isinstance(held, dict) else {}
             keys = sorted(k for k in identity if held.get(k) != identity[k])
             raise ValueError(
                 f"{folder} holds another configuration (it differs in {keys}): give "
@@ -345,7 +341,9 @@ def estimate(
     """
     from jidcl.train.step import make_chunk
 
+    seeds = check_seeds(seeds)
     mesh = make_mesh() if mesh is None else mesh
+    check_divisible(mesh, seeds=len(seeds), batch=config.batch)
     module = load_system(system)
     # A poor mixing costs the same per step, and its search is not what is probed.
     probed = dataclasses.replace(config, mixing_draws=1)

@@ -1,7 +1,9 @@
 """Progress and tables on the terminal, with rich; plain lines when it is none."""
 
+import contextlib
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,10 @@ from rich.progress import (
 from rich.table import Table
 
 from jidcl import conformance
+from jidcl.report.document import judge_record
 from jidcl.report.records import Record
 from jidcl.report.tables import COLUMNS, cells
+from jidcl.report.verdict import judge_free
 from jidcl.runner import Estimate, RunEvent, estimate, run
 from jidcl.verify import Verification
 
@@ -30,8 +34,8 @@ PLAIN_SECONDS = 10.0
 def show_verification(work: Verification) -> None:
     """Run a verification with a progress bar; print its verdicts and report."""
     console, began = Console(), time.perf_counter()
-    with _Watcher(console) as watcher:
-        for event in work.go():
+    with _Watcher(console) as watcher, _stoppable(work.go()) as events:
+        for event in events:
             watcher.stage(event.stage, event.stages, event.label)
             if event.run is not None:
                 watcher.run(event.run)
@@ -53,7 +57,7 @@ def show_run(
     console = Console()
     events = run(config, preset=label, root=root, mesh=mesh, **settings)
     record, folder = None, root
-    with _Watcher(console) as watcher:
+    with _Watcher(console) as watcher, _stoppable(events) as events:
         for event in events:
             watcher.stage(0, 1, label)
             watcher.run(event)
@@ -67,8 +71,37 @@ def show_run(
             mean = sum(values) / len(values)
             table.add_row(name, f"{mean:.4f}", " ".join(f"{v:.4f}" for v in values[:8]))
     console.print(table)
+    _print_verdicts(console, judge_record(record) or judge_free(record))
     console.print(f"record: {folder / 'result.json'}", soft_wrap=True)
     return record
+
+
+@contextlib.contextmanager
+def _stoppable(events: Iterator[Any]) -> Iterator[Iterator[Any]]:
+    """Ctrl-C ends a run after the dispatch on its way, checkpoint written.
+
+    A second Ctrl-C ends it at once.
+    """
+    asked = False
+
+    def ask(number, frame):
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    def watched():
+        for event in events:
+            if asked:
+                raise KeyboardInterrupt
+            yield event
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield watched()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        events.close()  # type: ignore[attr-defined]
 
 
 def show_conformance(files: Sequence[Path], strict: bool) -> int:
@@ -203,7 +236,8 @@ class _Watcher:
     def run(self, event: RunEvent) -> None:
         """Show the progress of a run."""
         now = time.perf_counter()
-        if self.first is None or event.step < self.first[1]:
+        # From the first dispatch on: compilation is no step.
+        if event.stage != "train" or self.first is None:
             self.first = (now, event.step)
         done, spent = event.step - self.first[1], now - self.first[0]
         rate = f"{done / spent:.1f} steps/s" if done and spent > 0 else ""
@@ -222,10 +256,7 @@ class _Watcher:
             visible=True,
         )
         if not self.console.is_terminal and now - self.printed > PLAIN_SECONDS:
-            left = (event.steps - event.step) * spent / done if done else 0
             self.printed = now
-            print(
-                f"  step {event.step}/{event.steps} {rate} {note}, about "
-                f"{_duration(left)} left",
-                flush=True,
-            )
+            left = (event.steps - event.step) * spent / done if done else None
+            when = "" if left is None else f", about {_duration(left)} left"
+            print(f"  step {event.step}/{event.steps} {rate} {note}{when}", flush=True)

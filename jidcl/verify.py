@@ -71,6 +71,10 @@ class Verification:
 
     def __post_init__(self):
         check_choice("budget", self.budget, BUDGETS)
+        if self.rows and self.budget not in ("full", "published"):
+            raise ValueError(
+                f"rows need budget 'full' or 'published', got budget {self.budget!r}"
+            )
         self.root = Path(self.root)
         self.claims: Claims = load_claims(self.system)
         self._presets = load_presets(self.system)
@@ -158,10 +162,11 @@ class Verification:
         ]
 
     def _train(self, name: str) -> Iterator[RunEvent]:
+        label = name.replace("quick/", "smoke/") if self.budget == "smoke" else name
         for event in run(
             self._config(name),
             system=self.system,
-            preset=name,
+            preset=label,
             seeds=self.seeds,
             root=self.root,
         ):

@@ -82,10 +82,32 @@ def test_a_wrong_value_a_wrong_shape_and_a_missing_output_are_misses(tmp_path):
             write(tmp_path, case(outputs=outputs)), float64=True
         )
         assert len(report.failed) == 1
+    for params in ({}, {"n": 2, "marginal_std": "wide"}):
+        (report,) = conformance.replay(
+            write(tmp_path, case(params=params)), float64=True
+        )
+        assert "gauss_theory/x (not computed" in report.failed[0]
     (report,) = conformance.replay(
         write(tmp_path, case(outputs={"limit": None})), float64=True
     )
     assert report.failed == ()
+    nan = write(tmp_path, case(outputs={"limit": float("nan")}))
+    (report,) = conformance.replay(nan, float64=True)
+    assert report.failed
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"rtol": float("nan")}, "rtol must be a finite number >= 0, got nan"),
+        ({"atol": "1e-8"}, "atol must be a finite number >= 0, got '1e-8'"),
+        ({"outputs": {}}, "outputs must name at least one value"),
+        ({"params": None}, "params must be an object, got None"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_named(tmp_path, fields, message):
+    with pytest.raises(ValueError, match=f"gauss_theory/x: {message}"):
+        list(conformance.replay(write(tmp_path, case(**fields)), float64=True))
 
 
 @pytest.mark.parametrize("field", ["id", "kind", "params", "inputs", "outputs", "rtol"])

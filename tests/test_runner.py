@@ -113,6 +113,31 @@ def test_interrupted_between_checkpoints_resumes_to_the_same_numbers(tmp_path):
     assert resumed.record.curve == whole.record.curve
 
 
+def test_a_watcher_that_stops_early_loses_nothing(tmp_path):
+    events = runner.run(TINY, **OWN, seeds=(0, 1), root=tmp_path)  # no periodic save
+    for event in events:
+        if event.stage == "train" and event.step == 8:
+            break
+    events.close()
+    events, _ = finish(TINY, tmp_path)
+    assert [event.step for event in events if event.stage == "train"] == [12]
+
+
+def test_damaged_run_folders_are_named_or_mended(tmp_path):
+    _, done = finish(TINY, tmp_path, seeds=(0,))
+    (done.folder / "samples.npz").unlink()
+    with pytest.raises(ValueError, match="samples.npz is missing or damaged"):
+        read_samples(done.folder)
+    _, again = finish(TINY, tmp_path, seeds=(0,))  # evaluated once more
+    assert again.record.metrics == done.record.metrics
+    (done.folder / "result.json").unlink()
+    (done.folder / "metrics.jsonl").write_text("5\n")
+    finish(TINY, tmp_path, seeds=(0,))
+    (done.folder / "config.json").write_text("[]")
+    with pytest.raises(ValueError, match="another configuration"):
+        list(runner.run(TINY, **OWN, seeds=[0], root=tmp_path))
+
+
 KILLED = """
 from pathlib import Path
 from jidcl import runner

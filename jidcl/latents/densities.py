@@ -28,7 +28,7 @@ from jidcl.latents.families import (
 from jidcl.latents.projected import log_prob_projected
 from jidcl.latents.rejection import reject, sample_truncated, sample_vmf
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
-from jidcl.numerics import log_mean_exp_dot, unit
+from jidcl.numerics import at_least_float32, log_mean_exp_dot, unit
 
 
 def sample_marginal(
@@ -111,6 +111,11 @@ def sample_with_acceptance(
     """
     check_features("mean", mean, space.n)
     _check_inside("mean", mean, space)
+    wide = at_least_float32(mean.dtype)
+    if mean.dtype != wide:  # too few digits for acceptance tests and inverse laws
+        centre = space.project(mean.astype(wide))
+        z, rate = sample_with_acceptance(key, density, space, centre)
+        return z.astype(mean.dtype), rate
     match space, density:
         case Product(), ProductDensity():
             _check_factors(density, space)
@@ -156,8 +161,9 @@ def log_prob(
         `[...]`; -inf outside of the space.
 
     Raises:
-        ValueError: on wrong shapes, or for a truncated density on a ball or simplex
-            (its normaliser has no closed form).
+        ValueError: on wrong shapes, a concrete mean outside of the space or not
+            finite, or a truncated density on a ball or simplex (its normaliser has no
+            closed form).
 
     Example:
         >>> from jidcl.latents import Real, Normal
@@ -173,6 +179,7 @@ def log_prob(
     if mean is None:
         mean = space.centre().astype(z.dtype)
     check_features("mean", mean, space.n)
+    _check_inside("mean", mean, space)
     shape = jnp.broadcast_shapes(z.shape, mean.shape)
     z, mean = jnp.broadcast_to(z, shape), jnp.broadcast_to(mean, shape)
     match space, density:
@@ -204,7 +211,8 @@ def log_prob(
             value = jnp.sum(log_kernel(density, z - mean) - log_mass, axis=-1)
         case _:
             raise _unsupported(density, space)
-    return jnp.where(space.contains(z), value, -jnp.inf)
+    edge = _tolerance(z.dtype) if isinstance(space, Sphere) else 1e-6
+    return jnp.where(space.contains(z, edge), value, -jnp.inf)
 
 
 def _log_prob_vmf(density: VonMisesFisher, space: Sphere, z, mean) -> jax.Array:
@@ -245,12 +253,17 @@ def _check_inside(name: str, mean: jax.Array, space: Space) -> None:
         return
     check_finite(name, mean)
     with jax.ensure_compile_time_eval():
-        inside = np.asarray(space.contains(mean))
+        inside = np.asarray(space.contains(mean, _tolerance(mean.dtype)))
     if not inside.all():
         raise ValueError(
             f"{name} must lie on {space}, got {int((~inside).sum())} of {inside.size} "
             "points outside (space.project brings them back)"
         )
+
+
+def _tolerance(dtype: Any) -> float:
+    """How far outside of a space rounding may leave a point."""
+    return max(1e-3, 4 * float(jnp.finfo(dtype).eps))
 
 
 def _check_factors(density: ProductDensity, space: Product) -> None:

@@ -16,7 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammainc
 
-from jidcl.checks import check_above, check_at_least, check_choice, is_traced
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_choice,
+    check_finite,
+    is_traced,
+)
 
 _register = jax.tree_util.register_dataclass
 
@@ -107,8 +113,9 @@ class VonMisesFisher:
     family: str = _tag("VonMisesFisher")
 
     def __post_init__(self):
-        if _is_number(self.kappa):
+        if _is_number("kappa", self.kappa):
             check_at_least("kappa", self.kappa, 0)
+            check_finite("kappa", self.kappa)
 
 
 @_register
@@ -161,7 +168,10 @@ def noise(key: jax.Array, density: Any, shape: tuple[int, ...], dtype) -> jax.Ar
         return length * jax.random.laplace(key, shape, dtype)
     if isinstance(density, Normal):
         return jnp.asarray(density.scale, dtype) * jax.random.normal(key, shape, dtype)
-    return length * jax.random.generalized_normal(key, density.p, shape, dtype)
+    # Through logarithms: Gamma(1/p) itself underflows at large p.
+    k_size, k_sign = jax.random.split(key)
+    log_size = jax.random.loggamma(k_size, 1 / density.p, shape, dtype) / density.p
+    return length * jax.random.rademacher(k_sign, shape, dtype) * jnp.exp(log_size)
 
 
 def log_kernel(density: Any, d: jax.Array) -> jax.Array:
@@ -181,8 +191,11 @@ def one_sided_mass(density: Any, reach: jax.Array) -> jax.Array:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _mass(p: float, t: jax.Array) -> jax.Array:
-    shape = jnp.asarray(1 / p, t.dtype)
-    return jnp.sign(t) * gammainc(shape, jnp.abs(t) ** p)
+    shape, power = jnp.asarray(1 / p, t.dtype), jnp.abs(t) ** p
+    # The first term of the series, where t^p loses its digits by underflow.
+    small = power < jnp.finfo(t.dtype).eps
+    tail = gammainc(shape, jnp.where(small, 1.0, power))
+    return jnp.where(small, t / math.gamma(1 + 1 / p), jnp.sign(t) * tail)
 
 
 @_mass.defjvp
@@ -194,12 +207,15 @@ def _mass_jvp(p, primals, tangents):
 
 def _check_scale(scale: Any) -> None:
     """Raise `ValueError` unless a concrete scale is > 0."""
-    if _is_number(scale):
+    if _is_number("scale", scale):
         check_above("scale", scale, 0)
+        check_finite("scale", scale)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(name: str, value: Any) -> bool:
     """Whether value is a concrete number (pytree surgery also passes objects)."""
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{name} must be a number or an array, got {value!r}")
     return isinstance(value, int | float | np.number | np.ndarray) or (
         isinstance(value, jax.Array) and not is_traced(value)
     )

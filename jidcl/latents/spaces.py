@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_ordered
+from jidcl.checks import check_above, check_at_least, check_ordered, check_whole
 from jidcl.numerics import log_sphere_area, unit
 
 
@@ -54,6 +54,7 @@ class Sphere:
     n: int
 
     def __post_init__(self):
+        check_whole("n of a sphere", self.n)
         check_at_least("n of a sphere", self.n, 2)
 
     @property
@@ -87,6 +88,7 @@ class Box:
     high: float = 1.0
 
     def __post_init__(self):
+        check_whole("n", self.n)
         check_at_least("n", self.n, 1)
         check_ordered("low", self.low, "high", self.high)
 
@@ -100,8 +102,9 @@ class Box:
         return jnp.clip(z, self.low, self.high)
 
     def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
-        """Whether every coordinate lies in [low - atol, high + atol]."""
-        return jnp.all((z >= self.low - atol) & (z <= self.high + atol), axis=-1)
+        """Whether every coordinate is in the interval, atol of its width aside."""
+        slack = atol * (self.high - self.low)
+        return jnp.all((z >= self.low - slack) & (z <= self.high + slack), axis=-1)
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """Independent uniform coordinates."""
@@ -119,6 +122,7 @@ class Real:
     n: int
 
     def __post_init__(self):
+        check_whole("n", self.n)
         check_at_least("n", self.n, 1)
 
     @property
@@ -151,6 +155,7 @@ class Ball:
     radius: float = 1.0
 
     def __post_init__(self):
+        check_whole("n", self.n)
         check_at_least("n", self.n, 1)
         check_above("radius", self.radius, 0)
 
@@ -166,8 +171,8 @@ class Ball:
         return z * jnp.minimum(1, self.radius / jnp.maximum(norm, self.radius))
 
     def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
-        """Whether ||z|| <= radius + atol."""
-        return jnp.linalg.norm(z, axis=-1) <= self.radius + atol
+        """Whether ||z|| <= radius (1 + atol)."""
+        return jnp.linalg.norm(z, axis=-1) <= self.radius * (1 + atol)
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """`jax.random.ball`, scaled."""
@@ -185,6 +190,7 @@ class Simplex:
     n: int
 
     def __post_init__(self):
+        check_whole("n", self.n)
         check_at_least("n", self.n, 1)
 
     @property

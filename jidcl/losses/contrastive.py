@@ -15,6 +15,7 @@ from jidcl.checks import (
     check_features,
     check_rows,
     check_same_shape,
+    check_type,
     check_unit_interval,
 )
 from jidcl.losses.similarity import DOT, Similarity, pairwise, rowwise
@@ -105,7 +106,8 @@ def infonce(
     Raises:
         ValueError: on wrong shapes, tau <= 0, batch < 2, an unknown reduction, or
             `y_neg` given or missing against the policy.
-        TypeError: on dtypes that are not floating-point.
+        TypeError: on dtypes that are not floating-point, or a policy or similarity of
+            another type.
 
     Example:
         >>> y = jnp.eye(2)
@@ -125,6 +127,10 @@ def infonce(
     check_rows("y_pos", y_pos)
     check_same_shape("y_pos", y_pos, "y", y)
     check_above("tau", tau, 0)
+    if jnp.ndim(tau):
+        raise ValueError(f"tau must be a scalar, got shape {list(jnp.shape(tau))}")
+    check_type("similarity", similarity, Similarity)
+    check_type("policy", policy, NegativePolicy)
     check_choice("reduction", reduction, REDUCTIONS)
     if (y_neg is None) == (policy.negatives == "independent"):
         raise ValueError(

@@ -1,7 +1,8 @@
 """How much of z a representation y holds: R2, MCC, Procrustes, isometry error.
 
 Every function takes plain NumPy or JAX arrays `[samples, dimensions]`, and works under
-`jit` and `vmap`. State with a score on which samples it was fitted.
+`jit` and `vmap`. A NaN anywhere in a column makes the scores that use it NaN. State
+with a score on which samples it was fitted.
 """
 
 import warnings
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax.assignment
 
 from jidcl.checks import check_at_least, check_rows
@@ -78,11 +80,11 @@ def r2(z: jax.Array, y: jax.Array, *, split: bool = False) -> R2:
     z_fit, y_fit = (z[:half], y[:half]) if split else (z, y)
     z_score, y_score = (z[half:], y[half:]) if split else (z, y)
     predicted = _fit_affine(y_fit, z_fit)(y_score)
-    per_dim = 1 - _ratio(
-        jnp.sum((z_score - predicted) ** 2, axis=0),
-        jnp.sum(_centred(z_score) ** 2, axis=0),
-        otherwise=1.0,
-    )
+    left, varies = z_score - predicted, jnp.isfinite(_moments(z_score)[1][0])
+    total = jnp.sum(_centred(z_score) ** 2, axis=0)
+    missed = jnp.sum(left**2, axis=0) / jnp.where(varies, total, 1)
+    # A constant latent scores 0; where a sum is NaN, so is the score.
+    per_dim = jnp.where(varies | jnp.isnan(missed), 1 - missed, 0)
     mean = jnp.mean(per_dim)
     scored = z_score.shape[0]
     adjusted = 1 - (1 - mean) * (scored - 1) / max(scored - z.shape[1] - 1, 1)
@@ -127,6 +129,7 @@ def mcc(z: jax.Array, y: jax.Array, *, spearman: bool = False) -> Mcc:
     score = jnp.abs(matrix)
     columns, _ = assign(score)
     per_dim = jnp.take_along_axis(score, columns[:, None], axis=1)[:, 0]
+    per_dim = jnp.where(jnp.isnan(score).any(), jnp.nan, per_dim)
     return Mcc(jnp.mean(per_dim), per_dim, columns, matrix)
 
 
@@ -169,7 +172,7 @@ def procrustes_error(z: jax.Array, y: jax.Array) -> jax.Array:
     Raises:
         ValueError: on different shapes.
     """
-    z, y = _both(z, y)
+    z, y = _both(z, y, common=True)
     if z.shape != y.shape:
         raise ValueError(f"y must have shape {list(z.shape)}, got {list(y.shape)}")
     product = _dot(_unit_total(z).T, _unit_total(y))
@@ -197,8 +200,9 @@ def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Arra
 
 def read_back(z: jax.Array, y: jax.Array) -> jax.Array:
     """z_hat: the in-sample affine read-out of z from y, `[samples, n]` (plots)."""
-    z, y = _both(z, y)
-    return _fit_affine(y, z)(y)
+    _, scaled = _both(z, y)
+    z = jnp.asarray(z, scaled.dtype)
+    return _fit_affine(scaled, z)(scaled)
 
 
 def shuffled(key: jax.Array, y: jax.Array) -> jax.Array:
@@ -265,7 +269,7 @@ def bootstrap_interval(
     return jnp.quantile(scores, tail), jnp.quantile(scores, 1 - tail)
 
 
-def _both(z, y) -> tuple[jax.Array, jax.Array]:
+def _both(z, y, *, common: bool = False) -> tuple[jax.Array, jax.Array]:
     check_rows("z", z, 2)
     check_rows("y", y, 2)
     if z.shape[0] != y.shape[0]:
@@ -273,9 +277,22 @@ def _both(z, y) -> tuple[jax.Array, jax.Array]:
             f"z and y must have the same number of rows, got {z.shape[0]} and "
             f"{y.shape[0]}"
         )
-    z, y = jnp.asarray(z), jnp.asarray(y)
+    z, y = _rounded(z, common), _rounded(y, common)
     dtype = at_least_float32(z.dtype, y.dtype)
     return z.astype(dtype), y.astype(dtype)
+
+
+def _rounded(x, common: bool) -> jax.Array:
+    """A JAX array; float64 NumPy columns are centred and scaled before rounding.
+
+    No score depends on either, and in float32 a large offset would leave no digits.
+    """
+    narrow = jnp.result_type(float) != np.float64
+    if narrow and isinstance(x, np.ndarray) and x.dtype == np.float64:
+        x = x - x.mean(axis=0, keepdims=True)
+        largest = np.abs(x).max(axis=None if common else 0)
+        x = (x / np.where(largest > 0, largest, 1)).astype(np.float32)
+    return jnp.asarray(x)
 
 
 def _centred(x: jax.Array) -> jax.Array:
@@ -288,12 +305,13 @@ def _moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     Columns of any scale: squares neither overflow nor underflow.
     """
     mean = jnp.mean(x, axis=0, keepdims=True)
+    mean = mean + jnp.mean(x - mean, axis=0, keepdims=True)
     largest = jnp.max(jnp.abs(x - mean), axis=0, keepdims=True)
     relative = (x - mean) / jnp.where(largest > 0, largest, 1)
     std = largest * safe_root(jnp.mean(relative**2, axis=0, keepdims=True), 2.0)
     # Rounding leaves a constant column with a tiny, meaningless spread.
-    noise = 16 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x), axis=0, keepdims=True)
-    return mean, jnp.where(std > noise, std, jnp.inf)
+    noise = 2 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x), axis=0, keepdims=True)
+    return mean, jnp.where(std <= noise, jnp.inf, std)
 
 
 def _standardised(x: jax.Array) -> jax.Array:
@@ -305,7 +323,7 @@ def _standardised(x: jax.Array) -> jax.Array:
 def _unit_total(x: jax.Array) -> jax.Array:
     """Centred, with Frobenius norm 1; 0 where every column is constant."""
     mean, std = _moments(x)
-    x = jnp.where(jnp.isfinite(std), x - mean, 0)
+    x = jnp.where(jnp.isinf(std), 0, x - mean)
     largest = jnp.max(jnp.abs(x))
     x = x / jnp.where(largest > 0, largest, 1)
     norm = safe_norm(x.reshape(-1))
@@ -362,10 +380,6 @@ def _ranks(x: jax.Array) -> jax.Array:
         ordered = jnp.sort(v)
         low = jnp.searchsorted(ordered, v, side="left")
         high = jnp.searchsorted(ordered, v, side="right")
-        return (low + high).astype(v.dtype) / 2
+        return jnp.where(jnp.isnan(v).any(), v, (low + high).astype(v.dtype) / 2)
 
     return jax.vmap(column, in_axes=1, out_axes=1)(x)
-
-
-def _ratio(a: jax.Array, b: jax.Array, *, otherwise: float) -> jax.Array:
-    return jnp.where(b > 0, a / jnp.where(b > 0, b, 1), otherwise)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from jidcl.checks import check_choice
@@ -86,8 +87,11 @@ class Claims:
 
 
 def load_claims(system: str) -> Claims:
-    """The packaged claims of a system."""
-    path = resources.files("jidcl") / "claims" / f"{system}.json"
+    """The packaged claims of a system; ValueError on an unknown one."""
+    folder = resources.files("jidcl") / "claims"
+    known = sorted(Path(str(file)).stem for file in folder.iterdir())
+    check_choice("system", system, known)
+    path = folder / f"{system}.json"
     data = json.loads(path.read_text())
     if data["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"{path}: schema_version must be {SCHEMA_VERSION}")

@@ -8,7 +8,13 @@ from jidcl.report import plots
 from jidcl.report.claims import load_claims
 from jidcl.report.records import Record, find_records, read_samples
 from jidcl.report.tables import to_csv, to_markdown
-from jidcl.report.verdict import Verdict, judge, judge_falling, judge_quick
+from jidcl.report.verdict import (
+    Verdict,
+    judge,
+    judge_falling,
+    judge_free,
+    judge_quick,
+)
 
 
 def write_report(
@@ -44,9 +50,9 @@ def write_report(
         f"Claims: {source}.",
         "",
         f"{good} of {len(verdicts)} came out as expected. Scores are percent, mean ± "
-        "standard deviation over seeds; gaps are nats above the floor, closed below "
-        "the number in brackets. A row's verdict is that of its mean; the second table "
-        "counts seeds.",
+        "standard deviation over seeds; gaps are nats above the loss of the true "
+        "latents on the same draws, closed below the number in brackets. A row's "
+        "verdict is that of its mean; the second table counts seeds.",
         "",
         to_markdown(verdicts),
     ]
@@ -56,7 +62,9 @@ def write_report(
     else:
         lines += ["Figures need matplotlib: `pip install 'jidcl[plots]'`.", ""]
     for name, path in figures.items():
-        lines += [f"## {name}", "", f"![{name}]({path.name})", ""]
+        lines += [f"## {name}", ""]
+        if path is not None:
+            lines += [f"![{name}]({path.name})", ""]
     report = folder / "report.md"
     report.write_text("\n".join(lines))
     return report
@@ -64,6 +72,8 @@ def write_report(
 
 def judge_finished(root: Path) -> tuple[list[Verdict], dict[Path, Record]]:
     """Judge every finished run below `root` against the claims that name its preset.
+
+    A run that no claim names is judged against the general bar of a score of 95.
 
     Raises:
         ValueError: when there is no finished run.
@@ -73,18 +83,24 @@ def judge_finished(root: Path) -> tuple[list[Verdict], dict[Path, Record]]:
         raise ValueError(f"root must hold finished runs, got none in {root}")
     verdicts = []
     for record in runs.values():
-        claims = load_claims(record.system)
-        budget, _, preset = record.preset.partition("/")
-        if budget == "quick":
-            mine = [claim for claim in claims.quick if claim.preset == preset]
-            verdicts += [judge_quick(claim, record) for claim in mine]
-        else:
-            verdicts += [
-                judge_with_run(claims.published_by_id(claim.id), record)
-                for claim in claims.published
-                if claim.preset == preset and claim.column != "identity"
-            ]
+        verdicts += judge_record(record) or judge_free(record)
     return verdicts, runs
+
+
+def judge_record(record: Record) -> list[Verdict]:
+    """Verdicts of all claims that name the record's preset."""
+    claims = load_claims(record.system)
+    budget, _, preset = record.preset.partition("/")
+    if budget == "quick":
+        mine = [claim for claim in claims.quick if claim.preset == preset]
+        return [judge_quick(claim, record) for claim in mine]
+    return [
+        judge_with_run(claims.published_by_id(claim.id), record)
+        for claim in claims.published
+        if budget in ("full", "published")
+        and claim.preset == preset
+        and claim.column != "identity"
+    ]
 
 
 def judge_with_run(claim: Any, record: Record) -> Verdict:
@@ -122,8 +138,8 @@ def judge_orderings(orderings: Sequence[tuple[dict, list[Record]]]) -> list[Verd
     ]
 
 
-def _draw(folder: Path, runs, theorem1, orderings) -> dict[str, Path]:
-    figures = {}
+def _draw(folder: Path, runs, theorem1, orderings) -> dict[str, Path | None]:
+    figures: dict[str, Path | None] = {}
     if theorem1:
         path = plots.plot_theorem1(theorem1, folder / "theorem1.png")
         figures["Theorem 1: the true encoder's loss against M"] = path
@@ -136,12 +152,28 @@ def _draw(folder: Path, runs, theorem1, orderings) -> dict[str, Path]:
             conditional=records[0].config["conditional_param"],
         )
         figures[f"{order['source']}: {order['text']}"] = path
+    names = _figure_names(runs)
     for run, record in runs.items():
-        short = record.preset.replace("/", "-")
+        name = names[run]
+        short = name.replace("/", "-")
         curve = plots.plot_curve(record, folder / f"{short}-curve.png")
-        figures[f"{record.preset}: loss and recovery"] = curve
+        figures[f"{name}: loss and recovery"] = curve
+        try:
+            samples = read_samples(run)
+        except ValueError as error:
+            figures[f"{name}: latents and read-out ({error})"] = None
+            continue
         recovery = plots.plot_recovery(
-            record, read_samples(run), folder / f"{short}-recovery.png"
+            record, samples, folder / f"{short}-recovery.png"
         )
-        figures[f"{record.preset}: latents and read-out"] = recovery
+        figures[f"{name}: latents and read-out"] = recovery
     return figures
+
+
+def _figure_names(runs: dict[Path, Record]) -> dict[Path, str]:
+    """The preset of each run, or its folder's name where runs share a preset."""
+    presets = [record.preset for record in runs.values()]
+    return {
+        run: record.preset if presets.count(record.preset) == 1 else run.name
+        for run, record in runs.items()
+    }

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def read_record(folder: Path) -> Record:
     path = Path(folder) / "result.json"
     try:
         data = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a JSON file: {error}") from error
     fields = {field.name for field in dataclasses.fields(Record)}
     if not isinstance(data, dict) or fields - data.keys():
@@ -116,6 +117,22 @@ def find_records(root: Path) -> dict[Path, Record]:
 
 
 def read_samples(folder: Path) -> dict[str, np.ndarray]:
-    """`samples.npz` of a run (arrays only; pickled objects are refused)."""
-    with np.load(Path(folder) / "samples.npz", allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    """`samples.npz` of a run (arrays only; pickled objects are refused).
+
+    Raises:
+        ValueError: naming the file, when it is missing or damaged.
+    """
+    path = Path(folder) / "samples.npz"
+    arrays = read_arrays(path)
+    if not arrays:
+        raise ValueError(f"{path} is missing or damaged")
+    return arrays
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file; none when it is missing or damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return {}

@@ -72,10 +72,13 @@ def four_words(closed: bool, reached: bool) -> str:
 def gap_bar(record: Record) -> np.ndarray:
     """Largest gap that counts as closed, per seed.
 
-    max(3 standard errors, 2 % of (loss of a constant encoder - floor)).
+    max(3 standard errors, 2 % of the signal), the errors capped at 10 % of it; the
+    signal is the loss of a constant encoder minus the floor.
     """
     signal = record.values("chance") - record.values("floor")
-    return np.maximum(3 * record.values("gap_se"), 0.02 * signal)
+    return np.maximum(
+        np.minimum(3 * record.values("gap_se"), 0.1 * signal), 0.02 * signal
+    )
 
 
 def gap_closed(record: Record) -> np.ndarray:
@@ -102,7 +105,8 @@ def judge_quick(claim: QuickClaim, record: Record) -> Verdict:
     word = four_words(mean_closed, bool(scores.mean() >= claim.threshold))
     share = np.mean([w == claim.expect for w in words])
     inside, note = _inside_null(claim, record)
-    ok = word == claim.expect and bool(share >= MOST) and inside
+    known = bool(np.isfinite(scores).all())
+    ok = known and word == claim.expect and bool(share >= MOST) and inside
     return Verdict(
         claim=claim.id,
         source=claim.source,
@@ -170,6 +174,34 @@ def judge(claim: Claim, record: Record, *, also: Verdict | None = None) -> Verdi
     )
 
 
+def judge_free(record: Record) -> list[Verdict]:
+    """Judge a run that no claim names: R2 and MCC against `_RECOVERED`."""
+    verdicts = []
+    for metric, text in (("r2", "linear map"), ("mcc", "permutation")):
+        scores = 100 * record.values(metric)
+        reached, mean = scores >= _RECOVERED, float(scores.mean())
+        words = zip(gap_closed(record), reached, strict=True)
+        verdict = Verdict(
+            claim=record.preset,
+            source=f"{record.config['steps']} steps",
+            text=f"{text} recovered (score of {_RECOVERED:g})",
+            metric=metric,
+            word=four_words(_mean_closed(record), mean >= _RECOVERED),
+            expected="-",
+            ok=True,
+            outcome="no claim",
+            score=mean,
+            std=_std(scores),
+            difference=mean - _RECOVERED,
+            gap=_mean_gap(record),
+            bar=_mean_bar(record),
+            seeds=tuple(four_words(bool(c), bool(r)) for c, r in words),
+            nulls=_nulls(record, metric),
+        )
+        verdicts.append(verdict)
+    return verdicts
+
+
 def judge_scores(claim: Claim, scores: np.ndarray) -> Verdict:
     """Judge identity scores (per-seed, in [0, 1]): no training, so no gap."""
     scores = 100 * np.asarray(scores)
@@ -197,9 +229,13 @@ def judge_scores(claim: Claim, scores: np.ndarray) -> Verdict:
 
 
 def judge_falling(order: dict, scores: list[np.ndarray]) -> Verdict:
-    """Judge an ordering: mean scores (in [0, 1]) fall from first to last."""
+    """Judge an ordering: mean scores (in [0, 1]) fall by 5 points in all.
+
+    A step may rise by half a point: seeds differ by that much on a plateau.
+    """
     means = [100 * float(np.mean(s)) for s in scores]
-    ok = all(a > b for a, b in zip(means[:-1], means[1:], strict=True))
+    steps = zip(means[:-1], means[1:], strict=True)
+    ok = means[0] - means[-1] >= 5 and all(b - a <= 0.5 for a, b in steps)
     return Verdict(
         claim=order["id"],
         source=order["source"],
@@ -251,7 +287,8 @@ def _nulls(record: Record, metric: str) -> dict[str, float]:
 def _mean_closed(record: Record) -> bool:
     if record.floor_kind == "none":
         return True
-    return bool(record.mean("gap") <= gap_bar(record).mean())
+    most = gap_closed(record).mean() >= MOST
+    return bool(most and record.mean("gap") <= gap_bar(record).mean())
 
 
 def _mean_gap(record: Record) -> float | None:

@@ -58,7 +58,8 @@ def vmf_limit(n: int, kappa: float, *, model_kappa: float | None = None) -> floa
 def vmf_moment(n: int, kappa: float) -> float:
     """R = E_neg[w^2] of the matched density ratio: |S| c_n(kappa)^2 / c_n(2 kappa)."""
     log_c, log_c2 = vmf_log_normaliser(n, kappa), vmf_log_normaliser(n, 2 * kappa)
-    return math.exp(log_sphere_area(n) + 2 * log_c - log_c2)
+    log_r = log_sphere_area(n) + 2 * log_c - log_c2
+    return math.exp(log_r) if log_r < 700 else math.inf
 
 
 def vmf_correction(n: int, kappa: float, *, model_kappa: float | None = None) -> float:

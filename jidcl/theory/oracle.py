@@ -39,7 +39,7 @@ def fit_oracle(
     *,
     low: float = 0.0,
     high: float = 1.0,
-    span: tuple[float, float] = (0.05, 50.0),
+    span: tuple[float, float] = (1e-3, 1e3),
     points: int = 9,
     rounds: int = 3,
 ) -> OracleMap:
@@ -54,9 +54,11 @@ def fit_oracle(
         pairs: latents `[batches, batch, n]`; the loss is averaged over batches.
         low: lower bound of the data's box (box outputs).
         high: upper bound of the data's box.
-        span: scales searched, relative to the map above.
-        points: grid points a round.
-        rounds: each round zooms into the cell around the best point.
+        span: scales searched first, relative to the map above (`none`: to the
+            latents' standard deviation).
+        points: grid points a round, twice as many in the first.
+        rounds: each round zooms into the cell around the best point; at an end of the
+            grid the cell reaches beyond it.
 
     Returns:
         The map; apply it with `apply_oracle`.
@@ -69,6 +71,8 @@ def fit_oracle(
     n, dtype = pairs.z.shape[-1], pairs.z.dtype
     boxed = output in ("box", "learnable_box")
     base = 1 / (high - low) if boxed else 1.0
+    if output == "none":
+        base = 1 / jnp.std(pairs.z)
     shift = jnp.full((n,), low if boxed else 0.0, dtype)
     if output in ("sphere", "box"):
         return OracleMap(jnp.asarray(base, dtype), shift)
@@ -83,9 +87,8 @@ def fit_oracle(
         return jnp.mean(jax.lax.map(batch, pairs))
 
     low_end, high_end = (jnp.log(jnp.asarray(end, dtype)) for end in span)
-    for _ in range(rounds):
-        grid = jnp.linspace(low_end, high_end, points)
-        best = jnp.argmin(jax.lax.map(value, grid))
-        low_end = grid[jnp.maximum(best - 1, 0)]
-        high_end = grid[jnp.minimum(best + 1, points - 1)]
+    for index in range(rounds):
+        grid = jnp.linspace(low_end, high_end, points if index else 2 * points)
+        best = grid[jnp.nanargmin(jax.lax.map(value, grid))]
+        low_end, high_end = best - (grid[1] - grid[0]), best + (grid[1] - grid[0])
     return OracleMap(base * jnp.exp((low_end + high_end) / 2), shift)

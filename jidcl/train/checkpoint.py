@@ -23,6 +23,7 @@ class Checkpoints:
     def __init__(self, folder: Path):
         import orbax.checkpoint as ocp
 
+        self._folder = folder
         logging.getLogger("absl").setLevel(logging.ERROR)
         self._args = ocp.args
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
@@ -50,8 +51,14 @@ class Checkpoints:
         abstract = jax.tree.map(_abstract, _to_tree(like))
         # Compared before anything is read: a restore that fails half-way leaves
         # readers behind.
-        held: Any = self._manager.item_metadata(step)
-        if _layout(getattr(held, "tree", {})) != _layout(abstract):
+        held = getattr(self._manager.item_metadata(step), "tree", None)
+        damaged = (
+            f"checkpoint {step} in {self._folder} is damaged (move the folder away to "
+            "start again)"
+        )
+        if held is None:
+            raise ValueError(damaged)
+        if _layout(held) != _layout(abstract):
             raise ValueError(
                 f"checkpoint {step} does not fit this configuration: it holds arrays "
                 "of other shapes or dtypes"
@@ -60,8 +67,9 @@ class Checkpoints:
             tree = self._manager.restore(
                 step, args=self._args.StandardRestore(abstract)
             )
-        except (ValueError, KeyError) as error:
-            raise ValueError(f"checkpoint {step} cannot be read: {error}") from error
+        except (ValueError, KeyError, OSError) as error:
+            first = str(error).splitlines()[0][:200]
+            raise ValueError(f"{damaged}: {first}") from error
         return jax.tree.unflatten(jax.tree.structure(like), list(tree.values()))
 
     def close(self) -> None:

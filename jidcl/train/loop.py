@@ -9,8 +9,9 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from jidcl.checks import check_at_least
 from jidcl.numerics import stream_key
-from jidcl.train.sharding import make_mesh, over_seeds
+from jidcl.train.sharding import check_seeds, make_mesh, over_seeds
 from jidcl.train.state import TrainState, frozen_draws, init_state
 from jidcl.train.step import make_chunk
 from jidcl.types import Metrics, Problem
@@ -140,9 +141,12 @@ def fit(
 
     Raises:
         NonFiniteLoss: as in `train`.
+        ValueError: on no seed, repeated seeds, or steps < 1.
     """
     mesh = make_mesh() if mesh is None else mesh
-    numbers = range(seeds) if isinstance(seeds, int) else seeds
+    check_at_least("steps", steps, 1)
+    which = range(seeds) if isinstance(seeds, int | np.integer) else seeds
+    numbers = check_seeds(which)
     state = start(problem, optimiser, np.asarray(numbers), mesh=mesh)
     for event in train(
         problem, optimiser, state, steps=steps, chunk_steps=chunk_steps, mesh=mesh

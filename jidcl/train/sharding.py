@@ -1,5 +1,6 @@
 """Meshes and shardings: axes `seed`, `data`, `model`, always passed explicitly."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -52,6 +53,16 @@ def over_seeds(mesh: Mesh) -> NamedSharding:
 def over_batch(mesh: Mesh) -> NamedSharding:
     """Leading axis over `data`: one batch (inside the vmap over seeds)."""
     return NamedSharding(mesh, P("data"))
+
+
+def check_seeds(seeds: Iterable[Any]) -> list[int]:
+    """The seeds as integers; `ValueError` unless distinct and at least one."""
+    numbers = [int(seed) for seed in seeds]
+    if not numbers or len(set(numbers)) != len(numbers):
+        raise ValueError(f"seeds must be distinct and at least one, got {numbers}")
+    if not all(0 <= number < 2**31 for number in numbers):
+        raise ValueError(f"seeds must be in [0, 2^31), got {numbers}")
+    return numbers
 
 
 def check_divisible(mesh: Mesh, *, seeds: int, batch: int) -> None:

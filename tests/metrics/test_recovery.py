@@ -347,3 +347,30 @@ def test_bootstrap_settings(level):
         run(level=level)
     with pytest.raises(ValueError, match="resamples must be >= 2, got 1"):
         run(resamples=1)
+
+
+def test_nan_is_never_hidden(z, y):
+    bad_z, bad_y = z.copy(), np.concatenate([y, y[:, :1]], axis=1)
+    bad_z[3, 0] = bad_y[3, -1] = np.nan
+    for spearman in (False, True):
+        assert np.isnan(mcc_of(bad_z, y, spearman=spearman).mean)
+        assert np.isnan(mcc_of(z, bad_y, spearman=spearman).mean)
+    got = r2_of(bad_z, y).per_dim
+    np.testing.assert_array_equal(np.isnan(got), [True, False, False])
+    assert np.isnan(r2_of(z, bad_y).mean)
+    assert np.isnan(procrustes_error(bad_z, z))
+
+
+def test_float64_arrays_far_from_the_origin_keep_their_digits(z):
+    for y in (z + 1e6, z * 1e-50, z * [1, 1e-25, 1e25], (z + 1e5).astype(np.float32)):
+        np.testing.assert_allclose(r2(z, y).per_dim, np.ones(N), atol=1e-3)
+        np.testing.assert_allclose(mcc(z, y).per_dim, np.ones(N), atol=1e-3)
+    assert float(procrustes_error(z, 3 * z + 1e6)) < 1e-5
+    np.testing.assert_allclose(read_back(z, z + 1e6), z, atol=1e-4)
+
+
+def test_a_latent_that_is_constant_where_it_is_scored_scores_zero(z):
+    z = z.copy()
+    z[30:, 1] = 0.1
+    got = r2_of(z, z, split=True).per_dim
+    np.testing.assert_allclose(got, [1, 0, 1], atol=1e-4)

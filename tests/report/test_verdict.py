@@ -12,6 +12,7 @@ from jidcl.report.verdict import (
     gap_bar,
     judge,
     judge_falling,
+    judge_free,
     judge_quick,
     judge_scores,
 )
@@ -69,7 +70,8 @@ def test_the_four_words(closed, reached, word):
 
 def test_gap_is_closed_below_three_errors_or_two_percent():
     np.testing.assert_allclose(gap_bar(record([1.0], gap_se=0.001)), [0.02])
-    np.testing.assert_allclose(gap_bar(record([1.0], gap_se=0.1)), [0.3])
+    np.testing.assert_allclose(gap_bar(record([1.0], gap_se=0.02)), [0.06])
+    np.testing.assert_allclose(gap_bar(record([1.0], gap_se=0.5)), [0.1])
 
 
 def test_quick_needs_the_mean_and_four_of_five_seeds():
@@ -131,6 +133,9 @@ def test_orderings_and_identity_scores():
     assert falling.ok
     assert cells(falling)[2] == "R² 90.0 > 50.0"
     assert not judge_falling(order, [np.array([0.5]), np.array([0.9])]).ok
+    plateau = [np.array([m]) for m in (0.999, 0.9991, 0.998, 0.5)]
+    assert judge_falling(order, plateau).ok
+    assert not judge_falling(order, plateau[:3]).ok
     assert judge_scores(ROW, np.array([0.992, 0.988])).ok
     assert not judge_scores(ROW, np.array([0.50, 0.501])).ok
 
@@ -194,3 +199,22 @@ def test_packaged_claims_are_complete_and_name_presets_that_exist():
             assert f"quick/{claim.preset}" in names
     with pytest.raises(ValueError, match="did you mean 't1r3'"):
         claims.published_by_id("t1r33")
+
+
+def test_scores_that_are_not_finite_confirm_nothing():
+    claim = QuickClaim("q", "p", "r2", 99, "not identified", "", "")
+    assert not judge_quick(claim, record([np.nan] * 5)).ok
+    assert judge_quick(claim, record([0.5] * 5)).ok
+
+
+def test_a_row_needs_most_of_its_gaps_closed_and_noise_cannot_hide_a_gap():
+    claim = QuickClaim("q", "p", "r2", 90, "identified", "", "")
+    gaps = [-0.5, 0.04, 0.04, 0.04, 0.04]
+    assert judge_quick(claim, record([0.99] * 5, gap=gaps)).word == "identified early"
+    loud = record([0.99] * 5, gap=0.9, gap_se=0.4)
+    assert judge_quick(claim, loud).word == "identified early"
+
+
+def test_a_run_without_a_claim_gets_its_four_words():
+    linear, permutation = judge_free(record([0.99], mcc=0.5, config={"steps": 3}))
+    assert (linear.word, permutation.word) == ("identified", "not identified")

@@ -171,7 +171,7 @@ def test_identity_scores_lie_near_the_published_ones(claim):
     # Two mixings, three standard deviations of a draw minus a mean of five; at
     # least ten points, as five published draws say little about their spread.
     config = dataclasses.replace(
-        ROWS[f"full/{claim.preset}"], mixing_draws=2000, eval_batch=2048, eval_batches=1
+        ROWS[f"full/{claim.preset}"], mixing_draws=2000, eval_batch=1024, eval_batches=2
     )
     problem = system.make_problem(config)
     seeds = np.arange(2)

@@ -145,3 +145,14 @@ def test_bad_settings(box_pairs):
         ValueError, match="low must be < high, got low=1.0 and high=1.0"
     ):
         fit_oracle("box", loss(L1), box_pairs, low=1.0, high=1.0)
+
+
+def test_the_floor_does_not_depend_on_the_units(rng):
+    z = rng.uniform(size=(2, 64, 2))
+    z_pos = np.clip(z + 0.05 * rng.laplace(size=z.shape), 0, 1)
+    found = []
+    for unit in (1.0, 1e3, 1e-3):
+        pairs = Pair(*(jnp.asarray(unit * x, jnp.float32) for x in (z, z_pos)))
+        oracle = fit_oracle("none", jax.jit(loss(L1)), pairs)
+        found.append(mean_loss(oracle, "none", loss(L1), pairs))
+    np.testing.assert_allclose(found, found[0], rtol=1e-3)

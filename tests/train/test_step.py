@@ -157,3 +157,17 @@ def test_draws_depend_on_seed_and_step_only():
     swapped = jax.tree.map(lambda leaf: leaf[::-1], again)
     chex.assert_trees_all_close(state.frozen, swapped.frozen, rtol=1e-6)
     chex.assert_trees_all_close(state.params, swapped.params, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(seeds=0, steps=1), "seeds must be distinct and at least one"),
+        (dict(seeds=[1, 1], steps=1), "seeds must be distinct and at least one"),
+        (dict(seeds=[2**31], steps=1), "seeds must be in"),
+        (dict(seeds=1, steps=0), "steps must be >= 1, got 0"),
+    ],
+)
+def test_fit_refuses_what_it_cannot_run(settings, message):
+    with pytest.raises(ValueError, match=message):
+        loop.fit(PROBLEM, OPTIMISER, **settings)
