@@ -1,9 +1,11 @@
 """The InfoNCE family, with every denominator of the literature as an explicit choice.
 
-The plain forms here are the definitions. They hold one [rows, negatives] matrix.
+The forms here are the definitions: one [rows, negatives] matrix of logits, of all rows
+or, with `tile`, of some rows at a time.
 """
 
 import dataclasses
+import functools
 import math
 
 import jax
@@ -11,13 +13,16 @@ import jax.numpy as jnp
 
 from jidcl.checks import (
     check_above,
+    check_at_least,
     check_choice,
     check_features,
     check_rows,
     check_same_shape,
     check_type,
     check_unit_interval,
+    check_whole,
 )
+from jidcl.losses.blockwise import over_tiles
 from jidcl.losses.similarity import DOT, Similarity, pairwise, rowwise
 from jidcl.types import Metrics
 
@@ -83,6 +88,7 @@ def infonce(
     tau: jax.Array | float = 1.0,
     policy: NegativePolicy = PUBLISHED_POLICY,
     reduction: str = "mean",
+    tile: int | None = None,
 ) -> tuple[jax.Array, Metrics]:
     r"""Contrastive loss of anchors, positives and negatives.
 
@@ -98,6 +104,8 @@ def infonce(
         tau: temperature > 0.
         policy: what the denominator contains; read it before comparing losses.
         reduction: `"mean"` over rows, `"sum"`, or `"none"`.
+        tile: rows computed at a time, recomputed in the backward pass: memory of
+            tile x negatives, any batch. All rows at once when None.
 
     Returns:
         `(loss, metrics)`, metrics `positive` (mean P) and `negative` (mean N). The
@@ -132,6 +140,9 @@ def infonce(
     check_type("similarity", similarity, Similarity)
     check_type("policy", policy, NegativePolicy)
     check_choice("reduction", reduction, REDUCTIONS)
+    if tile is not None:
+        check_whole("tile", tile)
+        check_at_least("tile", tile, 1)
     if (y_neg is None) == (policy.negatives == "independent"):
         raise ValueError(
             f"y_neg must be given exactly when negatives='independent', got "
@@ -141,9 +152,10 @@ def infonce(
     if y_neg is not None:
         check_rows("y_neg", y_neg)
         check_features("y_neg", y_neg, y.shape[1])
-    positive, negative = _one_direction(y, y_pos, y_neg, similarity, tau, policy)
+    settings = similarity, tau, policy, tile
+    positive, negative = _one_direction(y, y_pos, y_neg, *settings)
     if policy.symmetric:
-        other = _one_direction(y_pos, y, y_neg, similarity, tau, policy)
+        other = _one_direction(y_pos, y, y_neg, *settings)
         positive = (positive + other[0]) / 2
         negative = (negative + other[1]) / 2
     per_row = 2 * (policy.alpha * positive + (1 - policy.alpha) * negative)
@@ -151,26 +163,29 @@ def infonce(
     return _reduce(per_row, reduction), metrics
 
 
-def _one_direction(y, y_pos, y_neg, similarity, tau, policy):
+def _one_direction(y, y_pos, y_neg, similarity, tau, policy, tile):
     """(P_i, N_i) of the rows of y, each `[batch]`."""
-    batch = y.shape[0]
+    pos = rowwise(similarity, y, y_pos) / tau
     anchor = y if policy.compare == "anchor" else y_pos
     pools = {"in_batch": [y], "two_view": [y, y_pos]}.get(policy.negatives, [y_neg])
-    pos = rowwise(similarity, y, y_pos) / tau
-    logits = [pairwise(similarity, anchor, pool) / tau for pool in pools]
-    diagonal = jnp.eye(batch, dtype=bool)
     own = 0 if policy.compare == "anchor" else len(pools) - 1
-    if policy.exclude_self:
-        logits[own] = jnp.where(diagonal, -jnp.inf, logits[own])
-    if policy.negatives == "two_view" and not policy.include_positive:
-        logits[1 - own] = jnp.where(diagonal, -jnp.inf, logits[1 - own])
-    negative = logits[0] if len(logits) == 1 else jnp.concatenate(logits, axis=1)
-    negative = jax.nn.logsumexp(negative, axis=1)
-    if policy.include_positive and policy.negatives != "two_view":
-        negative = jnp.logaddexp(negative, pos)
+
+    def denominator(row, anchor, pos):
+        logits = [pairwise(similarity, anchor, pool) / tau for pool in pools]
+        diagonal = row[:, None] == jnp.arange(y.shape[0])[None]
+        if policy.exclude_self:
+            logits[own] = jnp.where(diagonal, -jnp.inf, logits[own])
+        if policy.negatives == "two_view" and not policy.include_positive:
+            logits[1 - own] = jnp.where(diagonal, -jnp.inf, logits[1 - own])
+        parts = [jax.nn.logsumexp(part, axis=1) for part in logits]
+        if policy.include_positive and policy.negatives != "two_view":
+            parts.append(pos)
+        return functools.reduce(jnp.logaddexp, parts)
+
+    negative = over_tiles(denominator, tile, jnp.arange(y.shape[0]), anchor, pos)
     if policy.log_mean:
         cols = None if y_neg is None else y_neg.shape[0]
-        negative = negative - math.log(policy.entries(batch, cols))
+        negative = negative - math.log(policy.entries(y.shape[0], cols))
     return -pos, negative
 
 

@@ -153,7 +153,7 @@ def test_evaluation_sees_rotations_as_linear_and_not_as_permutations():
 def test_isometry_error_is_zero_for_the_matched_true_encoder():
     for name in ("sphere-vmf", "box-laplace"):
         config = ROWS[f"quick/{name}"]
-        config = dataclasses.replace(config, eval_batch=64, eval_batches=1)
+        config = dataclasses.replace(config, eval_batch=64, eval_batches=2)
         parts = system.build_parts(config)
         pair = system.draw_pair(parts, jax.random.key(0), 64)
         error = system._isometry(config, parts, pair, pair.z, pair.z_pos)

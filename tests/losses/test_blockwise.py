@@ -1,0 +1,125 @@
+"""Losses in row tiles: equal to the plain form, in memory of tile x columns."""
+
+import dataclasses
+from functools import partial
+
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from jax.test_util import check_grads
+
+from jidcl.losses import NegativePolicy, Similarity, infonce
+from jidcl.losses.blockwise import over_tiles
+
+similarities = st.one_of(
+    st.sampled_from([Similarity(), Similarity("cosine")]),
+    st.builds(
+        Similarity, st.just("lp"), st.sampled_from([1.0, 1.5, 2.0, 3.0]), st.booleans()
+    ),
+)
+policies = st.builds(
+    NegativePolicy,
+    st.sampled_from(["in_batch", "two_view"]),
+    include_positive=st.booleans(),
+    exclude_self=st.booleans(),
+    compare=st.sampled_from(["anchor", "positive"]),
+    log_mean=st.booleans(),
+    alpha=st.floats(0, 1),
+    symmetric=st.booleans(),
+)
+
+
+@given(
+    similarity=similarities,
+    policy=policies,
+    batch=st.integers(2, 6),
+    tile=st.integers(1, 7),
+    scale=st.sampled_from([0.0, 1.0, 30.0]),
+    seed=st.integers(0, 2**31 - 1),
+)
+@settings(max_examples=12)
+def test_tiles_equal_the_plain_form_in_value_and_gradient(
+    similarity, policy, batch, tile, scale, seed
+):
+    rng = np.random.default_rng(seed)
+    y = scale * rng.normal(size=(batch, 3))
+    y_pos = y + 0.3 * scale * rng.normal(size=y.shape)
+
+    def run(y, y_pos, tau, tile):
+        def loss(y, y_pos, tau):
+            options = dict(similarity=similarity, policy=policy, tile=tile)
+            return infonce(y, y_pos, tau=tau, **options)[0]
+
+        return jax.value_and_grad(loss, argnums=(0, 1, 2))(y, y_pos, tau)
+
+    with jax.enable_x64(True):
+        args = jnp.asarray(y), jnp.asarray(y_pos), jnp.asarray(0.7)
+        plain, tiled = (run(*args, size) for size in (None, tile))
+        for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(tiled), strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+@pytest.mark.parametrize("tile", [1, 4, 10])
+def test_independent_negatives_any_dtype_and_reduction(rng, dtype, tile):
+    y, y_neg = (jnp.asarray(rng.normal(size=(k, 3)), dtype) for k in (10, 7))
+    policy = NegativePolicy("independent")
+    run = partial(infonce, y, -y, y_neg, policy=policy, reduction="none")
+    rows, metrics = run(tile=tile)
+    want, expected = run()
+    assert rows.dtype == jnp.float32
+    np.testing.assert_allclose(rows, want, rtol=1e-5)
+    np.testing.assert_allclose(metrics["negative"], expected["negative"], rtol=1e-5)
+
+
+def test_vmap_and_second_derivatives(x64, rng):
+    y = jnp.asarray(rng.normal(size=(2, 5, 2)))
+
+    def loss(y, tile=2):
+        return infonce(y, y[::-1], similarity=Similarity("lp", 3.0), tile=tile)[0]
+
+    mapped = jax.jit(jax.vmap(loss))(y)
+    np.testing.assert_allclose(mapped, [loss(y[0], None), loss(y[1], None)])
+    check_grads(loss, (y[0],), order=2, modes=["rev"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, None], ids=["lp1", "lp2", "dot"])
+def test_memory_grows_with_the_tile_and_not_with_the_batch(p):
+    similarity = Similarity() if p is None else Similarity("lp", p)
+
+    def used(batch, tile):
+        y = jax.ShapeDtypeStruct((batch, 10), jnp.float32)
+
+        def loss(y, y_pos):
+            return infonce(y, y_pos, similarity=similarity, tile=tile)[0]
+
+        program = jax.jit(jax.value_and_grad(loss, argnums=(0, 1))).lower(y, y)
+        return program.compile().memory_analysis().temp_size_in_bytes
+
+    batch, tile = 4096, 64
+    assert used(batch, None) > 4 * batch**2
+    assert used(batch, tile) < 16 * 4 * tile * batch
+
+
+def test_policies_are_hashable_settings():
+    policy = dataclasses.replace(NegativePolicy(), alpha=0.3)
+    run = jax.jit(infonce, static_argnames=("policy", "tile"))
+    y = jnp.eye(3)
+    np.testing.assert_allclose(
+        run(y, y, policy=policy, tile=2)[0], run(y, y, policy=policy)[0], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(("tile", "error"), [(0, ValueError), (2.0, TypeError)])
+def test_tile_sizes(tile, error):
+    with pytest.raises(error, match="tile must be"):
+        infonce(jnp.eye(3), jnp.eye(3), tile=tile)
+
+
+def test_over_tiles_covers_every_row_once():
+    x = jnp.arange(7.0)
+    for tile in (1, 2, 3, 7, 100, None):
+        np.testing.assert_array_equal(over_tiles(lambda v: 2 * v, tile, x), 2 * x)
