@@ -43,13 +43,14 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "verdicts.csv").write_text(to_csv(verdicts))
-    good = sum(verdict.ok for verdict in verdicts)
+    claimed = [verdict for verdict in verdicts if verdict.outcome != "-"]
+    good = sum(verdict.ok for verdict in claimed)
     lines = [
         f"# {title}",
         "",
         f"Claims: {source}.",
         "",
-        f"{good} of {len(verdicts)} came out as expected. Scores are percent, mean ± "
+        f"{good} of {len(claimed)} came out as expected. Scores are percent, mean ± "
         "standard deviation over seeds; gaps are nats above the loss of the true "
         "latents on the same draws, closed below the number in brackets. A row's "
         "verdict is that of its mean; the second table counts seeds.",

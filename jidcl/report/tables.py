@@ -28,6 +28,9 @@ def cells(verdict: Verdict) -> tuple[str, ...]:
         score, gap = f"{verdict.score:.4f} nats", "-"
     if len(verdict.series) > 1:
         score = metric + " " + " > ".join(f"{value:.1f}" for value in verdict.series)
+    outcome = ("✓ " if verdict.ok else "✗ ") + verdict.outcome
+    if verdict.outcome == "-":
+        outcome = "-"
     return (
         f"{verdict.claim} ({verdict.source})",
         verdict.text,
@@ -35,7 +38,7 @@ def cells(verdict: Verdict) -> tuple[str, ...]:
         verdict.expected,
         gap,
         verdict.word,
-        ("✓ " if verdict.ok else "✗ ") + verdict.outcome,
+        outcome,
     )
 
 

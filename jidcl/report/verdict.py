@@ -31,7 +31,8 @@ class Verdict:
         word: one of `WORDS`; "-" for scores without training.
         expected: the word, or the published number as text.
         ok: whether it came out as expected (within its band).
-        outcome: reproduced, consistent, missed; or as expected, not as expected.
+        outcome: reproduced, consistent, missed; or as expected, not as expected; "-"
+            where no claim names the run.
         score: mean over seeds, percent.
         std: standard deviation over seeds, percent.
         difference: score minus the published mean (or threshold), points.
@@ -189,7 +190,7 @@ def judge_free(record: Record) -> list[Verdict]:
             word=four_words(_mean_closed(record), mean >= _RECOVERED),
             expected="-",
             ok=True,
-            outcome="no claim",
+            outcome="-",
             score=mean,
             std=_std(scores),
             difference=mean - _RECOVERED,

@@ -218,3 +218,4 @@ def test_a_row_needs_most_of_its_gaps_closed_and_noise_cannot_hide_a_gap():
 def test_a_run_without_a_claim_gets_its_four_words():
     linear, permutation = judge_free(record([0.99], mcc=0.5, config={"steps": 3}))
     assert (linear.word, permutation.word) == ("identified", "not identified")
+    assert cells(linear)[-1] == "-"
