@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jidcl.checks import check_choice
+from jidcl.numerics import safe_norm
 
 OUTPUTS = ("none", "sphere", "learnable_sphere", "box", "learnable_box")
 
@@ -20,8 +21,9 @@ def rescale(x: jax.Array, r: jax.Array | float = 1.0, *, at_most: bool = False):
     Returns:
         `[..., m]`. There is no epsilon: x = 0 gives NaN for the sphere, as published.
     """
-    norm = jnp.sqrt(jnp.sum(x * x, axis=-1, keepdims=True))
-    return x * jnp.minimum(1, r / norm) if at_most else r * x / norm
+    if at_most:
+        return x * (r / jnp.maximum(safe_norm(x, keepdims=True), r))
+    return r * x / jnp.sqrt(jnp.sum(x * x, axis=-1, keepdims=True))
 
 
 def softclip(x: jax.Array, bound: jax.Array | float = 1.0) -> jax.Array:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_above, check_at_least, check_ordered, check_whole
-from jidcl.numerics import log_sphere_area, unit
+from jidcl.numerics import log_sphere_area, safe_norm, unit
 
 
 @runtime_checkable
@@ -167,8 +167,7 @@ class Ball:
 
     def project(self, z: jax.Array) -> jax.Array:
         """z min(1, radius / ||z||)."""
-        norm = jnp.linalg.norm(z, axis=-1, keepdims=True)
-        return z * jnp.minimum(1, self.radius / jnp.maximum(norm, self.radius))
+        return z * (self.radius / jnp.maximum(safe_norm(z, keepdims=True), self.radius))
 
     def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
         """Whether ||z|| <= radius (1 + atol)."""

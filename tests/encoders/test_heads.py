@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jidcl.encoders import OUTPUTS, OutputSpace, from_nnx, rescale, softclip
+from jidcl.latents import Ball
 from reference import network
 
 M = 3
@@ -90,3 +91,9 @@ def test_softclip(x):
 def test_unknown_output_names_the_nearest():
     with pytest.raises(ValueError, match="output.*'spere'.*did you mean 'sphere'"):
         OutputSpace("spere", M)
+
+
+def test_the_centre_of_the_ball_has_gradient_one():
+    for inside in (lambda x: rescale(x, 2.0, at_most=True), Ball(3, 2.0).project):
+        gradient = jax.jacobian(inside)(jnp.zeros(3))
+        np.testing.assert_array_equal(gradient, np.eye(3))
