@@ -113,6 +113,10 @@ def check_finite(name: str, array: Any) -> None:
 
 
 def _all(value: Any, test: Callable[[Any], Any]) -> bool:
+    if type(value).__module__.startswith("jax"):
+        import numpy as np  # a traced function may close over a concrete array
+
+        value = np.asarray(value)
     result = test(value)
     return bool(result.all()) if hasattr(result, "all") else bool(result)
 

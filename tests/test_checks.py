@@ -56,6 +56,17 @@ def test_ranges_skip_traced_values(check):
         f(1.0)
 
 
+def test_ranges_see_a_concrete_array_inside_jit():
+    cold = jnp.asarray(-1.0)
+
+    def program(x):
+        checks.check_above("tau", cold, 0)
+        return x
+
+    with pytest.raises(ValueError, match="tau must be > 0"):
+        jax.jit(program)(1.0)
+
+
 @pytest.mark.parametrize(("low", "high"), [(1, 0), (1, 1), (float("nan"), 1)])
 def test_ordered_refuses(low, high):
     with refused(f"a must be < b, got a={low!r} and b={high!r}"):

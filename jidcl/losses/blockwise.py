@@ -1,35 +1,223 @@
-"""Row tiles: all-pairs losses in memory of tile x columns instead of rows x columns."""
+"""Row log-sum-exps of all pairs: as one matrix, or streamed over tiles of it.
 
-from collections.abc import Callable
+The streamed form stores rows, columns and one tile: memory grows as the batch, not as
+its square. Backwards it computes each tile again, turns it into softmax weights with
+the saved log-sum-exps, and pulls them back through the similarity.
+"""
+
+import dataclasses
+import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jidcl.checks import check_at_least, check_whole
+from jidcl.losses.similarity import DOT, Similarity, against, pairwise
+from jidcl.numerics import at_least_float32, unit
 
-def over_tiles(
-    function: Callable[..., jax.Array], tile: int | None, *rows: jax.Array
+Sizes = tuple[int, int]
+Tile = str | None | int | Sizes
+
+CPU_TILE = 256, 1024
+ACCELERATOR_TILE = 2048, 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class _Settings:
+    """What is static in a streamed log-sum-exp.
+
+    Attributes:
+        similarity: s.
+        exclude_diagonal: entry k = i is left out.
+        tile: rows and columns; chosen by platform when None.
+        scale_gradient: the gradient for the scale is wanted.
+    """
+
+    similarity: Similarity
+    exclude_diagonal: bool
+    tile: Sizes | None
+    scale_gradient: bool
+
+
+def row_logsumexp(
+    similarity: Similarity,
+    a: jax.Array,
+    b: jax.Array,
+    *,
+    tau: jax.Array | float = 1.0,
+    exclude_diagonal: bool = False,
+    tile: Tile = "auto",
 ) -> jax.Array:
-    """function(*rows) in tiles of rows, one after another, recomputed backwards.
+    """log sum_k exp(s(a_i, b_k) / tau) for every row i.
 
     Args:
-        function: maps arrays `[r, ...]` to `[r]`, row by row; it may close over
-            arrays (their gradients accumulate over the tiles).
-        tile: rows at a time; all of them at once when None or not below their number.
-        *rows: arrays `[rows, ...]`.
+        similarity: s.
+        a: `[rows, m]`.
+        b: `[cols, m]`.
+        tau: temperature > 0; a Python number has no gradient.
+        exclude_diagonal: leave out k = i; -inf where nothing is left.
+        tile: `"auto"`: one matrix while it is small, else tiles for the platform;
+            None: one matrix; an integer, or (rows, columns): tiles of that size.
 
     Returns:
-        `[rows]`.
+        `[rows]`, float32 or wider.
+
+    Raises:
+        ValueError: on a tile < 1.
+        TypeError: on a tile that is not whole.
 
     Notes:
-        `lax.map` of a checkpointed tile: the backward pass stores the inputs of a tile
-        and computes its logits again. The last tile is filled up with copies of the
-        first row; what they give is dropped.
+        The gradient of the streamed form is written by hand: reverse mode, and any mode
+        over it; forward mode first is refused by JAX (take tile=None).
     """
-    count = rows[0].shape[0]
-    if tile is None or tile >= count:
-        return function(*rows)
-    tiles = -(-count // tile)
-    number = jnp.arange(tiles * tile)
-    number = jnp.where(number < count, number, 0).reshape(tiles, tile)
-    one = jax.checkpoint(lambda part: function(*part))
-    return jax.lax.map(one, tuple(array[number] for array in rows)).reshape(-1)[:count]
+    sizes = check_tile(tile)
+    if sizes is None or (
+        sizes == "auto" and a.shape[0] * b.shape[0] <= CPU_TILE[0] ** 2
+    ):
+        logits = pairwise(similarity, a, b) / tau
+        if exclude_diagonal:
+            logits = jnp.where(_diagonal(*logits.shape), -jnp.inf, logits)
+        return jax.nn.logsumexp(logits, axis=1)
+    if similarity.kind == "cosine":
+        wide = at_least_float32(a.dtype, b.dtype)
+        a, b, similarity = unit(a.astype(wide)), unit(b.astype(wide)), DOT
+    static = isinstance(tau, int | float)
+    sizes = None if sizes == "auto" else sizes
+    settings = _Settings(similarity, exclude_diagonal, sizes, not static)
+    scale = jnp.asarray(1 / tau, at_least_float32(a.dtype, b.dtype))
+    return _streamed(settings, a, b, scale)
+
+
+def check_tile(tile: Any) -> Any:
+    """`"auto"`, None, or a pair of whole numbers >= 1."""
+    if tile is None or (isinstance(tile, str) and tile == "auto"):
+        return tile
+    sizes = tile if isinstance(tile, tuple) else (tile, tile)
+    if len(sizes) != 2:
+        raise ValueError(f"tile must be 'auto', None, one number or two, got {tile}")
+    for size in sizes:
+        check_whole("tile", size)
+        check_at_least("tile", size, 1)
+    return sizes
+
+
+def _diagonal(rows: int, cols: int) -> jax.Array:
+    return jnp.arange(rows)[:, None] == jnp.arange(cols)[None]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _streamed(settings: _Settings, a: jax.Array, b: jax.Array, scale: jax.Array):
+    """log sum_k exp(scale s(a_i, b_k)), `[rows]`."""
+    return _by_platform(_forward, settings, a, b, scale)
+
+
+def _streamed_fwd(settings, a, b, scale):
+    lse = _by_platform(_forward, settings, a, b, scale)
+    return lse, (a, b, scale, lse)
+
+
+def _streamed_bwd(settings, residuals, cotangent):
+    return _by_platform(_backward, settings, *residuals, cotangent)
+
+
+_streamed.defvjp(_streamed_fwd, _streamed_bwd)
+
+
+def _by_platform(function, settings: _Settings, *args):
+    """function(settings, tile, *args) with the tile that was asked for, or fits."""
+    if settings.tile is not None:
+        return function(settings, settings.tile, *args)
+    cpu = functools.partial(function, settings, CPU_TILE)
+    other = functools.partial(function, settings, ACCELERATOR_TILE)
+    return jax.lax.platform_dependent(*args, cpu=cpu, default=other)
+
+
+def _forward(settings: _Settings, tile, a, b, scale):
+    """Running maximum and sum of every row, over tiles of columns."""
+    rows, columns = _tiles(tile, a, b)
+
+    def over_columns(running, column):
+        def over_rows(part):
+            row, (top, total) = part
+            s = against(settings.similarity, row[0], column[0])
+            logits = _masked(settings, scale * s, row, column, b.shape[0])
+            new = jnp.maximum(top, jax.lax.stop_gradient(jnp.max(logits, axis=1)))
+            base = _finite(new)
+            added = jnp.sum(jnp.exp(logits - base[:, None]), axis=1)
+            return new, total * jnp.exp(top - base) + added
+
+        return jax.lax.map(over_rows, (rows, running)), None
+
+    shape = rows[0].shape[:2]
+    empty = jnp.full(shape, -jnp.inf, scale.dtype), jnp.zeros(shape, scale.dtype)
+    (top, total), _ = jax.lax.scan(over_columns, empty, columns)
+    return (_finite(top) + jnp.log(total)).reshape(-1)[: a.shape[0]]
+
+
+def _backward(settings: _Settings, tile, a, b, scale, lse, cotangent):
+    """Gradients for a, b and scale, from the saved log-sum-exps."""
+    rows, columns = _tiles(tile, a, b)
+    shape = rows[0].shape[:2]
+    fill = shape[0] * shape[1] - a.shape[0]
+    # Rows that fill up, and rows without entries, weigh nothing.
+    lse = jnp.where(lse == -jnp.inf, jnp.inf, lse)
+    lse = jnp.pad(lse, (0, fill), constant_values=jnp.inf).reshape(shape)
+    cotangent = jnp.pad(cotangent, (0, fill)).reshape(shape)
+    wide = scale.dtype
+
+    def over_columns(carry, column):
+        def over_rows(carry, part):
+            b_bar, scale_bar = carry
+            row, lse, weight, a_bar = part
+            pairs = functools.partial(against, settings.similarity)
+            s, pull = jax.vjp(pairs, row[0].astype(wide), column[0].astype(wide))
+            logits = _masked(settings, scale * s, row, column, b.shape[0])
+            softmax = jnp.exp(logits - lse[:, None]) * weight[:, None]
+            if settings.scale_gradient:
+                scale_bar = scale_bar + jnp.sum(softmax * s)
+            here, there = pull(softmax * scale)
+            return (b_bar + there, scale_bar), a_bar + here
+
+        a_bar, scale_bar = carry
+        start = jnp.zeros(column[0].shape, wide), scale_bar
+        parts = rows, lse, cotangent, a_bar
+        (b_bar, scale_bar), a_bar = jax.lax.scan(over_rows, start, parts)
+        return (a_bar, scale_bar), b_bar
+
+    start = jnp.zeros(rows[0].shape, wide), jnp.zeros((), wide)
+    (a_bar, scale_bar), b_bar = jax.lax.scan(over_columns, start, columns)
+    a_bar = a_bar.reshape(-1, a.shape[1])[: a.shape[0]]
+    b_bar = jnp.swapaxes(b_bar, 1, 2).reshape(-1, b.shape[1])[: b.shape[0]]
+    return a_bar.astype(a.dtype), b_bar.astype(b.dtype), scale_bar
+
+
+def _tiles(tile, a, b):
+    """((row tiles, their numbers), (column tiles with features first, numbers)).
+
+    The outer loop goes over the columns: what it slices is stored once for the inner
+    loop. (Sliced inside the pairwise pass, it would not be vectorised.)
+    """
+
+    def cut(array, size):
+        count = -(-array.shape[0] // size)
+        size = -(-array.shape[0] // count)  # as even as it goes
+        filled = jnp.pad(array, ((0, count * size - array.shape[0]), (0, 0)))
+        number = jnp.arange(count * size).reshape(count, size)
+        return filled.reshape(count, size, -1), number
+
+    (rows, row_number), (columns, column_number) = cut(a, tile[0]), cut(b, tile[1])
+    return (rows, row_number), (jnp.swapaxes(columns, 1, 2), column_number)
+
+
+def _masked(settings: _Settings, logits, row, column, cols: int):
+    """-inf at columns that fill up, and at the diagonal if it is excluded."""
+    (_, i), (_, k) = row, column
+    if settings.exclude_diagonal:
+        logits = jnp.where(i[:, None] == k[None], -jnp.inf, logits)
+    return jnp.where(k[None] < cols, logits, -jnp.inf)
+
+
+def _finite(top):
+    """The maximum to subtract: 0 for a row without entries, whose sum stays 0."""
+    return jnp.where(top == -jnp.inf, 0.0, top)

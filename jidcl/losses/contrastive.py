@@ -1,7 +1,7 @@
 """The InfoNCE family, with every denominator of the literature as an explicit choice.
 
-The forms here are the definitions: one [rows, negatives] matrix of logits, of all rows
-or, with `tile`, of some rows at a time.
+The denominators are row log-sum-exps over a pool of negatives; how these are computed
+(one matrix of logits, or streamed tiles of it) is `jidcl.losses.blockwise`.
 """
 
 import dataclasses
@@ -13,17 +13,15 @@ import jax.numpy as jnp
 
 from jidcl.checks import (
     check_above,
-    check_at_least,
     check_choice,
     check_features,
     check_rows,
     check_same_shape,
     check_type,
     check_unit_interval,
-    check_whole,
 )
-from jidcl.losses.blockwise import over_tiles
-from jidcl.losses.similarity import DOT, Similarity, pairwise, rowwise
+from jidcl.losses.blockwise import Tile, check_tile, row_logsumexp
+from jidcl.losses.similarity import DOT, Similarity, rowwise, stretched
 from jidcl.types import Metrics
 
 NEGATIVES = ("in_batch", "independent", "two_view")
@@ -86,9 +84,10 @@ def infonce(
     *,
     similarity: Similarity = DOT,
     tau: jax.Array | float = 1.0,
+    lam: jax.Array | None = None,
     policy: NegativePolicy = PUBLISHED_POLICY,
     reduction: str = "mean",
-    tile: int | None = None,
+    tile: Tile = "auto",
 ) -> tuple[jax.Array, Metrics]:
     r"""Contrastive loss of anchors, positives and negatives.
 
@@ -102,10 +101,13 @@ def infonce(
         y_neg: negatives `[cols, m]`, for `policy.negatives == "independent"` only.
         similarity: s.
         tau: temperature > 0.
+        lam: weights > 0 of the coordinates, `[m]`, for a p-norm similarity:
+            s(a, b) = -sum_d lam_d |a_d - b_d|^p. Its gradient, like tau's, is right
+            when it is learned.
         policy: what the denominator contains; read it before comparing losses.
         reduction: `"mean"` over rows, `"sum"`, or `"none"`.
-        tile: rows computed at a time, recomputed in the backward pass: memory of
-            tile x negatives, any batch. All rows at once when None.
+        tile: how the matrix of logits is computed, see `row_logsumexp`: `"auto"` by
+            size and platform, None as one matrix, or the size of its tiles.
 
     Returns:
         `(loss, metrics)`, metrics `positive` (mean P) and `negative` (mean N). The
@@ -138,11 +140,15 @@ def infonce(
     if jnp.ndim(tau):
         raise ValueError(f"tau must be a scalar, got shape {list(jnp.shape(tau))}")
     check_type("similarity", similarity, Similarity)
+    if lam is not None:
+        check_choice("similarity with lam", similarity.kind, ("lp",))
+        check_above("lam", lam, 0)
+        if jnp.shape(lam) != y.shape[1:]:
+            got = list(jnp.shape(lam))
+            raise ValueError(f"lam must have shape [{y.shape[1]}], got {got}")
     check_type("policy", policy, NegativePolicy)
     check_choice("reduction", reduction, REDUCTIONS)
-    if tile is not None:
-        check_whole("tile", tile)
-        check_at_least("tile", tile, 1)
+    check_tile(tile)
     if (y_neg is None) == (policy.negatives == "independent"):
         raise ValueError(
             f"y_neg must be given exactly when negatives='independent', got "
@@ -152,6 +158,9 @@ def infonce(
     if y_neg is not None:
         check_rows("y_neg", y_neg)
         check_features("y_neg", y_neg, y.shape[1])
+    if lam is not None:
+        y, y_pos = (stretched(x, lam, similarity.p) for x in (y, y_pos))
+        y_neg = None if y_neg is None else stretched(y_neg, lam, similarity.p)
     settings = similarity, tau, policy, tile
     positive, negative = _one_direction(y, y_pos, y_neg, *settings)
     if policy.symmetric:
@@ -169,20 +178,23 @@ def _one_direction(y, y_pos, y_neg, similarity, tau, policy, tile):
     anchor = y if policy.compare == "anchor" else y_pos
     pools = {"in_batch": [y], "two_view": [y, y_pos]}.get(policy.negatives, [y_neg])
     own = 0 if policy.compare == "anchor" else len(pools) - 1
-
-    def denominator(row, anchor, pos):
-        logits = [pairwise(similarity, anchor, pool) / tau for pool in pools]
-        diagonal = row[:, None] == jnp.arange(y.shape[0])[None]
-        if policy.exclude_self:
-            logits[own] = jnp.where(diagonal, -jnp.inf, logits[own])
-        if policy.negatives == "two_view" and not policy.include_positive:
-            logits[1 - own] = jnp.where(diagonal, -jnp.inf, logits[1 - own])
-        parts = [jax.nn.logsumexp(part, axis=1) for part in logits]
-        if policy.include_positive and policy.negatives != "two_view":
-            parts.append(pos)
-        return functools.reduce(jnp.logaddexp, parts)
-
-    negative = over_tiles(denominator, tile, jnp.arange(y.shape[0]), anchor, pos)
+    two_view = policy.negatives == "two_view"
+    parts = [
+        row_logsumexp(
+            similarity,
+            anchor,
+            pool,
+            tau=tau,
+            exclude_diagonal=policy.exclude_self
+            if index == own
+            else two_view and not policy.include_positive,
+            tile=tile,
+        )
+        for index, pool in enumerate(pools)
+    ]
+    if policy.include_positive and not two_view:
+        parts.append(pos)
+    negative = functools.reduce(jnp.logaddexp, parts)
     if policy.log_mean:
         cols = None if y_neg is None else y_neg.shape[0]
         negative = negative - math.log(policy.entries(y.shape[0], cols))
@@ -221,9 +233,8 @@ def uniformity(y: jax.Array, y_neg: jax.Array, *, p: float = 2.0, reduction="mea
     check_rows("y_neg", y_neg)
     check_features("y_neg", y_neg, y.shape[1])
     check_choice("reduction", reduction, REDUCTIONS)
-    logits = pairwise(Similarity("lp", p), y_neg, y)
-    rows = jax.nn.logsumexp(logits, axis=1) - math.log(y.shape[0])
-    return _reduce(rows, reduction)
+    rows = row_logsumexp(Similarity("lp", p), y_neg, y)
+    return _reduce(rows - math.log(y.shape[0]), reduction)
 
 
 def align_uniform(

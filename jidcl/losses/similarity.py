@@ -1,6 +1,7 @@
 """Similarities s(a, b) between representations: dot, cosine, minus a p-norm."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -66,29 +67,83 @@ def pairwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
     """
     check_features("a", a)
     check_features("b", b, a.shape[-1])
+    return against(similarity, a, b.T)
+
+
+def against(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
+    """`pairwise` with the features of b first, `[rows, m], [m, cols]`: cheap tiles."""
     if similarity.kind == "lp":
-        total = _pairwise_power(similarity.p, a, b)
+        a, b = _wide(a, b)
+        total = _squares(a, b) if similarity.p == 2 else _powers(similarity.p, a, b)
         return -(total if similarity.power else safe_root(total, similarity.p))
     dtype = at_least_float32(a.dtype, b.dtype)
     if similarity.kind == "cosine":
-        a, b = (unit(x) for x in _wide(a, b))
+        a, b = _wide(a, b)
+        a, b = unit(a), unit(b.T).T
     elif a.dtype != b.dtype:
         a, b = _wide(a, b)
+    return _matmul(a, b, dtype)
+
+
+def stretched(x: jax.Array, lam: jax.Array, p: float) -> jax.Array:
+    """x lam^(1/p): between such arrays, sum |a - b|^p is sum lam |a - b|^p of x."""
+    return x * jnp.broadcast_to(lam ** (1 / p), x.shape).astype(x.dtype)
+
+
+def _powers(p: float, a: jax.Array, b: jax.Array) -> jax.Array:
+    """sum_d |a_id - b_dk|^p, `[rows, cols]`.
+
+    A sum over features, written out block by block, so that it is one pass over the
+    result. Blocks travel in the carry: sliced inside the pass, they would keep the
+    compiler from vectorising it.
+    """
+    blocks = -(-a.shape[1] // UNROLLED)
+    fill = blocks * UNROLLED - a.shape[1] if blocks > 1 else 0
+    total = jnp.zeros((a.shape[0], b.shape[1]), a.dtype)
+    if blocks < 2:
+        return _block_sum(p, total, a, b)
+    a, b = jnp.pad(a, ((0, 0), (0, fill))), jnp.pad(b, ((0, fill), (0, 0)))
+
+    def add(carry, _):
+        total, a, b = carry
+        total = _block_sum(p, total, a[:, :UNROLLED], b[:UNROLLED])
+        return (total, jnp.roll(a, -UNROLLED, 1), jnp.roll(b, -UNROLLED, 0)), None
+
+    return jax.lax.scan(add, (total, a, b), length=blocks)[0][0]
+
+
+UNROLLED = 16
+
+
+@functools.partial(jax.checkpoint, static_argnums=0)
+def _block_sum(p: float, total: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+    for k in range(a.shape[1]):
+        total = total + abs_power(a[:, k, None] - b[k][None], p)
+    return total
+
+
+@jax.custom_jvp
+def _squares(a: jax.Array, b: jax.Array) -> jax.Array:
+    """`_powers` for p = 2; its derivative takes matrix products."""
+    return _powers(2.0, a, b)
+
+
+@_squares.defjvp
+def _squares_jvp(primals, tangents):
+    a, b = primals
+    a_dot, b_dot = tangents
+    # d sum (a - b)^2 = 2 (a - b) . (a_dot - b_dot); a shift of both changes nothing,
+    # and from their common centre the products lose the fewest digits.
+    centre = jax.lax.stop_gradient(jnp.mean(b, axis=1))
+    a, b = a - centre[None], b - centre[:, None]
+    own = jnp.sum(a * a_dot, axis=1)[:, None] + jnp.sum(b * b_dot, axis=0)[None]
+    cross = _matmul(a, b_dot, a.dtype) + _matmul(a_dot, b, a.dtype)
+    return _squares(*primals), 2 * (own - cross)
+
+
+def _matmul(a: jax.Array, b: jax.Array, dtype) -> jax.Array:
     precision = jax.lax.Precision.HIGHEST
-    return jnp.matmul(a, b.T, precision=precision, preferred_element_type=dtype)
-
-
-def _pairwise_power(p: float, a: jax.Array, b: jax.Array) -> jax.Array:
-    """sum_d |a_id - b_kd|^p, one coordinate at a time, `[rows, cols]`."""
-
-    @jax.checkpoint
-    def add(total, columns):
-        left, right = columns
-        return total + abs_power(left[:, None] - right[None, :], p), None
-
-    a, b = _wide(a, b)
-    start = jnp.zeros((a.shape[0], b.shape[0]), a.dtype)
-    return jax.lax.scan(add, start, (a.T, b.T))[0]
+    return jnp.matmul(a, b, precision=precision, preferred_element_type=dtype)
 
 
 def _distance(similarity: Similarity, d: jax.Array) -> jax.Array:
@@ -98,16 +153,37 @@ def _distance(similarity: Similarity, d: jax.Array) -> jax.Array:
     return total if similarity.power else safe_root(total, p)
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def abs_power(d: jax.Array, p: float) -> jax.Array:
     """|d|^p, by products for p = 1, 2, 3; gradient 0 at d = 0 for every p >= 1."""
-    if p == 1:
-        return d * jnp.sign(d)  # jnp.abs has derivative 1 at 0
     if p == 2:
         return d * d
-    if p == 3:
-        return jnp.abs(d) * d * d
-    zero = d == 0
-    return jnp.where(zero, 0.0, jnp.abs(jnp.where(zero, 1.0, d)) ** p)
+    size = jnp.abs(d)
+    if p == 1:
+        return size
+    return size * d * d if p == 3 else _real_power(size, p)
+
+
+@abs_power.defjvp
+def _abs_power_jvp(p, primals, tangents):
+    (d,), (d_dot,) = primals, tangents
+    return abs_power(d, p), p * signed_power(d, p - 1) * d_dot
+
+
+def signed_power(d: jax.Array, p: float) -> jax.Array:
+    """sign(d) |d|^p for p >= 0, 0 at d = 0; every derivative finite there."""
+    if p in (0, 1, 2):
+        return [jnp.sign(d), d, d * jnp.abs(d)][int(p)]
+    return jnp.sign(d) * _real_power(jnp.abs(d), p)
+
+
+def _real_power(size: jax.Array, p: float) -> jax.Array:
+    """size^p for p > 0: exp(p log size) is vectorised, a power is not."""
+    if p == 0.5:
+        return safe_root(size, 2)
+    positive = size > 0
+    log = jnp.log(jnp.where(positive, size, 1.0))
+    return jnp.where(positive, jnp.exp(p * log), 0.0)
 
 
 def _wide(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -1,4 +1,4 @@
-"""Losses in row tiles: equal to the plain form, in memory of tile x columns."""
+"""Streamed log-sum-exps: equal to one matrix of logits, in memory of one tile."""
 
 import dataclasses
 from functools import partial
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from jax.test_util import check_grads
 
 from jidcl.losses import NegativePolicy, Similarity, infonce
-from jidcl.losses.blockwise import over_tiles
+from jidcl.losses.blockwise import row_logsumexp
 
 similarities = st.one_of(
     st.sampled_from([Similarity(), Similarity("cosine")]),
@@ -36,7 +36,7 @@ policies = st.builds(
     similarity=similarities,
     policy=policies,
     batch=st.integers(2, 6),
-    tile=st.integers(1, 7),
+    tile=st.one_of(st.integers(1, 7), st.tuples(st.integers(1, 7), st.integers(1, 7))),
     scale=st.sampled_from([0.0, 1.0, 30.0]),
     seed=st.integers(0, 2**31 - 1),
 )
@@ -75,15 +75,72 @@ def test_independent_negatives_any_dtype_and_reduction(rng, dtype, tile):
     np.testing.assert_allclose(metrics["negative"], expected["negative"], rtol=1e-5)
 
 
-def test_vmap_and_second_derivatives(x64, rng):
+@pytest.mark.parametrize("p", [1.5, 2.0, 3.0])
+def test_vmap_and_second_derivatives(x64, rng, p):
     y = jnp.asarray(rng.normal(size=(2, 5, 2)))
 
-    def loss(y, tile=2):
-        return infonce(y, y[::-1], similarity=Similarity("lp", 3.0), tile=tile)[0]
+    warm = jnp.asarray(0.8)
+
+    def loss(y, tau=warm, tile=2):
+        s = Similarity("lp", p)
+        return infonce(y, y[::-1], similarity=s, tau=tau, tile=tile)[0]
 
     mapped = jax.jit(jax.vmap(loss))(y)
-    np.testing.assert_allclose(mapped, [loss(y[0], None), loss(y[1], None)])
-    check_grads(loss, (y[0],), order=2, modes=["rev"], rtol=1e-5)
+    np.testing.assert_allclose(mapped, [loss(v, tile=None) for v in y])
+    check_grads(loss, (y[0], warm), order=2, modes=["rev"], rtol=1e-5)
+    np.testing.assert_allclose(
+        jax.hessian(loss)(y[0]), jax.hessian(partial(loss, tile=None))(y[0]), atol=1e-9
+    )
+
+
+def test_forward_mode_is_refused_by_tiles_and_given_by_the_plain_form():
+    y = jnp.eye(3)
+
+    def loss(y, tile):
+        return infonce(y, y, tile=tile)[0]
+
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(partial(loss, tile=2), (y,), (y,))
+    _, tangent = jax.jvp(partial(loss, tile=None), (y,), (y,))
+    np.testing.assert_allclose(tangent, jnp.sum(jax.grad(loss)(y, 2) * y), rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e4])
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, None])
+def test_extreme_scales_are_finite_and_equal_the_plain_form(rng, p, scale):
+    s = Similarity() if p is None else Similarity("lp", p)
+    y = jnp.asarray(scale * rng.normal(size=(40, 3)), jnp.float32)
+
+    def run(tile):
+        def loss(y):
+            return infonce(y, -y, similarity=s, tau=0.1, tile=tile)[0]
+
+        return jax.value_and_grad(loss)(y)
+
+    (value, gradient), (want, expected) = run((7, 16)), run(None)
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+    np.testing.assert_allclose(value, want, rtol=1e-5)
+    size = np.abs(expected).max()
+    np.testing.assert_allclose(gradient, expected, atol=1e-4 * size, rtol=1e-4)
+
+
+def test_a_row_with_nothing_left_is_minus_infinity_without_gradient():
+    y = jnp.ones((1, 3))
+    run = partial(row_logsumexp, Similarity(), exclude_diagonal=True, tile=1)
+    value, pull = jax.vjp(lambda a: run(a, a), y)
+    assert value == -jnp.inf
+    np.testing.assert_array_equal(pull(jnp.ones(1))[0], jnp.zeros((1, 3)))
+
+
+@pytest.mark.parametrize("shape", [(257, 1025), (513, 300), (1, 70_000), (70_000, 1)])
+def test_the_chosen_form_is_the_plain_one_for_any_shape(rng, shape):
+    a, b = (jnp.asarray(rng.normal(size=(k, 2)), jnp.float32) for k in shape)
+    run = jax.jit(
+        lambda a, b, tile: row_logsumexp(Similarity("lp", 2.0), a, b, tile=tile),
+        static_argnames="tile",
+    )
+    np.testing.assert_allclose(run(a, b, "auto"), run(a, b, None), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, None], ids=["lp1", "lp2", "dot"])
@@ -99,9 +156,11 @@ def test_memory_grows_with_the_tile_and_not_with_the_batch(p):
         program = jax.jit(jax.value_and_grad(loss, argnums=(0, 1))).lower(y, y)
         return program.compile().memory_analysis().temp_size_in_bytes
 
-    batch, tile = 4096, 64
+    batch, tile = 4096, (64, 512)
     assert used(batch, None) > 4 * batch**2
-    assert used(batch, tile) < 16 * 4 * tile * batch
+    arrays = 4 * batch * 10
+    assert used(batch, tile) < 10 * arrays + 6 * 4 * 64 * 512
+    assert used(4 * batch, tile) < 4.5 * used(batch, tile)
 
 
 def test_policies_are_hashable_settings():
@@ -113,13 +172,10 @@ def test_policies_are_hashable_settings():
     )
 
 
-@pytest.mark.parametrize(("tile", "error"), [(0, ValueError), (2.0, TypeError)])
+@pytest.mark.parametrize(
+    ("tile", "error"),
+    [(0, ValueError), (2.0, TypeError), ((1, 2, 3), ValueError), ("big", TypeError)],
+)
 def test_tile_sizes(tile, error):
     with pytest.raises(error, match="tile must be"):
         infonce(jnp.eye(3), jnp.eye(3), tile=tile)
-
-
-def test_over_tiles_covers_every_row_once():
-    x = jnp.arange(7.0)
-    for tile in (1, 2, 3, 7, 100, None):
-        np.testing.assert_array_equal(over_tiles(lambda v: 2 * v, tile, x), 2 * x)

@@ -13,6 +13,7 @@ import optax
 import pytest
 from hypothesis import given, settings
 from jax.test_util import check_grads
+from scipy import special
 
 from jidcl.losses import (
     NegativePolicy,
@@ -339,6 +340,34 @@ def test_a_rotation_changes_p1_and_p3(similarity):
     q = rotation(np.random.default_rng(1))
     change = value(similarity, y @ q, y_pos @ q) - value(similarity, y, y_pos)
     assert abs(change) > 1e-2
+
+
+@pytest.mark.parametrize("tile", [None, (2, 3)])
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])
+def test_lam_weights_the_coordinates(x64, rng, p, tile):
+    y, y_pos = (jnp.asarray(rng.normal(size=(5, 3))) for _ in range(2))
+    lam = jnp.asarray([0.3, 1.0, 7.0])
+
+    def loss(y, y_pos, tau, lam):
+        s = Similarity("lp", p)
+        return infonce(y, y_pos, similarity=s, tau=tau, lam=lam, tile=tile)[0]
+
+    distance = np.abs(y[:, None] - y[None]) ** p @ np.asarray(lam)
+    own = np.abs(y - y_pos) ** p @ np.asarray(lam)
+    entries = -np.concatenate([distance, own[:, None]], axis=1) / 0.7
+    want = np.mean(own / 0.7 + special.logsumexp(entries, axis=1))
+    np.testing.assert_allclose(loss(y, y_pos, 0.7, lam), want, rtol=1e-12)
+    check_grads(loss, (y, y_pos, jnp.asarray(0.7), lam), order=1, modes=["rev"])
+
+
+def test_lam_is_refused_where_it_means_nothing():
+    with pytest.raises(ValueError, match="similarity with lam"):
+        infonce(Y, Y, lam=jnp.ones(3))
+    s = Similarity("lp", 2.0)
+    with pytest.raises(ValueError, match=r"lam must have shape \[3\], got \[2\]"):
+        infonce(Y, Y, similarity=s, lam=jnp.ones(2))
+    with pytest.raises(ValueError, match="lam must be > 0"):
+        infonce(Y, Y, similarity=s, lam=jnp.asarray([1.0, 0.0, 1.0]))
 
 
 @given(seeds, st.floats(0.3, 3))
