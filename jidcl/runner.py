@@ -97,7 +97,8 @@ def run(
     """
     seeds = check_seeds(seeds)
     mesh = make_mesh() if mesh is None else mesh
-    check_divisible(mesh, seeds=len(seeds), batch=config.batch)
+    for phase, _ in config.phases():
+        check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
     folder = run_folder(root, system, preset, config, seeds)
     _claim_folder(folder, _identity(system, config, seeds))
     if (folder / "result.json").exists() and (folder / "samples.npz").exists():
@@ -150,14 +151,7 @@ class _Run:
         saved, chunks, scores = time.monotonic(), 0, {}
         losses = []
         with (self.folder / "metrics.jsonl").open("a") as log:
-            for event in loop.train(
-                self.problem,
-                self.optimiser,
-                state,
-                steps=config.steps,
-                chunk_steps=config.chunk,
-                mesh=self.mesh,
-            ):
+            for event in self._chunks(state):
                 state, chunks = event.state, chunks + 1
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
@@ -180,6 +174,20 @@ class _Run:
                     saver.save(event.step, state)
                     raise
         return state
+
+    def _chunks(self, state: TrainState) -> Iterator[loop.ChunkEvent]:
+        """Every phase of the configuration, from where the state is."""
+        for phase, until in self.config.phases():
+            for event in loop.train(
+                self.module.make_problem(phase),
+                self.optimiser,
+                state,
+                steps=until,
+                chunk_steps=self.config.chunk,
+                mesh=self.mesh,
+            ):
+                state = event.state
+                yield event
 
     def _curve_until(self, step: int) -> list[dict[str, Any]]:
         """The curve up to a restored step; later rows are dropped from the file."""
@@ -297,74 +305,3 @@ def _claim_folder(folder: Path, identity: dict[str, Any]) -> None:
             )
         return
     write_json(path, identity)
-
-
-class Estimate(NamedTuple):
-    """What a run costs, from its compiled program and a few probed steps.
-
-    Attributes:
-        parameters: trained numbers of one seed.
-        flops: floating-point operations of one step, all seeds (compiler's count).
-        memory: bytes of arguments and temporaries of the compiled program.
-        compile_seconds: time to compile it.
-        step_seconds: measured time of one step.
-        seconds: expected time of the training.
-    """
-
-    parameters: int
-    flops: float
-    memory: int
-    compile_seconds: float
-    step_seconds: float
-    seconds: float
-
-
-def estimate(
-    config: Any,
-    *,
-    system: str,
-    seeds: Sequence[int],
-    mesh: Mesh | None = None,
-    steps: int = 3,
-) -> Estimate:
-    """Compile a short run and time a few steps; nothing is written.
-
-    Args:
-        config: the system's settings.
-        system: its name.
-        seeds: as in `run`.
-        mesh: as in `run`.
-        steps: steps to probe.
-
-    Returns:
-        `Estimate`.
-    """
-    from jidcl.train.step import make_chunk
-
-    seeds = check_seeds(seeds)
-    mesh = make_mesh() if mesh is None else mesh
-    check_divisible(mesh, seeds=len(seeds), batch=config.batch)
-    module = load_system(system)
-    # A poor mixing costs the same per step, and its search is not what is probed.
-    probed = dataclasses.replace(config, mixing_draws=1)
-    problem, optimiser = module.make_problem(probed), module.make_run_optimiser(config)
-    state = loop.start(problem, optimiser, np.asarray(seeds), mesh=mesh)
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    began = time.perf_counter()
-    program = make_chunk(problem, optimiser, steps=steps, mesh=mesh)
-    compiled = program.lower(state).compile()
-    compile_seconds = time.perf_counter() - began
-    state, _ = jax.block_until_ready(compiled(state))
-    began = time.perf_counter()
-    jax.block_until_ready(compiled(state))
-    step_seconds = (time.perf_counter() - began) / steps
-    memory = compiled.memory_analysis()
-    costs = compiled.cost_analysis() or {}
-    return Estimate(
-        parameters=parameters // len(seeds),
-        flops=float(costs.get("flops", float("nan"))),
-        memory=memory.argument_size_in_bytes + memory.temp_size_in_bytes,
-        compile_seconds=compile_seconds,
-        step_seconds=step_seconds,
-        seconds=step_seconds * config.steps,
-    )

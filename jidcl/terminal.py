@@ -21,11 +21,12 @@ from rich.progress import (
 from rich.table import Table
 
 from jidcl import conformance
+from jidcl.costs import Estimate, estimate
 from jidcl.report.document import judge_record
 from jidcl.report.records import Record
 from jidcl.report.tables import COLUMNS, cells
 from jidcl.report.verdict import judge_free
-from jidcl.runner import Estimate, RunEvent, estimate, run
+from jidcl.runner import RunEvent, run
 from jidcl.verify import Verification
 
 PLAIN_SECONDS = 10.0

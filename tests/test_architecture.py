@@ -27,7 +27,7 @@ LEVELS = (
     ("train",),
     ("systems",),
     ("report",),
-    ("runner", "estimator", "conformance", "bench"),
+    ("runner", "costs", "estimator", "conformance", "bench"),
     ("verify",),
     ("terminal",),
     ("cli",),

@@ -200,10 +200,31 @@ def test_frozen_draws_are_cached_and_the_same(tmp_path):
             assert len(held.files) == len(jax.tree.leaves(first))
 
 
-def test_estimate_counts_parameters_and_writes_nothing(tmp_path):
-    cost = runner.estimate(TINY, system="contrastive_ica", seeds=[0, 1], steps=2)
-    sizes = [(3, 12), (12, 24), (24, 3)]
-    assert cost.parameters == sum(a * b + b for a, b in sizes)
-    forward = 2 * sum(a * b for a, b in sizes) * TINY.batch * 2
-    assert cost.flops > 2 * forward
-    assert cost.seconds == pytest.approx(cost.step_seconds * TINY.steps)
+def test_phases_change_temperature_and_batch_and_resume(tmp_path):
+    phased = dataclasses.replace(
+        TINY, early_steps=4, early_tau=0.5, late_steps=4, late_batch=2 * TINY.batch
+    )
+    assert [(c.tau, c.batch, until) for c, until in phased.phases()] == [
+        (0.5, TINY.batch, 4),
+        (TINY.tau, TINY.batch, 8),
+        (TINY.tau, 2 * TINY.batch, 12),
+    ]
+    assert TINY.phases() == [(TINY, 12)]
+    _, whole = finish(phased, tmp_path / "whole")
+    work = runner.run(
+        phased, **OWN, seeds=(0, 1), root=tmp_path / "cut", save_seconds=0.0
+    )
+    for event in work:
+        if event.step == 8:
+            work.close()
+            break
+    _, resumed = finish(phased, tmp_path / "cut")
+    assert resumed.record.metrics == whole.record.metrics
+    # A phase of no length is none; one with the settings of the run changes nothing.
+    same = dataclasses.replace(TINY, late_steps=5, late_batch=TINY.batch)
+    _, plain = finish(TINY, tmp_path / "plain")
+    _, idle = finish(same, tmp_path / "idle")
+    assert idle.record.values("loss") == pytest.approx(plain.record.values("loss"))
+    assert whole.record.metrics != plain.record.metrics
+    with pytest.raises(ValueError, match=r"early_steps \+ late_steps must be <= steps"):
+        dataclasses.replace(TINY, early_steps=8, late_steps=8)

@@ -42,6 +42,7 @@ def make_optimiser(
     steps: int,
     schedule: str = "cosine",
     warmup: int = 0,
+    muon_steps: int = 5,
 ) -> optax.GradientTransformation:
     """Adam, or Muon (orthogonalised momentum for matrices, Adam for the rest).
 
@@ -51,6 +52,7 @@ def make_optimiser(
         steps: length of the run.
         schedule: see `make_schedule`.
         warmup: see `make_schedule`.
+        muon_steps: Newton-Schulz iterations of each orthogonalisation, >= 1.
 
     Returns:
         An optax transformation.
@@ -60,4 +62,7 @@ def make_optimiser(
     """
     check_choice("optimiser", name, OPTIMISERS)
     rate = make_schedule(schedule, learning_rate, steps, warmup)
-    return optax.adam(rate) if name == "adam" else optax.contrib.muon(rate)
+    if name == "adam":
+        return optax.adam(rate)
+    check_at_least("muon_steps", muon_steps, 1)
+    return optax.contrib.muon(rate, ns_steps=muon_steps)

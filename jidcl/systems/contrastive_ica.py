@@ -145,6 +145,7 @@ def make_run_optimiser(config: ContrastiveICA) -> optax.GradientTransformation:
         steps=config.steps,
         schedule=config.schedule,
         warmup=config.warmup,
+        muon_steps=config.muon_steps,
     )
 
 

@@ -62,8 +62,13 @@ class ContrastiveICA:
         learning_rate: peak learning rate.
         schedule: constant or cosine.
         warmup: steps of linear growth.
+        muon_steps: Newton-Schulz iterations of muon.
         batch: pairs per step.
         steps: updates.
+        early_steps: the first updates, made at another temperature.
+        early_tau: that temperature.
+        late_steps: the last updates, made with another batch.
+        late_batch: that batch.
         chunk: updates per dispatch.
         eval_batch: samples of one evaluation batch (the claim's batch).
         eval_batches: evaluation batches, scored one by one and averaged.
@@ -101,8 +106,13 @@ class ContrastiveICA:
     learning_rate: float = 1e-2
     schedule: str = "cosine"
     warmup: int = 100
+    muon_steps: int = 5
     batch: int = 1024
     steps: int = 3000
+    early_steps: int = 0
+    early_tau: float = 0.1
+    late_steps: int = 0
+    late_batch: int = 6144
     chunk: int = 50
     eval_batch: int = 6144
     eval_batches: int = 10
@@ -135,19 +145,33 @@ class ContrastiveICA:
             )
         for name in ("p", "gennorm_p"):
             check_at_least(name, getattr(self, name), 1)
-        for name in ("tau", "learning_rate", "marginal_param"):
+        for name in ("tau", "early_tau", "learning_rate", "marginal_param"):
             check_above(name, getattr(self, name), 0)
         if vmf:
             check_at_least("kappa (conditional_param)", self.conditional_param, 0)
         else:
             check_above("scale (conditional_param)", self.conditional_param, 0)
-        check_at_least("batch", self.batch, 2)
-        check_at_least("eval_batch", self.eval_batch, 2)
-        check_at_least("eval_batches", self.eval_batches, 2)  # a standard error
-        counts = ("steps", "chunk", "mixing_layers", "mixing_draws")
-        for name in counts:
+        # Two evaluation batches make a standard error.
+        for name in ("batch", "late_batch", "eval_batch", "eval_batches"):
+            check_at_least(name, getattr(self, name), 2)
+        for name in ("steps", "chunk", "mixing_layers", "mixing_draws", "muon_steps"):
             check_at_least(name, getattr(self, name), 1)
-        check_at_least("warmup", self.warmup, 0)
+        for name in ("warmup", "early_steps", "late_steps"):
+            check_at_least(name, getattr(self, name), 0)
+        if self.early_steps + self.late_steps > self.steps:
+            raise ValueError(
+                f"early_steps + late_steps must be <= steps ({self.steps}), got "
+                f"{self.early_steps} + {self.late_steps}"
+            )
+
+    def phases(self) -> list[tuple["ContrastiveICA", int]]:
+        """How it is trained: (settings, update up to which they hold)."""
+        early = replace(self, tau=self.early_tau)
+        late = replace(self, batch=self.late_batch)
+        begin = self.steps - self.late_steps
+        parts = [(early, 0, self.early_steps), (self, self.early_steps, begin)]
+        parts.append((late, begin, self.steps))
+        return [(config, until) for config, since, until in parts if until > since]
 
     def summary(self) -> str:
         """One line: latents, pairs, output and objective."""

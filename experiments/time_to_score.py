@@ -1,0 +1,100 @@
+"""Time to score: which way of training reaches a published score soonest?
+
+Two rows (Table 1 row 3, Table 2 row 6); data, loss, encoder and final temperature stay
+as published, the arms differ in initialisation, optimiser, temperature and batch.
+
+Command: python experiments/time_to_score.py [--rows t1r3 t2r6] [--arms ...] [--seeds 1]
+         [--root runs/time-to-score] [--out FILE.json]
+Finished runs are read back; the picture lies beside FILE.json.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from jidcl.report.claims import load_claims
+from jidcl.runner import run
+from jidcl.systems.registry import load_presets
+
+SYSTEM = "contrastive_ica"
+STEPS = 1500
+ARMS = {
+    "muon": {},
+    "muon, 3 iterations": dict(muon_steps=3),
+    "muon, last 150 at B=6144": dict(muon_steps=3, late_steps=150, steps=1200),
+    "muon, first 400 at tau=0.1": dict(muon_steps=3, early_steps=400),
+    "muon, rate 2e-2": dict(muon_steps=3, learning_rate=2e-2),
+    "muon, he_normal": dict(muon_steps=3, init="he_normal"),
+    "adam 1e-3": dict(optimiser="adam", learning_rate=1e-3, steps=2 * STEPS),
+}
+
+
+def study(rows, arms, seeds: int, root: Path) -> list[dict]:
+    claims, presets, results = load_claims(SYSTEM), load_presets(SYSTEM), []
+    for arm in arms:
+        for row in rows:
+            claim = claims.published_by_id(row)
+            config = replace(presets[f"full/{row}"], **dict(steps=STEPS) | ARMS[arm])
+            own = dict(preset=f"{row}-arm", seeds=range(seeds), root=root)
+            *_, last = run(config, system=SYSTEM, **own)
+            record = last.record
+            scores = [round(100 * v, 2) for v in record.metrics[claim.metric]]
+            spent = record.seconds["train"]
+            results.append(
+                dict(
+                    row=row,
+                    arm=arm,
+                    metric=claim.metric,
+                    published=claim.mean,
+                    scores=scores,
+                    gap=record.metrics["gap"],
+                    seconds=spent,
+                    steps=config.steps,
+                    curve=[[p["step"], p[claim.metric]] for p in record.curve],
+                )
+            )
+            print(f"{row} {arm:<28} {scores} in {spent:.0f} s", flush=True)
+    return results
+
+
+def draw(results: list[dict], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    rows = sorted({result["row"] for result in results})
+    figure, axes = plt.subplots(1, len(rows), figsize=(5 * len(rows), 4), squeeze=False)
+    for axis, row in zip(axes[0], rows, strict=True):
+        for result in (r for r in results if r["row"] == row):
+            steps = [step for step, _ in result["curve"]]
+            score = [100 * sum(v) / len(v) for _, v in result["curve"]]
+            share = [step / steps[-1] * result["seconds"] for step in steps]
+            axis.plot(share, score, label=result["arm"])
+        axis.axhline(result["published"], color="black", linestyle=":")
+        axis.set_title(f"{row}; dotted: published")
+        axis.set_xlabel("seconds of training (steps spread evenly)")
+        axis.set_ylabel(f"{result['metric'].upper()} of the probe, %")
+        axis.set_ylim(40, 100.5)
+    axes[0][-1].legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", default=["t1r3", "t2r6"])
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--root", type=Path, default=Path("runs/time-to-score"))
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    results = study(options.rows, options.arms, options.seeds, options.root)
+    if options.out:
+        options.out.write_text(json.dumps(results, indent=1) + "\n")
+        draw(results, options.out.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
