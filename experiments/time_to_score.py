@@ -20,10 +20,11 @@ from jidcl.systems.registry import load_presets
 SYSTEM = "contrastive_ica"
 STEPS = 1500
 ARMS = {
-    "muon": {},
+    "muon": dict(muon_steps=5),
     "muon, 3 iterations": dict(muon_steps=3),
-    "muon, last 150 at B=6144": dict(muon_steps=3, late_steps=150, steps=1200),
-    "muon, first 400 at tau=0.1": dict(muon_steps=3, early_steps=400),
+    "muon, last eighth at B=6144": dict(muon_steps=3, late_share=1 / 8, steps=1200),
+    "muon, first quarter at tau=0.1": dict(muon_steps=3, early_share=0.25),
+    "muon, both": dict(muon_steps=3, early_share=0.25, late_share=1 / 8, steps=1200),
     "muon, rate 2e-2": dict(muon_steps=3, learning_rate=2e-2),
     "muon, he_normal": dict(muon_steps=3, init="he_normal"),
     "adam 1e-3": dict(optimiser="adam", learning_rate=1e-3, steps=2 * STEPS),
@@ -35,7 +36,8 @@ def study(rows, arms, seeds: int, root: Path) -> list[dict]:
     for arm in arms:
         for row in rows:
             claim = claims.published_by_id(row)
-            config = replace(presets[f"full/{row}"], **dict(steps=STEPS) | ARMS[arm])
+            plain = dict(steps=STEPS, early_share=0.0, late_share=0.0)
+            config = replace(presets[f"full/{row}"], **plain | ARMS[arm])
             own = dict(preset=f"{row}-arm", seeds=range(seeds), root=root)
             *_, last = run(config, system=SYSTEM, **own)
             record = last.record

@@ -1,16 +1,19 @@
 """The command line: `jidcl VERB`. Imports no JAX before a verb needs it."""
 
 import dataclasses
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+
+from jidcl import cli_tools as tools
+from jidcl.cli_common import parse, quiet
 
 VERBS = {
     "verify": "check claims: train, compare with theory, judge, report",
     "train": "train one preset, any field overridden",
     "table": "print verdicts of finished runs as Markdown or CSV",
     "report": "write the report of finished runs, figures included",
+    "bench": "time losses and steps against the device's limits and PyTorch",
     "conformance": "replay reference vectors on this device",
     "list": "list systems, presets, claims or losses",
     "doctor": "show devices, versions and missing extras",
@@ -59,18 +62,6 @@ def _overview() -> str:
     return "\n".join(lines)
 
 
-def _parse(cls: Any, args: list[str], verb: str) -> Any:
-    try:
-        import tyro
-    except ImportError as error:
-        raise _no_tyro() from error
-    return tyro.cli(cls, args=args, prog=f"jidcl {verb}", description=cls.__doc__)
-
-
-def _no_tyro() -> ImportError:
-    return ImportError("the command line needs tyro and rich: pip install 'jidcl[cli]'")
-
-
 @dataclasses.dataclass(frozen=True)
 class Devices:
     """Devices: seeds are spread over one axis, each batch over another."""
@@ -108,7 +99,7 @@ class Verify:
 
 
 def _verify(args: list[str]) -> int:
-    options = _parse(Verify, args, "verify")
+    options = parse(Verify, args, "verify")
     from jidcl.systems.registry import SYSTEMS
 
     names = list(SYSTEMS) if options.system == "all" else [options.system]
@@ -120,7 +111,7 @@ def _verify_one(options: Verify, system: str) -> int:
     from jidcl.terminal import dry_run_verify, show_verification
 
     check_at_least("seeds", options.seeds, 1)
-    _quiet()
+    quiet()
     from jidcl.verify import Verification
 
     work = Verification(
@@ -182,10 +173,10 @@ def _train(args: list[str]) -> int:
         dry_run: bool = False
         """print the program, FLOPs, memory and expected time, then stop"""
 
-    options = _parse(Train, rest, f"train {name}")
+    options = parse(Train, rest, f"train {name}")
     from jidcl.terminal import dry_run_train, show_run
 
-    _quiet()
+    quiet()
     label = name if options.config == default else f"{name}-custom"
     settings = dict(system=owner[name], seeds=tuple(range(options.run_seeds)))
     mesh = _mesh(options.devices)
@@ -213,7 +204,7 @@ class Table:
 
 
 def _table(args: list[str]) -> int:
-    options = _parse(Table, args, "table")
+    options = parse(Table, args, "table")
     from jidcl.report.document import judge_finished
     from jidcl.report.tables import to_csv, to_markdown
 
@@ -233,7 +224,7 @@ class Report:
 
 
 def _report(args: list[str]) -> int:
-    options = _parse(Report, args, "report")
+    options = parse(Report, args, "report")
     from jidcl.report import document
 
     verdicts, runs = document.judge_finished(options.root)
@@ -250,114 +241,15 @@ def _report(args: list[str]) -> int:
     return 0
 
 
-def _conformance(args: list[str]) -> int:
-    try:
-        from tyro.conf import Positional
-    except ImportError as error:
-        raise _no_tyro() from error
-
-    @dataclasses.dataclass(frozen=True)
-    class Conformance:
-        """Replay reference vectors through the public functions, on this device.
-
-        In float64 on the CPU with each file's tolerances, and in float32 on the default
-        device with a wider one. Exit code 1 on a miss.
-        """
-
-        files: Positional[tuple[Path, ...]] = ()
-        """files of the vector schema; the packaged ones by default"""
-        strict: bool = False
-        """kinds that no function covers count as misses"""
-
-    options = _parse(Conformance, args, "conformance")
-    _quiet()
-    from jidcl.terminal import show_conformance
-
-    return show_conformance(options.files, options.strict)
-
-
-def _list(args: list[str]) -> int:
-    topics = ("systems", "presets", "claims", "losses")
-    from jidcl.checks import check_choice
-
-    if not args or args[0] in ("-h", "--help"):
-        print(f"usage: jidcl list {{{','.join(topics)}}}")
-        return 0 if args else 2
-    check_choice("topic", args[0], topics)
-    _nothing_after(args[1:])
-    from jidcl.report.claims import load_claims
-    from jidcl.systems.registry import SYSTEMS, load_presets
-
-    if args[0] == "systems":
-        for name, text in SYSTEMS.items():
-            print(f"{name:<18} {text}")
-    elif args[0] == "presets":
-        for system in SYSTEMS:
-            for name, c in load_presets(system).items():
-                print(f"{name:<26} {c.summary()}")
-    elif args[0] == "claims":
-        for system in SYSTEMS:
-            for claim in load_claims(system).published:
-                print(
-                    f"{claim.id:<18} {claim.metric:<4} {claim.mean:6.2f} ± "
-                    f"{claim.std:.2f}  {claim.source}: {claim.text}"
-                )
-            for claim in load_claims(system).quick:
-                print(
-                    f"{claim.id:<18} {claim.metric:<4} {claim.expect} at "
-                    f"{claim.threshold:g}  {claim.source}: {claim.text}"
-                )
-    else:
-        from jidcl import losses
-
-        for name in losses.__all__:
-            print(f"{name:<16} {(getattr(losses, name).__doc__ or '').splitlines()[0]}")
-    return 0
-
-
-def _doctor(args: list[str]) -> int:
-    if args and args[0] in ("-h", "--help"):
-        print(f"usage: jidcl doctor\n\n{VERBS['doctor']}")
-        return 0
-    _nothing_after(args)
-    import importlib.metadata
-    import importlib.util
-
-    _quiet()
-    import jax
-
-    print(f"python     {sys.version.split()[0]}")
-    for name in ("jidcl", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint"):
-        print(f"{name:<10} {importlib.metadata.version(name)}")
-    print(f"backend    {jax.default_backend()}")
-    for device in jax.devices():
-        print(f"device     {device.id}: {device.platform} {device.device_kind}")
-    extras = {"cli": "tyro", "plots": "matplotlib", "data": "PIL", "bench": "psutil"}
-    for extra, module in extras.items():
-        found = importlib.util.find_spec(module) is not None
-        status = "ok" if found else f"missing, pip install 'jidcl[{extra}]'"
-        print(f"extra      {extra}: {status}")
-    return 0
-
-
-def _nothing_after(args: list[str]) -> None:
-    if args:
-        raise ValueError(f"no more arguments are known here, got {args}")
-
-
-def _quiet() -> None:
-    """Silence start-up chatter of the backend; warnings of ours are unaffected."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
 _VERBS = {
     "verify": _verify,
     "train": _train,
     "table": _table,
     "report": _report,
-    "conformance": _conformance,
-    "list": _list,
-    "doctor": _doctor,
+    "bench": tools.bench,
+    "conformance": tools.conformance,
+    "list": tools.list_,
+    "doctor": tools.doctor,
 }
 
 if __name__ == "__main__":

@@ -21,9 +21,12 @@ from rich.progress import (
 from rich.table import Table
 
 from jidcl import conformance
+from jidcl.bench import measure_ceilings
+from jidcl.bench.figures import draw
+from jidcl.bench.rows import SUITES, Options, benchmark_result
 from jidcl.costs import Estimate, estimate
 from jidcl.report.document import judge_record
-from jidcl.report.records import Record
+from jidcl.report.records import Record, write_json
 from jidcl.report.tables import COLUMNS, cells
 from jidcl.report.verdict import judge_free
 from jidcl.runner import RunEvent, run
@@ -134,6 +137,35 @@ def show_conformance(files: Sequence[Path], strict: bool) -> int:
     if uncovered:
         console.print(f"not covered by a function: {', '.join(uncovered)}")
     return int(bool(misses or (strict and uncovered)))
+
+
+def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
+    """Time every suite, a line as each row comes; results.json and figures in `out`."""
+    console = Console()
+    top = measure_ceilings(options.repeats)
+    console.print(
+        f"ceilings: {top.flops / 1e9:.0f} GFLOP/s, {top.exps / 1e9:.2f} G exp/s, "
+        f"{top.bytes / 1e9:.1f} GB/s",
+        highlight=False,
+    )
+    rows = []
+    for row in (row for suite in suites for row in SUITES[suite](options, top)):
+        rows.append(row)
+        extra, ratio = row["extra_bytes"], row["times_floor"]
+        form = {None: ", one matrix"}.get(row.get("tile", ""), "")
+        form += f", {row['seeds']} seeds" if row.get("seeds", 1) > 1 else ""
+        console.print(
+            f"{row['what']:<7} {row['by']:<5} {row['similarity']:<4} "
+            f"B={row['batch']}{form}: {1e3 * row['median_s']:.4g} ms"
+            + ("" if ratio is None else f", {ratio:.2f} x floor")
+            + ("" if extra is None else f", {extra / 2**20:.1f} MiB extra"),
+            highlight=False,
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "results.json", benchmark_result(rows, options, top))
+    for path in draw(rows, out):
+        console.print(f"figure: {path}", soft_wrap=True)
+    console.print(f"results: {out / 'results.json'}", soft_wrap=True)
 
 
 def dry_run_train(config: Any, label: str, settings: dict, mesh: Any) -> None:

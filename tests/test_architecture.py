@@ -51,14 +51,14 @@ EXTRAS = {
     "matplotlib",
     "orbax",
     "PIL",
-    "psutil",
     "rich",
     "sklearn",
     "tensorboardX",
+    "torch",
     "tyro",
 }
 LEAVES = (
-    "bench.py",
+    "bench/*",
     "cli*",
     "data/*",
     "encoders/export.py",

@@ -20,7 +20,7 @@ def test_estimate_counts_parameters_and_flops():
 def test_estimate_adds_the_phases():
     settings = dict(system="contrastive_ica", seeds=[0], steps=2)
     plain = costs.estimate(TINY, **settings)
-    late = dataclasses.replace(TINY, late_steps=3, late_batch=4 * TINY.batch)
+    late = dataclasses.replace(TINY, late_share=0.25, late_batch=4 * TINY.batch)
     cost = costs.estimate(late, **settings)
     assert cost.flops > 2 * plain.flops
     assert cost.memory > plain.memory

@@ -202,7 +202,11 @@ def test_frozen_draws_are_cached_and_the_same(tmp_path):
 
 def test_phases_change_temperature_and_batch_and_resume(tmp_path):
     phased = dataclasses.replace(
-        TINY, early_steps=4, early_tau=0.5, late_steps=4, late_batch=2 * TINY.batch
+        TINY,
+        early_share=1 / 3,
+        early_tau=0.5,
+        late_share=1 / 3,
+        late_batch=2 * TINY.batch,
     )
     assert [(c.tau, c.batch, until) for c, until in phased.phases()] == [
         (0.5, TINY.batch, 4),
@@ -221,10 +225,10 @@ def test_phases_change_temperature_and_batch_and_resume(tmp_path):
     _, resumed = finish(phased, tmp_path / "cut")
     assert resumed.record.metrics == whole.record.metrics
     # A phase of no length is none; one with the settings of the run changes nothing.
-    same = dataclasses.replace(TINY, late_steps=5, late_batch=TINY.batch)
+    same = dataclasses.replace(TINY, late_share=0.4, late_batch=TINY.batch)
     _, plain = finish(TINY, tmp_path / "plain")
     _, idle = finish(same, tmp_path / "idle")
     assert idle.record.values("loss") == pytest.approx(plain.record.values("loss"))
     assert whole.record.metrics != plain.record.metrics
-    with pytest.raises(ValueError, match=r"early_steps \+ late_steps must be <= steps"):
-        dataclasses.replace(TINY, early_steps=8, late_steps=8)
+    with pytest.raises(ValueError, match=r"early_share \+ late_share must be in"):
+        dataclasses.replace(TINY, early_share=0.6, late_share=0.6)

@@ -24,7 +24,7 @@ ACCELERATOR_TILE = 2048, 8192
 
 
 @dataclasses.dataclass(frozen=True)
-class _Settings:
+class Settings:
     """What is static in a streamed log-sum-exp.
 
     Attributes:
@@ -38,6 +38,10 @@ class _Settings:
     exclude_diagonal: bool
     tile: Sizes | None
     scale_gradient: bool
+
+    def without_diagonal(self) -> "Settings":
+        """The same for columns that hold no row's own entry."""
+        return dataclasses.replace(self, exclude_diagonal=False)
 
 
 def row_logsumexp(
@@ -79,14 +83,23 @@ def row_logsumexp(
         if exclude_diagonal:
             logits = jnp.where(_diagonal(*logits.shape), -jnp.inf, logits)
         return jax.nn.logsumexp(logits, axis=1)
-    if similarity.kind == "cosine":
-        wide = at_least_float32(a.dtype, b.dtype)
-        a, b, similarity = unit(a.astype(wide)), unit(b.astype(wide)), DOT
-    static = isinstance(tau, int | float)
-    sizes = None if sizes == "auto" else sizes
-    settings = _Settings(similarity, exclude_diagonal, sizes, not static)
-    scale = jnp.asarray(1 / tau, at_least_float32(a.dtype, b.dtype))
+    settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, tile)
     return _streamed(settings, a, b, scale)
+
+
+def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, tile: Tile):
+    """(settings, a, b, scale) of a streamed form: the cosine is a dot of unit rows."""
+    sizes = check_tile(tile)
+    wide = at_least_float32(a.dtype, b.dtype)
+    if similarity.kind == "cosine":
+        a, b, similarity = unit(a.astype(wide)), unit(b.astype(wide)), DOT
+    learned = not isinstance(tau, int | float)
+    sizes = None if sizes == "auto" else sizes
+    settings = Settings(similarity, exclude_diagonal, sizes, learned)
+    scale = jnp.asarray(1 / tau, wide)
+    # Inside shard_map, what varies over devices is part of a type; here all agree.
+    arrays = a, b, scale
+    return settings, *(x + _zero(x.dtype, *arrays) for x in arrays)
 
 
 def check_tile(tile: Any) -> Any:
@@ -107,24 +120,35 @@ def _diagonal(rows: int, cols: int) -> jax.Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _streamed(settings: _Settings, a: jax.Array, b: jax.Array, scale: jax.Array):
+def _streamed(settings: Settings, a: jax.Array, b: jax.Array, scale: jax.Array):
     """log sum_k exp(scale s(a_i, b_k)), `[rows]`."""
-    return _by_platform(_forward, settings, a, b, scale)
+    return forward(settings, a, b, scale)
 
 
 def _streamed_fwd(settings, a, b, scale):
-    lse = _by_platform(_forward, settings, a, b, scale)
+    lse = forward(settings, a, b, scale)
     return lse, (a, b, scale, lse)
 
 
 def _streamed_bwd(settings, residuals, cotangent):
-    return _by_platform(_backward, settings, *residuals, cotangent)
+    a, b, scale, lse = residuals
+    return backward(settings, a, b, scale, lse, cotangent)
 
 
 _streamed.defvjp(_streamed_fwd, _streamed_bwd)
 
 
-def _by_platform(function, settings: _Settings, *args):
+def forward(settings: Settings, a, b, scale) -> jax.Array:
+    """The streamed log-sum-exps, `[rows]`, with derivatives as they stand."""
+    return _by_platform(_forward, settings, a, b, scale)
+
+
+def backward(settings: Settings, a, b, scale, lse, cotangent):
+    """(a_bar, b_bar, scale_bar), from log-sum-exps over these or more columns."""
+    return _by_platform(_backward, settings, a, b, scale, lse, cotangent)
+
+
+def _by_platform(function, settings: Settings, *args):
     """function(settings, tile, *args) with the tile that was asked for, or fits."""
     if settings.tile is not None:
         return function(settings, settings.tile, *args)
@@ -133,7 +157,7 @@ def _by_platform(function, settings: _Settings, *args):
     return jax.lax.platform_dependent(*args, cpu=cpu, default=other)
 
 
-def _forward(settings: _Settings, tile, a, b, scale):
+def _forward(settings: Settings, tile, a, b, scale):
     """Running maximum and sum of every row, over tiles of columns."""
     rows, columns = _tiles(tile, a, b)
 
@@ -150,12 +174,12 @@ def _forward(settings: _Settings, tile, a, b, scale):
         return jax.lax.map(over_rows, (rows, running)), None
 
     shape = rows[0].shape[:2]
-    empty = jnp.full(shape, -jnp.inf, scale.dtype), jnp.zeros(shape, scale.dtype)
+    empty = _filled(-jnp.inf, shape, a, b, scale), _filled(0, shape, a, b, scale)
     (top, total), _ = jax.lax.scan(over_columns, empty, columns)
     return (_finite(top) + jnp.log(total)).reshape(-1)[: a.shape[0]]
 
 
-def _backward(settings: _Settings, tile, a, b, scale, lse, cotangent):
+def _backward(settings: Settings, tile, a, b, scale, lse, cotangent):
     """Gradients for a, b and scale, from the saved log-sum-exps."""
     rows, columns = _tiles(tile, a, b)
     shape = rows[0].shape[:2]
@@ -180,13 +204,13 @@ def _backward(settings: _Settings, tile, a, b, scale, lse, cotangent):
             return (b_bar + there, scale_bar), a_bar + here
 
         a_bar, scale_bar = carry
-        start = jnp.zeros(column[0].shape, wide), scale_bar
+        start = _filled(0, column[0].shape, a, b, scale), scale_bar
         parts = rows, lse, cotangent, a_bar
         (b_bar, scale_bar), a_bar = jax.lax.scan(over_rows, start, parts)
         return (a_bar, scale_bar), b_bar
 
-    start = jnp.zeros(rows[0].shape, wide), jnp.zeros((), wide)
-    (a_bar, scale_bar), b_bar = jax.lax.scan(over_columns, start, columns)
+    start = [_filled(0, shape, a, b, scale) for shape in (rows[0].shape, ())]
+    (a_bar, scale_bar), b_bar = jax.lax.scan(over_columns, tuple(start), columns)
     a_bar = a_bar.reshape(-1, a.shape[1])[: a.shape[0]]
     b_bar = jnp.swapaxes(b_bar, 1, 2).reshape(-1, b.shape[1])[: b.shape[0]]
     return a_bar.astype(a.dtype), b_bar.astype(b.dtype), scale_bar
@@ -210,7 +234,7 @@ def _tiles(tile, a, b):
     return (rows, row_number), (jnp.swapaxes(columns, 1, 2), column_number)
 
 
-def _masked(settings: _Settings, logits, row, column, cols: int):
+def _masked(settings: Settings, logits, row, column, cols: int):
     """-inf at columns that fill up, and at the diagonal if it is excluded."""
     (_, i), (_, k) = row, column
     if settings.exclude_diagonal:
@@ -221,3 +245,15 @@ def _masked(settings: _Settings, logits, row, column, cols: int):
 def _finite(top):
     """The maximum to subtract: 0 for a row without entries, whose sum stays 0."""
     return jnp.where(top == -jnp.inf, 0.0, top)
+
+
+def _filled(value: float, shape, *like: jax.Array) -> jax.Array:
+    """A constant in the last one's dtype, varying over the mesh axes that any does."""
+    return jnp.full(shape, value, like[-1].dtype) + _zero(like[-1].dtype, *like)
+
+
+def _zero(dtype, *like: jax.Array) -> jax.Array:
+    """0 that `jax.shard_map` takes to vary over the mesh axes that any array does."""
+    corners = [x.ravel()[0] for x in like]
+    zeros = [jnp.where(corner != corner, 0, 0) for corner in corners]
+    return functools.reduce(jnp.add, zeros).astype(dtype)

@@ -21,6 +21,7 @@ from jidcl.checks import (
     check_unit_interval,
 )
 from jidcl.losses.blockwise import Tile, check_tile, row_logsumexp
+from jidcl.losses.distributed import sharded_logsumexp
 from jidcl.losses.similarity import DOT, Similarity, rowwise, stretched
 from jidcl.types import Metrics
 
@@ -88,6 +89,8 @@ def infonce(
     policy: NegativePolicy = PUBLISHED_POLICY,
     reduction: str = "mean",
     tile: Tile = "auto",
+    axis: str | None = None,
+    form: str = "ring",
 ) -> tuple[jax.Array, Metrics]:
     r"""Contrastive loss of anchors, positives and negatives.
 
@@ -108,6 +111,10 @@ def infonce(
         reduction: `"mean"` over rows, `"sum"`, or `"none"`.
         tile: how the matrix of logits is computed, see `row_logsumexp`: `"auto"` by
             size and platform, None as one matrix, or the size of its tiles.
+        axis: mesh axis over which all rows are spread, inside `jax.shard_map`: the
+            negatives, means and sums are those of the whole batch.
+        form: with `axis`, how rows meet the negatives of other devices: `"ring"`
+            (memory of this device's) or `"gathered"` (of all).
 
     Returns:
         `(loss, metrics)`, metrics `positive` (mean P) and `negative` (mean N). The
@@ -133,22 +140,54 @@ def infonce(
         published code does. Without it the objective is another one: see
         `jidcl.theory`.
     """
-    check_rows("y", y, 2)
+    _check_rows(y, y_pos, y_neg, policy, spread=axis is not None)
+    _check_settings(y.shape[1], similarity, tau, lam, reduction, tile)
+    if lam is not None:
+        y, y_pos = (stretched(x, lam, similarity.p) for x in (y, y_pos))
+        y_neg = None if y_neg is None else stretched(y_neg, lam, similarity.p)
+    if axis is None:
+        devices, spread = 1, row_logsumexp
+    else:
+        devices = jax.lax.axis_size(axis)
+        spread = functools.partial(sharded_logsumexp, axis=axis, form=form)
+    over = functools.partial(spread, similarity, tau=tau, tile=tile)
+    positive, negative = _one_direction(y, y_pos, y_neg, similarity, tau, policy, over)
+    if policy.symmetric:
+        other = _one_direction(y_pos, y, y_neg, similarity, tau, policy, over)
+        positive = (positive + other[0]) / 2
+        negative = (negative + other[1]) / 2
+    if policy.log_mean:
+        cols = None if y_neg is None else devices * y_neg.shape[0]
+        negative -= math.log(policy.entries(devices * y.shape[0], cols))
+    per_row = 2 * (policy.alpha * positive + (1 - policy.alpha) * negative)
+    metrics = {"positive": positive, "negative": negative}
+    metrics = {name: _reduce(rows, "mean", axis) for name, rows in metrics.items()}
+    return _reduce(per_row, reduction, axis), metrics
+
+
+def _one_direction(y, y_pos, y_neg, similarity, tau, policy, over):
+    """(P_i, N_i) of the rows of y, each `[batch]`; `over` takes log-sum-exps."""
+    pos = rowwise(similarity, y, y_pos) / tau
+    anchor = y if policy.compare == "anchor" else y_pos
+    pools = {"in_batch": [y], "two_view": [y, y_pos]}.get(policy.negatives, [y_neg])
+    own = 0 if policy.compare == "anchor" else len(pools) - 1
+    two_view = policy.negatives == "two_view"
+    left_out = [two_view and not policy.include_positive for _ in pools]
+    left_out[own] = policy.exclude_self
+    parts = [
+        over(anchor, pool, exclude_diagonal=out)
+        for pool, out in zip(pools, left_out, strict=True)
+    ]
+    if policy.include_positive and not two_view:
+        parts.append(pos)
+    return -pos, functools.reduce(jnp.logaddexp, parts)
+
+
+def _check_rows(y, y_pos, y_neg, policy, *, spread: bool):
+    check_type("policy", policy, NegativePolicy)
+    check_rows("y", y, 1 if spread else 2)
     check_rows("y_pos", y_pos)
     check_same_shape("y_pos", y_pos, "y", y)
-    check_above("tau", tau, 0)
-    if jnp.ndim(tau):
-        raise ValueError(f"tau must be a scalar, got shape {list(jnp.shape(tau))}")
-    check_type("similarity", similarity, Similarity)
-    if lam is not None:
-        check_choice("similarity with lam", similarity.kind, ("lp",))
-        check_above("lam", lam, 0)
-        if jnp.shape(lam) != y.shape[1:]:
-            got = list(jnp.shape(lam))
-            raise ValueError(f"lam must have shape [{y.shape[1]}], got {got}")
-    check_type("policy", policy, NegativePolicy)
-    check_choice("reduction", reduction, REDUCTIONS)
-    check_tile(tile)
     if (y_neg is None) == (policy.negatives == "independent"):
         raise ValueError(
             f"y_neg must be given exactly when negatives='independent', got "
@@ -158,47 +197,20 @@ def infonce(
     if y_neg is not None:
         check_rows("y_neg", y_neg)
         check_features("y_neg", y_neg, y.shape[1])
+
+
+def _check_settings(m: int, similarity, tau, lam, reduction, tile):
+    check_above("tau", tau, 0)
+    if jnp.ndim(tau):
+        raise ValueError(f"tau must be a scalar, got shape {list(jnp.shape(tau))}")
+    check_type("similarity", similarity, Similarity)
     if lam is not None:
-        y, y_pos = (stretched(x, lam, similarity.p) for x in (y, y_pos))
-        y_neg = None if y_neg is None else stretched(y_neg, lam, similarity.p)
-    settings = similarity, tau, policy, tile
-    positive, negative = _one_direction(y, y_pos, y_neg, *settings)
-    if policy.symmetric:
-        other = _one_direction(y_pos, y, y_neg, *settings)
-        positive = (positive + other[0]) / 2
-        negative = (negative + other[1]) / 2
-    per_row = 2 * (policy.alpha * positive + (1 - policy.alpha) * negative)
-    metrics = {"positive": jnp.mean(positive), "negative": jnp.mean(negative)}
-    return _reduce(per_row, reduction), metrics
-
-
-def _one_direction(y, y_pos, y_neg, similarity, tau, policy, tile):
-    """(P_i, N_i) of the rows of y, each `[batch]`."""
-    pos = rowwise(similarity, y, y_pos) / tau
-    anchor = y if policy.compare == "anchor" else y_pos
-    pools = {"in_batch": [y], "two_view": [y, y_pos]}.get(policy.negatives, [y_neg])
-    own = 0 if policy.compare == "anchor" else len(pools) - 1
-    two_view = policy.negatives == "two_view"
-    parts = [
-        row_logsumexp(
-            similarity,
-            anchor,
-            pool,
-            tau=tau,
-            exclude_diagonal=policy.exclude_self
-            if index == own
-            else two_view and not policy.include_positive,
-            tile=tile,
-        )
-        for index, pool in enumerate(pools)
-    ]
-    if policy.include_positive and not two_view:
-        parts.append(pos)
-    negative = functools.reduce(jnp.logaddexp, parts)
-    if policy.log_mean:
-        cols = None if y_neg is None else y_neg.shape[0]
-        negative = negative - math.log(policy.entries(y.shape[0], cols))
-    return -pos, negative
+        check_choice("similarity with lam", similarity.kind, ("lp",))
+        check_above("lam", lam, 0)
+        if jnp.shape(lam) != (m,):
+            raise ValueError(f"lam must have shape [{m}], got {list(jnp.shape(lam))}")
+    check_choice("reduction", reduction, REDUCTIONS)
+    check_tile(tile)
 
 
 def alignment(y: jax.Array, y_pos: jax.Array, *, p: float = 2.0, reduction="mean"):
@@ -257,5 +269,10 @@ def bits_above_chance(loss: jax.Array, entries: int) -> jax.Array:
     return (math.log(entries) - loss) / math.log(2)
 
 
-def _reduce(rows: jax.Array, reduction: str) -> jax.Array:
-    return rows if reduction == "none" else getattr(jnp, reduction)(rows)
+def _reduce(rows: jax.Array, reduction: str, axis: str | None = None) -> jax.Array:
+    if reduction == "none":
+        return rows
+    value = getattr(jnp, reduction)(rows)
+    if axis is None:
+        return value
+    return {"mean": jax.lax.pmean, "sum": jax.lax.psum}[reduction](value, axis)

@@ -1,0 +1,97 @@
+"""Timing of compiled programs, and the ceilings of the device."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Timing(NamedTuple):
+    """Repeated runs of one program, each waited for.
+
+    Attributes:
+        median: seconds.
+        low: 10 % quantile, seconds.
+        high: 90 % quantile, seconds.
+        compile: seconds to trace and compile, 0 for an eager peer.
+        extra_bytes: temporaries of the compiled program, None for a peer.
+    """
+
+    median: float
+    low: float
+    high: float
+    compile: float
+    extra_bytes: int | None
+
+
+class Ceilings(NamedTuple):
+    """What the device does at best, measured on large arrays.
+
+    Attributes:
+        flops: float32 operations a second of a matrix product.
+        exps: exponentials a second.
+        bytes: bytes read and written a second by an addition.
+    """
+
+    flops: float
+    exps: float
+    bytes: float
+
+
+def repeat(function: Callable[[], Any], repeats: int, warmups: int = 1) -> np.ndarray:
+    """Wall seconds of `repeats` calls after the warm-ups."""
+    for _ in range(warmups):
+        function()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - began)
+    return np.asarray(times)
+
+
+def timing(times: np.ndarray, compile: float = 0.0, extra: int | None = None) -> Timing:
+    """Median and 10-90 % of measured seconds."""
+    low, median, high = np.quantile(times, [0.1, 0.5, 0.9]).tolist()
+    return Timing(median, low, high, compile, extra)
+
+
+def time_program(function: Callable, *args: Any, repeats: int) -> Timing:
+    """Compile `function(*args)` apart, then time it, the result waited for.
+
+    Args:
+        function: a jittable function.
+        *args: its arguments.
+        repeats: timed calls, after one that is not.
+
+    Returns:
+        `Timing`.
+
+    Example:
+        >>> time_program(lambda x: x + 1, jnp.ones(3), repeats=2).extra_bytes
+        0
+    """
+    began = time.perf_counter()
+    program = jax.jit(function).lower(*args).compile()
+    compiling = time.perf_counter() - began
+    times = repeat(lambda: jax.block_until_ready(program(*args)), repeats)
+    memory = program.memory_analysis()
+    extra = None if memory is None else memory.temp_size_in_bytes
+    return timing(times, compiling, extra)
+
+
+def measure_ceilings(repeats: int = 5) -> Ceilings:
+    """The best of some runs of a large product, exponential and addition."""
+    a, x = jnp.ones((2048, 2048)), jnp.linspace(-5, 0, 2**24)
+    matmul, exp, add = (
+        time_program(function, array, repeats=repeats).low
+        for function, array in [
+            (lambda a: a @ a, a),
+            (jnp.exp, x),
+            (lambda x: x + 1, x),
+        ]
+    )
+    return Ceilings(2 * 2048**3 / matmul, x.size / exp, 8 * x.size / add)

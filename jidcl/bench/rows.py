@@ -1,0 +1,215 @@
+"""Benchmark rows: one loss, one training step, small problems, growth with the batch.
+
+A row is a dict with what was measured, by whom, its times, memory and floor.
+"""
+
+import dataclasses
+import os
+import resource
+from collections.abc import Iterator
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jidcl.bench.measure import Ceilings, Timing, repeat, time_program, timing
+from jidcl.losses import Similarity, infonce
+from jidcl.systems.registry import load_presets, load_system
+from jidcl.train import loop
+from jidcl.train.sharding import make_mesh
+from jidcl.train.step import make_chunk
+
+SIMILARITIES = {
+    "dot": Similarity(),
+    "p=1": Similarity("lp", 1.0),
+    "p=2": Similarity("lp", 2.0),
+    "p=3": Similarity("lp", 3.0),
+}
+ROWS_OF_TABLES = {"dot": "t1r3", "p=1": "t2r6", "p=2": "t1r5", "p=3": "t1r8"}
+SMALL = dict(n=4, widths=(4, 8, 8, 4), batch=256, mixing_draws=1)
+SMALL_STEPS = 50
+WIDEST_MATRIX = 8192  # above it the forms that store all pairs are left out
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What all suites share.
+
+    Attributes:
+        batch: rows of the loss and of the whole step.
+        n: width.
+        repeats: timed calls.
+        peer: time the textbook PyTorch formulation beside, where torch is installed.
+        similarities: which of `SIMILARITIES`.
+    """
+
+    batch: int = 6144
+    n: int = 10
+    repeats: int = 5
+    peer: bool = True
+    similarities: tuple[str, ...] = tuple(SIMILARITIES)
+
+    @property
+    def torch(self) -> Any:
+        """The peer's module, or None: not wanted, not installed, or too large."""
+        missing = find_spec("torch") is None
+        if missing or not self.peer or self.batch > WIDEST_MATRIX:
+            return None
+        from jidcl.bench import torch_peer
+
+        return torch_peer
+
+
+def loss_floor(top: Ceilings, name: str, n: int, batch: int) -> float:
+    """Seconds that the arithmetic of a loss and its gradients takes at least.
+
+    3n flops a pair for a p-norm (2n for a dot product) forwards and twice that
+    backwards, and one exponential.
+    """
+    flops = (6 if name == "dot" else 9) * n * batch**2
+    return flops / top.flops + batch**2 / top.exps
+
+
+def loss_row(
+    name: str, batch: int, n: int, top: Ceilings, *, tile: Any = "auto", repeats: int
+) -> dict[str, Any]:
+    """One infonce with gradients for anchors and positives."""
+    y, y_pos = _embeddings(batch, n)
+
+    def loss(y, y_pos):
+        return infonce(y, y_pos, similarity=SIMILARITIES[name], tile=tile)[0]
+
+    gradient = jax.value_and_grad(loss, argnums=(0, 1))
+    took = time_program(gradient, y, y_pos, repeats=repeats)
+    what = {"similarity": name, "batch": batch, "n": n, "tile": tile}
+    return _row("loss", "jidcl", what, took, loss_floor(top, name, n, batch))
+
+
+def step_row(
+    name: str,
+    config: Any,
+    top: Ceilings,
+    *,
+    seeds: int = 1,
+    steps: int = 1,
+    repeats: int,
+) -> dict[str, Any]:
+    """Whole training steps (draw, mix, encode, loss, gradients, update), each."""
+    module, mesh = load_system("contrastive_ica"), make_mesh()
+    problem, optimiser = module.make_problem(config), module.make_run_optimiser(config)
+    state = loop.start(problem, optimiser, np.arange(seeds), mesh=mesh)
+    size = sum(leaf.size for leaf in jax.tree.leaves(state.params)) // seeds
+    program = make_chunk(problem, optimiser, steps=steps, mesh=mesh)
+    compiled = program.lower(state).compile()
+    held = [state]
+
+    def run():
+        held[0], _ = jax.block_until_ready(compiled(held[0]))
+
+    extra = compiled.memory_analysis().temp_size_in_bytes
+    took = timing(repeat(run, repeats) / steps, 0.0, extra)
+    flops = 6 * size * 2 * config.batch
+    floor = flops / top.flops + loss_floor(top, name, config.n, config.batch)
+    what = {"similarity": name, "batch": config.batch, "n": config.n, "seeds": seeds}
+    what |= {"optimiser": config.optimiser}
+    return _row("step", "jidcl", what, took, seeds * floor)
+
+
+def losses(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
+    """One loss with gradients: chosen form, one matrix, and the peer."""
+    batch, n = options.batch, options.n
+    for name in options.similarities:
+        for tile in ("auto", None) if batch <= WIDEST_MATRIX else ("auto",):
+            yield loss_row(name, batch, n, top, tile=tile, repeats=options.repeats)
+        if options.torch:
+            arrays = [np.array(a) for a in _embeddings(batch, n)]
+            times = options.torch.time_loss(name, *arrays, repeats=2)
+            what = {"similarity": name, "batch": batch, "n": n}
+            floor = loss_floor(top, name, n, batch)
+            yield _row("loss", "torch", what, timing(times), floor)
+
+
+def steps(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
+    """Whole steps of published rows: published encoder, batch and Adam."""
+    for name in options.similarities:
+        row = ROWS_OF_TABLES[name]
+        config = load_presets("contrastive_ica")[f"published/{row}"]
+        config = dataclasses.replace(config, batch=options.batch, mixing_draws=1)
+        ours = step_row(name, config, top, repeats=options.repeats)
+        yield ours
+        if options.torch:
+            times = options.torch.time_steps(name, config, steps=1, repeats=2)
+            what = {key: ours[key] for key in ("similarity", "batch", "n", "optimiser")}
+            yield _row("step", "torch", what, timing(times), ours["floor_s"])
+
+
+def small(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
+    """Small steps (n = 4, B = 256, tiny encoder), where overhead counts; seeds."""
+    config = load_presets("contrastive_ica")["published/t1r5"]
+    config = dataclasses.replace(config, **SMALL)
+    for seeds in (1, 8):
+        own = dict(seeds=seeds, steps=SMALL_STEPS, repeats=options.repeats)
+        yield step_row("p=2", config, top, **own) | {"what": "small"}
+    if options.torch:
+        times = options.torch.time_steps("p=2", config, steps=SMALL_STEPS, repeats=3)
+        what = {"similarity": "p=2", "batch": config.batch, "n": config.n, "seeds": 1}
+        yield _row("small", "torch", what, timing(times), float("nan"))
+
+
+def growth(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
+    """One loss with gradients, from half the batch that is asked for to eight times."""
+    for name in options.similarities:
+        batch = max(options.batch // 2, 2)
+        while batch <= 8 * options.batch:
+            repeats = options.repeats if batch <= options.batch else 2
+            row = loss_row(name, batch, options.n, top, repeats=repeats)
+            yield row | {"what": "growth"}
+            batch *= 2
+
+
+SUITES = {"losses": losses, "steps": steps, "small": small, "growth": growth}
+
+
+def benchmark_result(rows: list, options: Options, top: Ceilings) -> dict[str, Any]:
+    """What `results.json` holds: rows, options, ceilings, device, versions, memory."""
+    device = jax.devices()[0]
+    return {
+        "device": f"{device.platform} {device.device_kind}",
+        "cores": os.cpu_count(),
+        "versions": {
+            name: version(name) for name in ("jax", "torch") if find_spec(name)
+        },
+        "options": dataclasses.asdict(options),
+        "ceilings": top._asdict(),
+        "process_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "rows": rows,
+    }
+
+
+def exponent(batches: Any, values: Any) -> float:
+    """Slope of log values against log batches (least squares)."""
+    return float(np.polyfit(np.log(batches), np.log(values), 1)[0])
+
+
+def _embeddings(batch: int, n: int) -> tuple[jax.Array, jax.Array]:
+    first, second = jax.random.split(jax.random.key(0))
+    y = 0.3 * jax.random.normal(first, (batch, n))
+    return y, y + 0.1 * jax.random.normal(second, (batch, n))
+
+
+def _row(suite: str, by: str, what: dict, took: Timing, floor: float) -> dict[str, Any]:
+    return {
+        "what": suite,
+        "by": by,
+        **what,
+        "median_s": took.median,
+        "low_s": took.low,
+        "high_s": took.high,
+        "compile_s": took.compile,
+        "extra_bytes": took.extra_bytes,
+        "floor_s": floor,
+        "times_floor": took.median / floor if jnp.isfinite(floor) else None,
+    }

@@ -1,0 +1,65 @@
+"""Benchmark rows: floors by hand, fitted exponents, the peer's loss against ours."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jidcl.bench import SUITES, Ceilings, loss_row, measure
+from jidcl.bench.figures import draw
+from jidcl.bench.rows import SIMILARITIES, Options, benchmark_result, exponent
+from jidcl.losses import infonce
+
+TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10)
+
+
+@pytest.mark.parametrize(("name", "flops"), [("dot", 60), ("p=1", 90)])
+def test_a_row_and_its_floor(name, flops):
+    row = loss_row(name, 64, 10, TOP, repeats=3)
+    assert row["floor_s"] == pytest.approx(64**2 * (flops / 1e12 + 1 / 1e9))
+    assert row["times_floor"] == pytest.approx(row["median_s"] / row["floor_s"])
+    assert 0 < row["low_s"] <= row["median_s"] <= row["high_s"]
+
+
+def test_quantiles_and_repeats():
+    calls = []
+    times = measure.repeat(lambda: calls.append(0), 4, warmups=2)
+    assert len(calls) == 6
+    assert times.shape == (4,)
+    took = measure.timing(np.arange(11.0))
+    assert (took.low, took.median, took.high) == (1, 5, 9)
+
+
+def test_exponent_of_a_power_law():
+    batches = np.array([64, 128, 1024])
+    assert exponent(batches, 3 * batches**2.0) == pytest.approx(2)
+
+
+def test_figures_and_results_are_written(tmp_path):
+    options = Options(batch=8, n=2, repeats=1, peer=False)
+    rows = list(SUITES["losses"](options, TOP)) + list(SUITES["growth"](options, TOP))
+    assert {row["what"] for row in rows} == {"loss", "growth"}
+    result = json.loads(json.dumps(benchmark_result(rows, options, TOP)))
+    assert result["device"].startswith(jax.default_backend())
+    for path in draw(rows, tmp_path):
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", SIMILARITIES)
+def test_the_peer_computes_the_same_loss_and_gradients(rng, name):
+    pytest.importorskip("torch", reason="PyTorch (extra bench) is not installed")
+    from jidcl.bench import torch_peer
+
+    y, y_pos = (rng.normal(size=(6, 3)).astype(np.float32) for _ in range(2))
+    value, gradients = torch_peer.value_and_gradients(name, y, y_pos)
+
+    def loss(y, y_pos):
+        return infonce(y, y_pos, similarity=SIMILARITIES[name])[0]
+
+    want, expected = jax.value_and_grad(loss, argnums=(0, 1))(
+        jnp.asarray(y), jnp.asarray(y_pos)
+    )
+    np.testing.assert_allclose(value, want, rtol=1e-5)
+    np.testing.assert_allclose(gradients, expected, rtol=1e-4, atol=1e-6)
