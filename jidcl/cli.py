@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from jidcl import cli_tools as tools
-from jidcl.cli_common import parse, quiet
+from jidcl.cli_common import parse, parse_grid, quiet
 
 VERBS = {
     "verify": "check claims: train, compare with theory, judge, report",
     "train": "train one preset, any field overridden",
+    "sweep": "train a grid of settings, batched; map of the scores",
     "table": "print verdicts of finished runs as Markdown or CSV",
     "report": "write the report of finished runs, figures included",
     "bench": "time losses and steps against the device's limits and PyTorch",
@@ -187,6 +188,63 @@ def _train(args: list[str]) -> int:
     return 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Train a grid of settings with several seeds; the same command goes on.
+
+    jidcl sweep PRESET --grid tau=0.1,0.3 conditional_param=5,20 --seeds 3
+
+    Temperatures and concentrations vary inside one batched program; every other
+    setting gets a program of its own. Ends with a table, sweep.json and a map of the
+    scores. PRESET is one of `jidcl list presets`.
+    """
+
+    grid: tuple[str, ...]
+    """settings and their values, NAME=VALUE,VALUE,..."""
+    seeds: int = 1
+    """number of seeds"""
+    metric: str = "r2"
+    """score of the table and the map"""
+    set: tuple[str, ...] = ()
+    """settings that all points share, NAME=VALUE"""
+    memory_gib: float = 4.0
+    """memory that the runs of one program may take"""
+    root: Path = Path("runs/sweep")
+    """folder of the sweep"""
+
+
+def _sweep(args: list[str]) -> int:
+    from jidcl.checks import check_at_least, check_choice
+    from jidcl.systems.registry import SYSTEMS, load_presets
+
+    if not args or args[0].startswith("-"):
+        parse(Sweep, ["--help"], "sweep PRESET")
+    name, *rest = args
+    owner = {k: system for system in SYSTEMS for k in load_presets(system)}
+    check_choice("preset", name, owner)
+    options = parse(Sweep, rest, f"sweep {name}")
+    check_at_least("seeds", options.seeds, 1)
+    config = load_presets(owner[name])[name]
+    shared = parse_grid(config, options.set)
+    one = {key: values[0] for key, values in shared.items()}
+    config = dataclasses.replace(config, **one)
+    grid = parse_grid(config, options.grid)
+    quiet()
+    from jidcl.sweep import sweep
+    from jidcl.terminal import show_sweep
+
+    events = sweep(
+        config,
+        grid,
+        system=owner[name],
+        seeds=range(options.seeds),
+        root=options.root,
+        memory_gib=options.memory_gib,
+    )
+    show_sweep(events, list(grid), options.metric, options.root)
+    return 0
+
+
 def _mesh(devices: Devices) -> Any:
     from jidcl.train.sharding import make_mesh
 
@@ -244,6 +302,7 @@ def _report(args: list[str]) -> int:
 _VERBS = {
     "verify": _verify,
     "train": _train,
+    "sweep": _sweep,
     "table": _table,
     "report": _report,
     "bench": tools.bench,

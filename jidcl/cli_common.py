@@ -1,6 +1,8 @@
 """What the verbs share: parsing with tyro, a quiet backend, no stray arguments."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import fields as fields_of
 from typing import Any
 
 
@@ -11,6 +13,36 @@ def parse(cls: Any, args: list[str], verb: str) -> Any:
     except ImportError as error:
         raise no_tyro() from error
     return tyro.cli(cls, args=args, prog=f"jidcl {verb}", description=cls.__doc__)
+
+
+def parse_grid(config: Any, items: Sequence[str]) -> dict[str, list[Any]]:
+    """NAME=VALUE,VALUE,... with the types of the configuration's fields.
+
+    Raises:
+        ValueError: on an unknown name, a name given twice, or a value of another type.
+    """
+    from jidcl.checks import check_choice
+
+    fields = {field.name: getattr(config, field.name) for field in fields_of(config)}
+    grid: dict[str, list[Any]] = {}
+    for item in items:
+        name, equal, values = item.partition("=")
+        check_choice("setting", name, fields)
+        if not equal or not values or name in grid:
+            raise ValueError(f"grid must be NAME=VALUE,... once a name, got {item!r}")
+        grid[name] = [_as(type(fields[name]), name, text) for text in values.split(",")]
+    return grid
+
+
+def _as(kind: type, name: str, text: str) -> Any:
+    if kind is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if kind in (int, float, str):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    raise ValueError(f"values of {name} must be of type {kind.__name__}, got {text!r}")
 
 
 def no_tyro() -> ImportError:

@@ -24,12 +24,15 @@ from jidcl import conformance
 from jidcl.bench import measure_ceilings
 from jidcl.bench.figures import draw
 from jidcl.bench.rows import SUITES, Options, benchmark_result
+from jidcl.checks import check_choice
 from jidcl.costs import Estimate, estimate
+from jidcl.report import plots
 from jidcl.report.document import judge_record
 from jidcl.report.records import Record, write_json
 from jidcl.report.tables import COLUMNS, cells
 from jidcl.report.verdict import judge_free
 from jidcl.runner import RunEvent, run
+from jidcl.sweep import SweepEvent
 from jidcl.verify import Verification
 
 PLAIN_SECONDS = 10.0
@@ -137,6 +140,36 @@ def show_conformance(files: Sequence[Path], strict: bool) -> int:
     if uncovered:
         console.print(f"not covered by a function: {', '.join(uncovered)}")
     return int(bool(misses or (strict and uncovered)))
+
+
+def show_sweep(
+    events: Iterator[SweepEvent], axes: list[str], metric: str, out: Path
+) -> None:
+    """Follow a sweep; print its scores, write sweep.json and the figure into `out`."""
+    console, rows = Console(), []
+    with _Watcher(console) as watcher, _stoppable(events) as events:
+        for event in events:
+            number = min(event.piece + 1, event.pieces)
+            watcher.stage(event.piece, event.pieces, f"piece {number}")
+            watcher.run(RunEvent("train", event.step, event.steps, {}))
+            rows = event.rows
+    write_json(out / "sweep.json", {"axes": axes, "rows": rows})
+    console.print(f"results: {out / 'sweep.json'}", soft_wrap=True)
+    check_choice("metric", metric, [name for name in rows[0] if name not in axes])
+    table = Table(*axes, metric, "per seed")
+    points = dict.fromkeys(tuple(row[name] for name in axes) for row in rows)
+    for point in points:
+        scores = [
+            100 * row[metric] for row in rows if tuple(row[a] for a in axes) == point
+        ]
+        mean = sum(scores) / len(scores)
+        each = " ".join(f"{score:.1f}" for score in scores[:8])
+        table.add_row(*(f"{value}" for value in point), f"{mean:.2f}", each)
+    console.print(table)
+    numbers = all(isinstance(row[a], int | float) for row in rows for a in axes)
+    if numbers and plots.available():
+        path = plots.grid_figure(rows, axes, metric, out / "sweep.png")
+        console.print(f"figure: {path}", soft_wrap=True)
 
 
 def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:

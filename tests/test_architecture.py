@@ -27,7 +27,7 @@ LEVELS = (
     ("train",),
     ("systems",),
     ("report",),
-    ("runner", "costs", "estimator", "conformance", "bench"),
+    ("runner", "costs", "sweep", "estimator", "conformance", "bench"),
     ("verify",),
     ("terminal",),
     ("cli",),

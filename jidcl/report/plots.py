@@ -141,3 +141,59 @@ def _save(figure: Any, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return path
+
+
+def grid_figure(rows: list[dict], axes: list[str], metric: str, path: Path) -> Path:
+    """A score over a grid: a line for one axis, maps for two or three.
+
+    Args:
+        rows: one dict for each run, with every axis and the metric.
+        axes: names of the settings that vary; runs that agree in the first three are
+            averaged, as seeds are.
+        metric: a key of the rows, a share.
+        path: where the figure goes.
+
+    Returns:
+        The path.
+    """
+    across, down, over = (*axes[:3], None, None)[:3]
+    panels = _values(rows, over)
+    figure, plots = _new(len(panels), width=4.2)
+    x, y = _values(rows, across), _values(rows, down)
+    for panel, axis in zip(panels, plots, strict=True):
+        table = np.array(
+            [
+                [_mean(rows, metric, {across: a, down: b, over: panel}) for a in x]
+                for b in y
+            ]
+        )
+        axis.set_xticks(range(len(x)), [f"{a:g}" for a in x])
+        axis.set_xlabel(across)
+        if down is None:
+            axis.plot(range(len(x)), 100 * table[0], "o-", color=_INK)
+            axis.set_ylabel(f"{metric}, %")
+            continue
+        image = axis.imshow(
+            100 * table, vmin=0, vmax=100, origin="lower", aspect="auto"
+        )
+        axis.set_yticks(range(len(y)), [f"{b:g}" for b in y])
+        axis.set_ylabel(down)
+        for (i, k), value in np.ndenumerate(table):
+            color, text = "black" if value > 0.6 else "white", f"{100 * value:.0f}"
+            axis.text(k, i, text, ha="center", va="center", color=color, fontsize=8)
+        if over is not None:
+            axis.set_title(f"{over} = {panel:g}")
+        if axis is plots[-1]:
+            figure.colorbar(image, ax=axis, label=f"{metric}, %")
+    figure.savefig(path)
+    return path
+
+
+def _values(rows: list[dict], name: str | None) -> list:
+    return [None] if name is None else sorted({row[name] for row in rows})
+
+
+def _mean(rows: list[dict], metric: str, where: dict) -> float:
+    wanted = {name: value for name, value in where.items() if name is not None}
+    found = [r[metric] for r in rows if all(r[k] == v for k, v in wanted.items())]
+    return float(np.mean(found)) if found else float("nan")

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jidcl.checks import is_traced
 from jidcl.encoders import Encoder, make_mlp
 from jidcl.latents import (
     Ball,
@@ -50,6 +51,9 @@ from jidcl.theory import (
     vmf_self_weight,
 )
 from jidcl.types import Batch, Metrics, Pair, Problem
+
+# Settings that may differ along a batch of runs: numbers that enter no shape.
+TRACED = ("tau", "early_tau", "conditional_param", "marginal_param")
 
 
 class Parts(NamedTuple):
@@ -173,7 +177,8 @@ def floor_kind(config: ContrastiveICA) -> str:
         and (config.compare, config.log_mean, config.alpha) == ("anchor", False, 0.5)
         and not config.symmetric
     )
-    if not closed_form:
+    traced = any(map(is_traced, (config.conditional_param, config.tau)))
+    if traced or not closed_form:
         return "oracle"
     moments = (config.conditional_param, 1 / config.tau)
     largest = max(vmf_moment(config.n, kappa) for kappa in moments)

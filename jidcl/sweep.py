@@ -1,0 +1,230 @@
+"""Grids of settings times seeds: equal shapes as one batched program, the rest a queue.
+
+Settings that a system can trace (temperatures, concentrations) differ along the batch
+of runs, like seeds; any other setting gets a program of its own. A program's runs are
+cut into pieces that fit the memory. A finished piece is on disk and is not repeated.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jidcl.checks import check_above, check_choice
+from jidcl.report.records import write_json
+from jidcl.systems.registry import load_system
+from jidcl.train import loop
+from jidcl.train.sharding import check_seeds, make_mesh
+from jidcl.train.state import frozen_draws
+from jidcl.train.step import make_chunk
+from jidcl.types import Problem
+
+Grid = Mapping[str, Sequence[Any]]
+
+
+class Piece(NamedTuple):
+    """Runs of one program that are trained together.
+
+    Attributes:
+        config: settings that all of them share.
+        runs: (traced settings, seed) of each.
+    """
+
+    config: Any
+    runs: list[tuple[dict[str, float], int]]
+
+
+class SweepEvent(NamedTuple):
+    """Progress: pieces done and in all, update of the current piece, rows so far."""
+
+    piece: int
+    pieces: int
+    step: int
+    steps: int
+    rows: list[dict[str, Any]]
+
+
+def traced_problem(module: Any, config: Any) -> Problem:
+    """The problem whose traced settings come with the frozen draws of a run.
+
+    Args:
+        module: the system.
+        config: its settings; those in `frozen["settings"]` override them.
+
+    Returns:
+        A `Problem` with `frozen = {"base": ..., "settings": ...}`; `freeze` leaves the
+        settings empty.
+    """
+    base = module.make_problem(config)
+
+    def at(settings):
+        return module.make_problem(dataclasses.replace(config, **settings))
+
+    def draw(frozen, key):
+        held = frozen["settings"]
+        return at(held).draw(frozen["base"], key), held
+
+    def loss(params, state, drawn, key):
+        batch, held = drawn
+        return at(held).loss(params, state, batch, key)
+
+    def probe(params, state, frozen, key):
+        return at(frozen["settings"]).probe(params, state, frozen["base"], key)
+
+    def evaluate(params, state, frozen, key):
+        return at(frozen["settings"]).evaluate(params, state, frozen["base"], key)
+
+    def freeze(key):
+        return {"base": base.freeze(key), "settings": {}}
+
+    return Problem(freeze, base.init, draw, loss, probe, evaluate)
+
+
+def split_grid(module: Any, config: Any, grid: Grid) -> list[tuple[Any, list[dict]]]:
+    """Programs of a grid: (configuration, traced settings of its points).
+
+    Raises:
+        ValueError: on a name that is no setting, or a value that it refuses.
+    """
+    fields = [field.name for field in dataclasses.fields(config)]
+    for name, values in grid.items():
+        check_choice("setting", name, fields)
+        if not values:
+            raise ValueError(f"values of {name} must be at least one, got none")
+        for value in values:
+            dataclasses.replace(config, **{name: value})
+    traced = [name for name in grid if name in module.TRACED]
+    static = [name for name in grid if name not in module.TRACED]
+    points = [
+        dict(zip(traced, map(float, values), strict=True))
+        for values in itertools.product(*(grid[name] for name in traced))
+    ]
+    return [
+        (dataclasses.replace(config, **dict(zip(static, values, strict=True))), points)
+        for values in itertools.product(*(grid[name] for name in static))
+    ]
+
+
+def bytes_per_run(module: Any, config: Any, settings: dict[str, float]) -> int:
+    """Arguments and temporaries of one run's program, from the compiler."""
+    state, chunk = _prepare(module, config, [(settings, 0)], steps=1)
+    memory = chunk.lower(state).compile().memory_analysis()
+    return memory.argument_size_in_bytes + memory.temp_size_in_bytes
+
+
+def sweep(
+    config: Any,
+    grid: Grid,
+    *,
+    system: str,
+    seeds: Sequence[int],
+    root: Path,
+    memory_gib: float = 4.0,
+) -> Iterator[SweepEvent]:
+    """Train and evaluate every point of the grid with every seed.
+
+    Args:
+        config: settings of the points, where the grid does not say otherwise.
+        grid: values of each setting that varies.
+        system: its name.
+        seeds: distinct integers; a seed has the same mixing at every point whose
+            mixing has the same settings.
+        root: folder of the sweep; the same call goes on from its finished pieces.
+        memory_gib: memory that the runs of one program may take; a program whose runs
+            need more is cut into pieces.
+
+    Yields:
+        `SweepEvent`; the last one has all rows: settings, seed and scores of each run.
+
+    Raises:
+        ValueError: on an unknown setting, a value that it refuses, or repeated seeds.
+    """
+    seeds, module = check_seeds(seeds), load_system(system)
+    check_above("memory_gib", memory_gib, 0)
+    pieces, rows = [], []
+    for shared, points in split_grid(module, config, grid):
+        runs = [(point, seed) for point in points for seed in seeds]
+        size = len(runs)
+        if size > 1:
+            need = bytes_per_run(module, shared, points[0])
+            size = max(1, int(memory_gib * 2**30 / need))
+        size = -(-len(runs) // -(-len(runs) // size))  # pieces as even as they go
+        pieces += [Piece(shared, runs[i : i + size]) for i in range(0, len(runs), size)]
+    for index, piece in enumerate(pieces):
+        path = root / f"piece-{_hash(system, piece)}.json"
+        if not path.exists():
+            for step in _train(module, piece, path):
+                yield SweepEvent(index, len(pieces), step, piece.config.steps, rows)
+        held = json.loads(path.read_text())
+        varied = {name: getattr(piece.config, name) for name in grid}
+        rows = rows + [{**varied, **row} for row in held["rows"]]
+        steps = piece.config.steps
+        yield SweepEvent(index + 1, len(pieces), steps, steps, rows)
+
+
+def _train(module: Any, piece: Piece, path: Path) -> Iterator[int]:
+    """Train, evaluate and write one piece; the steps done."""
+    config, began = piece.config, time.perf_counter()
+    problem, optimiser = (
+        traced_problem(module, config),
+        module.make_run_optimiser(config),
+    )
+    state, _ = _prepare(module, config, piece.runs, steps=1)
+    for event in loop.train(
+        problem,
+        optimiser,
+        state,
+        steps=config.steps,
+        chunk_steps=config.chunk,
+        mesh=make_mesh(),
+    ):
+        state = event.state
+        yield event.step
+    scores = loop.on_each_seed(problem.evaluate, mesh=make_mesh())(state)
+    scores = {k: v for k, v in scores.items() if v.ndim == 1}
+    rows = [
+        {**settings, "seed": seed}
+        | {name: float(values[i]) for name, values in scores.items()}
+        for i, (settings, seed) in enumerate(piece.runs)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seconds = round(time.perf_counter() - began, 2)
+    write_json(
+        path, {"seconds": seconds, "device": str(jax.devices()[0]), "rows": rows}
+    )
+
+
+def _prepare(module: Any, config: Any, runs, *, steps: int):
+    """(state of all runs, program of some steps)."""
+    mesh = make_mesh()
+    problem, optimiser = (
+        traced_problem(module, config),
+        module.make_run_optimiser(config),
+    )
+    numbers = np.asarray([seed for _, seed in runs], np.int32)
+    distinct, where = np.unique(numbers, return_inverse=True)
+    base = module.make_problem(config)
+    draws = jax.jit(jax.vmap(lambda seed: frozen_draws(base, seed)))(distinct)
+    settings = {
+        name: jnp.asarray([point[name] for point, _ in runs], jnp.float32)
+        for name in runs[0][0]
+    }
+    frozen = {
+        "base": jax.tree.map(lambda leaf: leaf[where], draws),
+        "settings": settings,
+    }
+    state = loop.start(problem, optimiser, numbers, mesh=mesh, frozen=frozen)
+    return state, make_chunk(problem, optimiser, steps=steps, mesh=mesh)
+
+
+def _hash(system: str, piece: Piece) -> str:
+    held = [system, dataclasses.asdict(piece.config), piece.runs]
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,98 @@
+"""Sweeps: batched points equal single runs; pieces, resume, grids and figures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from jidcl import sweep as sweeping
+from jidcl.cli_common import parse_grid
+from jidcl.report.plots import grid_figure
+from jidcl.runner import run
+from jidcl.systems import contrastive_ica as system
+from reference.tiny import TINY
+
+SYSTEM = "contrastive_ica"
+GRID = {"tau": [0.1, 0.5], "batch": [16, 32], "conditional_param": [5.0]}
+
+
+def sweep(root, grid=GRID, **options):
+    own = dict(system=SYSTEM, seeds=(0, 3), root=root) | options
+    return list(sweeping.sweep(TINY, grid, **own))
+
+
+def test_batched_points_equal_single_runs_and_are_not_repeated(tmp_path):
+    *_, last = events = sweep(tmp_path / "sweep")
+    assert (last.piece, last.pieces) == (2, 2)  # one program a batch size
+    assert len(last.rows) == 2 * 2 * 2
+    assert {event.step for event in events} == {4, 8, 12}
+    for row in last.rows:
+        named = {name: row[name] for name in GRID}
+        config = dataclasses.replace(TINY, **named)
+        options = dict(system=SYSTEM, preset="one", seeds=[row["seed"]])
+        *_, done = run(config, root=tmp_path / "single", **options)
+        for metric in ("r2", "loss", "oracle_loss"):
+            single = done.record.values(metric)[0]
+            np.testing.assert_allclose(row[metric], single, rtol=2e-3, atol=2e-3)
+    again = sweep(tmp_path / "sweep")
+    assert [event.piece for event in again] == [1, 2]
+    assert again[-1].rows == last.rows
+    next(iter((tmp_path / "sweep").glob("piece-*.json"))).unlink()
+    mended = sweep(tmp_path / "sweep")
+    assert len(mended) == 1 + 4
+    assert mended[-1].rows == last.rows
+
+
+def test_a_program_that_does_not_fit_is_cut_into_even_pieces(tmp_path):
+    grid = {"tau": [0.1, 0.2, 0.3]}
+    need = sweeping.bytes_per_run(system, TINY, {"tau": 0.1})
+    *_, last = sweep(tmp_path / "cut", grid, memory_gib=4.5 * need / 2**30)
+    assert last.pieces == 2
+    *_, whole = sweep(tmp_path / "whole", grid)
+    assert whole.pieces == 1
+    for a, b in zip(last.rows, whole.rows, strict=True):
+        assert a["seed"] == b["seed"]
+        np.testing.assert_allclose(a["r2"], b["r2"], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"tua": [0.1]}, "did you mean 'tau'"),
+        ({"tau": [-1.0]}, "tau must be > 0"),
+        ({"tau": []}, "values of tau must be at least one"),
+        ({"mixing": ["moebius"]}, "mixing must be"),
+    ],
+)
+def test_bad_grids_are_refused_before_anything_runs(tmp_path, grid, message):
+    with pytest.raises(ValueError, match=message):
+        sweep(tmp_path, grid)
+    assert not list(tmp_path.iterdir())
+
+
+def test_grids_are_read_with_the_types_of_the_settings():
+    items = ["tau=0.1,1", "batch=8,16", "mixing=linear", "power=false"]
+    assert parse_grid(TINY, items) == {
+        "tau": [0.1, 1.0],
+        "batch": [8, 16],
+        "mixing": ["linear"],
+        "power": [False],
+    }
+    for wrong in ("tau", "tau=", "batch=1.5", "power=maybe", "widths=1", "nothing=1"):
+        with pytest.raises(ValueError, match=r"must be"):
+            parse_grid(TINY, [wrong])
+    with pytest.raises(ValueError, match="once a name"):
+        parse_grid(TINY, ["tau=1", "tau=2"])
+
+
+@pytest.mark.parametrize("axes", [["a"], ["a", "b"], ["a", "b", "c"]])
+def test_maps_of_one_to_three_axes(tmp_path, axes):
+    rows = [
+        {"a": a, "b": b, "c": c, "seed": seed, "r2": (a + b + c) / 10}
+        for a in (1, 2)
+        for b in (1, 2, 3)
+        for c in (0.5, 1)
+        for seed in (0, 1)
+    ]
+    path = grid_figure(rows, axes, "r2", tmp_path / "map.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
