@@ -8,7 +8,9 @@ another folder, so nothing is ever overwritten.
 import dataclasses
 import hashlib
 import json
+import os
 import platform
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,11 +21,14 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jidcl import __version__
+from jidcl.costs import estimate
 from jidcl.report.records import (
     SCHEMA_VERSION,
     Record,
+    merge_records,
     read_arrays,
     read_record,
+    read_samples,
     run_name,
     write_json,
     write_record,
@@ -35,6 +40,7 @@ from jidcl.train.sharding import check_divisible, check_seeds, make_mesh
 from jidcl.train.state import TrainState, frozen_draws
 
 CURVE_POINTS = 20
+PROBED_SEEDS = 16
 
 
 class RunEvent(NamedTuple):
@@ -73,8 +79,12 @@ def run(
     root: Path,
     mesh: Mesh | None = None,
     save_seconds: float = 60.0,
+    memory_gib: float | None = None,
 ) -> Iterator[RunEvent]:
     """Train, evaluate and record one configuration over a batch of seeds.
+
+    Many seeds that do not fit the memory together are run in pieces, one after
+    another, and recorded as one run.
 
     Args:
         config: the system's settings.
@@ -84,6 +94,8 @@ def run(
         root: folder of all runs.
         mesh: devices; one device when None.
         save_seconds: least time between checkpoints.
+        memory_gib: what a device's share of the seeds may take; the device's memory
+            (half of a CPU's) when None. Asked from `PROBED_SEEDS` seeds on.
 
     Yields:
         `RunEvent`; the last one has stage done and the record. A finished run yields
@@ -107,7 +119,52 @@ def run(
         return
     write_json(folder / "env.json", environment(mesh))
     yield RunEvent("setup", 0, config.steps, {})
+    if len(seeds) >= PROBED_SEEDS:
+        size = seeds_that_fit(config, system, mesh, memory_gib)
+        if size < len(seeds):
+            own = dict(system=system, preset=preset, mesh=mesh)
+            own |= dict(save_seconds=save_seconds, memory_gib=float("inf"))
+            yield from _in_pieces(config, seeds, size, folder, own)
+            return
     yield from _Run(config, system, preset, seeds, folder, mesh, save_seconds).go()
+
+
+def seeds_that_fit(
+    config: Any, system: str, mesh: Mesh, memory_gib: float | None = None
+) -> int:
+    """How many seeds are trained together, a multiple of the mesh's seed axis."""
+    device, each = mesh.devices.flat[0], mesh.shape["seed"]
+    if memory_gib is None:
+        stats = device.memory_stats() or {}
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        limit = stats.get("bytes_limit", physical / 2)
+    else:
+        limit = memory_gib * 2**30
+    if limit == float("inf"):
+        return sys.maxsize
+    need = estimate(config, system=system, seeds=range(each), mesh=mesh, steps=1).memory
+    return each * max(1, int(limit / need))
+
+
+def _in_pieces(config, seeds, size: int, folder: Path, own) -> Iterator[RunEvent]:
+    """`run` of some seeds after others, and one record of all."""
+    parts = []
+    for first in range(0, len(seeds), size):
+        piece = seeds[first : first + size]
+        for event in run(config, seeds=piece, root=folder / "pieces", **own):
+            if event.record is None:
+                yield event
+            else:
+                parts.append(event)
+    samples = [read_samples(part.folder) for part in parts]
+    joined: Any = {
+        name: np.concatenate([sample[name] for sample in samples])
+        for name in samples[0]
+    }
+    np.savez_compressed(folder / "samples.npz", **joined)
+    record = merge_records([part.record for part in parts])
+    write_record(folder, record)
+    yield RunEvent("done", config.steps, config.steps, {}, record, folder)
 
 
 class _Run:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from jidcl import runner
+from jidcl import costs, runner
 from jidcl.report.records import read_record, read_samples
 from jidcl.train.loop import NonFiniteLoss
 from jidcl.train.sharding import make_mesh
@@ -140,7 +140,7 @@ def test_damaged_run_folders_are_named_or_mended(tmp_path):
 
 KILLED = """
 from pathlib import Path
-from jidcl import runner
+from jidcl import costs, runner
 from reference.tiny import TINY
 for event in runner.run(TINY, system="contrastive_ica", preset="quick/tiny",
                         seeds=(0, 1), root=Path(r"{root}"), save_seconds=0.0):
@@ -232,3 +232,29 @@ def test_phases_change_temperature_and_batch_and_resume(tmp_path):
     assert whole.record.metrics != plain.record.metrics
     with pytest.raises(ValueError, match=r"early_share \+ late_share must be in"):
         dataclasses.replace(TINY, early_share=0.6, late_share=0.6)
+
+
+def test_seeds_that_do_not_fit_run_in_pieces_as_one_record(tmp_path):
+    seeds = range(20, 20 + runner.PROBED_SEEDS)
+    mesh = make_mesh()
+    one = costs.estimate(TINY, system="contrastive_ica", seeds=[0], steps=1).memory
+    limit = 7.5 * one / 2**30
+    assert runner.seeds_that_fit(TINY, "contrastive_ica", mesh, limit) == 7
+    assert runner.seeds_that_fit(TINY, "contrastive_ica", mesh, 1e-9) == 1
+    events, cut = finish(TINY, tmp_path / "cut", seeds, memory_gib=limit)
+    _, whole = finish(TINY, tmp_path / "whole", seeds)
+    assert len(list((cut.folder / "pieces").glob("*/result.json"))) == 3
+    assert sum(event.stage == "setup" for event in events) == 1 + 3
+    assert cut.record.seeds == whole.record.seeds == list(seeds)
+    assert cut.record.metrics.keys() == whole.record.metrics.keys()
+    for name in ("r2", "loss", "gap"):
+        np.testing.assert_allclose(
+            cut.record.values(name), whole.record.values(name), rtol=1e-3, atol=1e-3
+        )
+    ours, theirs = cut.record.curve[-1], whole.record.curve[-1]
+    assert ours["step"] == theirs["step"]
+    np.testing.assert_allclose(ours["r2"], theirs["r2"], rtol=1e-3, atol=1e-3)
+    assert read_samples(cut.folder)["z"].shape == read_samples(whole.folder)["z"].shape
+    again, repeated = finish(TINY, tmp_path / "cut", seeds, memory_gib=limit)
+    assert again == []
+    assert repeated.record == cut.record

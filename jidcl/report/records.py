@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,30 @@ def write_json(path: Path, value: Any) -> None:
 def write_record(folder: Path, record: Record) -> None:
     """Write `result.json`."""
     write_json(folder / "result.json", dataclasses.asdict(record))
+
+
+def merge_records(parts: Sequence[Record]) -> Record:
+    """One record of runs that differ in their seeds only; their seconds add up."""
+
+    def join(dicts):
+        return {name: sum((d[name] for d in dicts), []) for name in dicts[0]}
+
+    curve = [
+        {"step": rows[0]["step"]}
+        | join([{k: v for k, v in row.items() if k != "step"} for row in rows])
+        for rows in zip(*(part.curve for part in parts), strict=True)
+    ]
+    return dataclasses.replace(
+        parts[0],
+        seeds=sum((part.seeds for part in parts), []),
+        metrics=join([part.metrics for part in parts]),
+        untrained=join([part.untrained for part in parts]),
+        curve=curve,
+        seconds={
+            name: round(sum(part.seconds[name] for part in parts), 2)
+            for name in parts[0].seconds
+        },
+    )
 
 
 def read_record(folder: Path) -> Record:
