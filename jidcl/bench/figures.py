@@ -46,7 +46,10 @@ def _growth(rows, path: Path) -> Path:
             left.loglog(batch, floors, "k:", linewidth=1)
     left.set_ylabel("seconds, loss and gradients (dotted: floors)")
     right.set_ylabel("bytes beside inputs and outputs")
+    batches = sorted({row["batch"] for row in grown})
     for axis in (left, right):
+        axis.set_xticks(batches, [f"{batch:,}" for batch in batches])
+        axis.minorticks_off()
         axis.set_xlabel("batch")
         axis.legend(title="fitted exponent (theory)")
     return _save(figure, path)
@@ -75,7 +78,7 @@ def _peers(rows, path: Path) -> Path:
             x = [list(_order(mine)).index(row["similarity"]) for row in bars]
             places = [value + 0.27 * (offset - 1) for value in x]
             values = [row["times_floor"] for row in bars]
-            axis.bar(places, values, 0.25, label=label[tile])
+            axis.bar(places, values, 0.25, label=label[tile], color=f"C{offset}")
         axis.set_xticks(range(len(_order(mine))), list(_order(mine)))
         axis.set_yscale("log")
         axis.axhline(1, color="black", linewidth=1)

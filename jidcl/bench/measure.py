@@ -84,14 +84,9 @@ def time_program(function: Callable, *args: Any, repeats: int) -> Timing:
 
 
 def measure_ceilings(repeats: int = 5) -> Ceilings:
-    """The best of some runs of a large product, exponential and addition."""
-    a, x = jnp.ones((2048, 2048)), jnp.linspace(-5, 0, 2**24)
-    matmul, exp, add = (
-        time_program(function, array, repeats=repeats).low
-        for function, array in [
-            (lambda a: a @ a, a),
-            (jnp.exp, x),
-            (lambda x: x + 1, x),
-        ]
-    )
-    return Ceilings(2 * 2048**3 / matmul, x.size / exp, 8 * x.size / add)
+    """The best of some runs of a large product, addition, and exponential in cache."""
+    a, long, short = jnp.ones((2048, 2048)), jnp.ones(2**24), jnp.linspace(-5, 0, 2**20)
+    matmul = time_program(lambda a: a @ a, a, repeats=repeats).low
+    add = time_program(lambda x: x + 1, long, repeats=repeats).low
+    exp = time_program(jnp.exp, short, repeats=10 * repeats).low
+    return Ceilings(2 * 2048**3 / matmul, short.size / exp, 8 * long.size / add)
