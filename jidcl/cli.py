@@ -226,9 +226,11 @@ def _sweep(args: list[str]) -> int:
     check_at_least("seeds", options.seeds, 1)
     config = load_presets(owner[name])[name]
     shared = parse_grid(config, options.set)
-    one = {key: values[0] for key, values in shared.items()}
-    config = dataclasses.replace(config, **one)
     grid = parse_grid(config, options.grid)
+    for key, values in shared.items():
+        if len(values) > 1 or key in grid:
+            raise ValueError(f"set takes one value of a setting outside grid: {key}")
+        config = dataclasses.replace(config, **{key: values[0]})
     quiet()
     from jidcl.sweep import sweep
     from jidcl.terminal import show_sweep

@@ -20,8 +20,9 @@ class Estimate(NamedTuple):
 
     Attributes:
         parameters: trained numbers of one seed.
-        flops: floating-point operations of one step, all seeds (compiler's count);
-            of the widest phase, as is the memory.
+        flops: floating-point operations of one step, all seeds as the compiler
+            counts them: the body of a loop, such as the tiles of a loss, once; of the
+            widest phase, as is the memory.
         memory: bytes of arguments and temporaries of the compiled program.
         compile_seconds: time to compile all phases.
         step_seconds: measured time of one step, mean over the phases.

@@ -1,5 +1,6 @@
 """Safe norms, key streams and the Bessel function of the von Mises-Fisher law."""
 
+import functools
 import math
 from typing import Any
 
@@ -57,6 +58,17 @@ def at_least_float32(*dtypes: Any) -> Any:
     """The widest of the dtypes, float32 if that is wider: where sums accumulate."""
     bits = max(jnp.finfo(dtype).bits for dtype in dtypes)
     return jnp.float64 if bits == 64 else jnp.float32
+
+
+def varying_zero(dtype: Any, *like: jax.Array) -> jax.Array:
+    """0 that `jax.shard_map` takes to vary over the mesh axes that any array does.
+
+    Inside it, what varies over devices is part of a type, and a loop has to start with
+    the type of its end.
+    """
+    corners = [x.ravel()[0] for x in like]
+    zeros = [jnp.where(corner != corner, 0, 0) for corner in corners]
+    return functools.reduce(jnp.add, zeros).astype(dtype)
 
 
 def unit(x: jax.Array) -> jax.Array:

@@ -205,16 +205,17 @@ class _Run:
     def _train(self, state: TrainState, saver, probe, curve):
         config = self.config
         every = max(1, config.steps // config.chunk // CURVE_POINTS)
-        saved, chunks, scores = time.monotonic(), 0, {}
+        saved, scores = time.monotonic(), {}
         losses = []
         with (self.folder / "metrics.jsonl").open("a") as log:
             for event in self._chunks(state):
-                state, chunks = event.state, chunks + 1
+                state = event.state
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
                 losses.append(event.metrics["loss"].mean(axis=0))
                 last = event.step == config.steps
-                if chunks % every == 0 or last:
+                # Where a curve has its points does not depend on interruptions.
+                if -(-event.step // config.chunk) % every == 0 or last:
                     row = {"step": event.step, "loss": np.mean(losses, axis=0).tolist()}
                     row |= {name: v.tolist() for name, v in probe(state).items()}
                     losses = []

@@ -52,12 +52,13 @@ class SweepEvent(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-def traced_problem(module: Any, config: Any) -> Problem:
+def traced_problem(module: Any, config: Any, phase: int | None = None) -> Problem:
     """The problem whose traced settings come with the frozen draws of a run.
 
     Args:
         module: the system.
         config: its settings; those in `frozen["settings"]` override them.
+        phase: which of `config.phases()` it is for; none for evaluation.
 
     Returns:
         A `Problem` with `frozen = {"base": ..., "settings": ...}`; `freeze` leaves the
@@ -66,7 +67,8 @@ def traced_problem(module: Any, config: Any) -> Problem:
     base = module.make_problem(config)
 
     def at(settings):
-        return module.make_problem(dataclasses.replace(config, **settings))
+        point = dataclasses.replace(config, **settings)
+        return module.make_problem(point if phase is None else point.phases()[phase][0])
 
     def draw(frozen, key):
         held = frozen["settings"]
@@ -99,6 +101,8 @@ def split_grid(module: Any, config: Any, grid: Grid) -> list[tuple[Any, list[dic
         check_choice("setting", name, fields)
         if not values:
             raise ValueError(f"values of {name} must be at least one, got none")
+        if len(set(values)) < len(values):
+            raise ValueError(f"values of {name} must be distinct, got {list(values)}")
         for value in values:
             dataclasses.replace(config, **{name: value})
     traced = [name for name in grid if name in module.TRACED]
@@ -114,10 +118,16 @@ def split_grid(module: Any, config: Any, grid: Grid) -> list[tuple[Any, list[dic
 
 
 def bytes_per_run(module: Any, config: Any, settings: dict[str, float]) -> int:
-    """Arguments and temporaries of one run's program, from the compiler."""
-    state, chunk = _prepare(module, config, [(settings, 0)], steps=1)
-    memory = chunk.lower(state).compile().memory_analysis()
-    return memory.argument_size_in_bytes + memory.temp_size_in_bytes
+    """Arguments and temporaries of one run's widest program, from the compiler."""
+    needs = []
+    for phase in range(len(config.phases())):
+        state = _start(module, config, [(settings, 0)])
+        problem = traced_problem(module, config, phase)
+        optimiser = module.make_run_optimiser(config)
+        chunk = make_chunk(problem, optimiser, steps=1, mesh=make_mesh())
+        memory = chunk.lower(state).compile().memory_analysis()
+        needs.append(memory.argument_size_in_bytes + memory.temp_size_in_bytes)
+    return max(needs)
 
 
 def sweep(
@@ -172,29 +182,8 @@ def sweep(
 
 def _train(module: Any, piece: Piece, path: Path) -> Iterator[int]:
     """Train, evaluate and write one piece; the steps done."""
-    config, began = piece.config, time.perf_counter()
-    problem, optimiser = (
-        traced_problem(module, config),
-        module.make_run_optimiser(config),
-    )
-    state, _ = _prepare(module, config, piece.runs, steps=1)
-    for event in loop.train(
-        problem,
-        optimiser,
-        state,
-        steps=config.steps,
-        chunk_steps=config.chunk,
-        mesh=make_mesh(),
-    ):
-        state = event.state
-        yield event.step
-    scores = loop.on_each_seed(problem.evaluate, mesh=make_mesh())(state)
-    scores = {k: v for k, v in scores.items() if v.ndim == 1}
-    rows = [
-        {**settings, "seed": seed}
-        | {name: float(values[i]) for name, values in scores.items()}
-        for i, (settings, seed) in enumerate(piece.runs)
-    ]
+    began, rows = time.perf_counter(), []
+    yield from _rows(module, piece, rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     seconds = round(time.perf_counter() - began, 2)
     write_json(
@@ -202,9 +191,40 @@ def _train(module: Any, piece: Piece, path: Path) -> Iterator[int]:
     )
 
 
-def _prepare(module: Any, config: Any, runs, *, steps: int):
-    """(state of all runs, program of some steps)."""
-    mesh = make_mesh()
+def _rows(module: Any, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[int]:
+    """Fill in a row for each run; one that diverges has only `diverged`, 1."""
+    config, mesh, runs = piece.config, make_mesh(), piece.runs
+    state = _start(module, config, runs)
+    try:
+        for phase, (_, until) in enumerate(config.phases()):
+            for event in loop.train(
+                traced_problem(module, config, phase),
+                module.make_run_optimiser(config),
+                state,
+                steps=until,
+                chunk_steps=config.chunk,
+                mesh=mesh,
+            ):
+                state = event.state
+                yield event.step
+    except loop.NonFiniteLoss:
+        half = len(runs) // 2  # whichever it was, the others are trained
+        if not half:
+            rows.append({**runs[0][0], "seed": runs[0][1], "diverged": 1.0})
+            return
+        yield from _rows(module, Piece(config, runs[:half]), rows)
+        yield from _rows(module, Piece(config, runs[half:]), rows)
+        return
+    evaluate = traced_problem(module, config).evaluate
+    scores = loop.on_each_seed(evaluate, mesh=mesh)(state)
+    scores = {name: values for name, values in scores.items() if values.ndim == 1}
+    for i, (settings, seed) in enumerate(runs):
+        row = {name: float(values[i]) for name, values in scores.items()}
+        rows.append({**settings, "seed": seed, "diverged": 0.0, **row})
+
+
+def _start(module: Any, config: Any, runs: list[tuple[dict[str, float], int]]):
+    """State of all runs before the first step."""
     problem, optimiser = (
         traced_problem(module, config),
         module.make_run_optimiser(config),
@@ -217,12 +237,9 @@ def _prepare(module: Any, config: Any, runs, *, steps: int):
         name: jnp.asarray([point[name] for point, _ in runs], jnp.float32)
         for name in runs[0][0]
     }
-    frozen = {
-        "base": jax.tree.map(lambda leaf: leaf[where], draws),
-        "settings": settings,
-    }
-    state = loop.start(problem, optimiser, numbers, mesh=mesh, frozen=frozen)
-    return state, make_chunk(problem, optimiser, steps=steps, mesh=mesh)
+    base_draws = jax.tree.map(lambda leaf: leaf[where], draws)
+    frozen = {"base": base_draws, "settings": settings}
+    return loop.start(problem, optimiser, numbers, mesh=make_mesh(), frozen=frozen)
 
 
 def _hash(system: str, piece: Piece) -> str:

@@ -28,6 +28,7 @@ from jidcl.checks import check_choice
 from jidcl.costs import Estimate, estimate
 from jidcl.report import plots
 from jidcl.report.document import judge_record
+from jidcl.report.plots import percent
 from jidcl.report.records import Record, write_json
 from jidcl.report.tables import COLUMNS, cells
 from jidcl.report.verdict import judge_free
@@ -155,16 +156,20 @@ def show_sweep(
             rows = event.rows
     write_json(out / "sweep.json", {"axes": axes, "rows": rows})
     console.print(f"results: {out / 'sweep.json'}", soft_wrap=True)
-    check_choice("metric", metric, [name for name in rows[0] if name not in axes])
+    names = dict.fromkeys(name for row in rows for name in row)
+    check_choice("metric", metric, [name for name in names if name not in axes])
+    scale = percent(metric)
     table = Table(*axes, metric, "per seed")
     points = dict.fromkeys(tuple(row[name] for name in axes) for row in rows)
     for point in points:
         scores = [
-            100 * row[metric] for row in rows if tuple(row[a] for a in axes) == point
+            scale * row.get(metric, float("nan"))
+            for row in rows
+            if tuple(row[a] for a in axes) == point
         ]
         mean = sum(scores) / len(scores)
-        each = " ".join(f"{score:.1f}" for score in scores[:8])
-        table.add_row(*(f"{value}" for value in point), f"{mean:.2f}", each)
+        each = " ".join(f"{score:.4g}" for score in scores[:8])
+        table.add_row(*(f"{value}" for value in point), f"{mean:.4g}", each)
     console.print(table)
     numbers = all(isinstance(row[a], int | float) for row in rows for a in axes)
     if numbers and plots.available():

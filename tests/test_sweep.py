@@ -13,7 +13,7 @@ from jidcl.systems import contrastive_ica as system
 from reference.tiny import TINY
 
 SYSTEM = "contrastive_ica"
-GRID = {"tau": [0.1, 0.5], "batch": [16, 32], "conditional_param": [5.0]}
+GRID = {"tau": [0.1, 0.5], "conditional_param": [5.0]}
 
 
 def sweep(root, grid=GRID, **options):
@@ -23,36 +23,53 @@ def sweep(root, grid=GRID, **options):
 
 def test_batched_points_equal_single_runs_and_are_not_repeated(tmp_path):
     *_, last = events = sweep(tmp_path / "sweep")
-    assert (last.piece, last.pieces) == (2, 2)  # one program a batch size
-    assert len(last.rows) == 2 * 2 * 2
+    assert (last.piece, last.pieces) == (1, 1)  # one program
+    assert len(last.rows) == 2 * 2
     assert {event.step for event in events} == {4, 8, 12}
-    for row in last.rows:
-        named = {name: row[name] for name in GRID}
-        config = dataclasses.replace(TINY, **named)
-        options = dict(system=SYSTEM, preset="one", seeds=[row["seed"]])
-        *_, done = run(config, root=tmp_path / "single", **options)
-        for metric in ("r2", "loss", "oracle_loss"):
-            single = done.record.values(metric)[0]
-            np.testing.assert_allclose(row[metric], single, rtol=2e-3, atol=2e-3)
+    row = last.rows[3]
+    config = dataclasses.replace(TINY, **{name: row[name] for name in GRID})
+    options = dict(system=SYSTEM, preset="one", seeds=[row["seed"]])
+    *_, done = run(config, root=tmp_path / "single", **options)
+    for metric in ("r2", "loss", "oracle_loss"):
+        single = done.record.values(metric)[0]
+        np.testing.assert_allclose(row[metric], single, rtol=2e-3, atol=2e-3)
     again = sweep(tmp_path / "sweep")
-    assert [event.piece for event in again] == [1, 2]
+    assert [event.piece for event in again] == [1]
     assert again[-1].rows == last.rows
-    next(iter((tmp_path / "sweep").glob("piece-*.json"))).unlink()
-    mended = sweep(tmp_path / "sweep")
-    assert len(mended) == 1 + 4
-    assert mended[-1].rows == last.rows
+
+
+def test_a_static_setting_gets_programs_of_its_own():
+    programs = sweeping.split_grid(system, TINY, {"batch": [16, 32], "tau": [0.1, 0.5]})
+    assert [config.batch for config, _ in programs] == [16, 32]
+    assert programs[0][1] == [{"tau": 0.1}, {"tau": 0.5}]
 
 
 def test_a_program_that_does_not_fit_is_cut_into_even_pieces(tmp_path):
-    grid = {"tau": [0.1, 0.2, 0.3]}
+    grid = {"tau": [0.1, 0.2]}
     need = sweeping.bytes_per_run(system, TINY, {"tau": 0.1})
-    *_, last = sweep(tmp_path / "cut", grid, memory_gib=4.5 * need / 2**30)
+    *_, last = sweep(tmp_path, grid, memory_gib=2.5 * need / 2**30)
     assert last.pieces == 2
-    *_, whole = sweep(tmp_path / "whole", grid)
-    assert whole.pieces == 1
-    for a, b in zip(last.rows, whole.rows, strict=True):
-        assert a["seed"] == b["seed"]
-        np.testing.assert_allclose(a["r2"], b["r2"], rtol=1e-3)
+    points = [(row["tau"], row["seed"]) for row in last.rows]
+    assert points == [(tau, seed) for tau in grid["tau"] for seed in (0, 3)]
+
+
+def test_phases_are_trained_as_in_a_single_run(tmp_path):
+    phased = dict(early_share=1 / 3, early_tau=2.0, late_share=1 / 3, late_batch=32)
+    config = dataclasses.replace(TINY, **phased)
+    own = dict(system=SYSTEM, seeds=[0])
+    grid = {"early_tau": [0.5, 2.0]}
+    *_, last = sweeping.sweep(config, grid, root=tmp_path / "sweep", **own)
+    *_, done = run(config, preset="one", root=tmp_path / "single", **own)
+    single = done.record.values("loss")[0]
+    np.testing.assert_allclose(last.rows[1]["loss"], single, rtol=5e-4)
+    assert abs(last.rows[0]["loss"] - single) > 1e-3 * single
+
+
+def test_a_run_that_diverges_costs_no_other(tmp_path):
+    *_, last = sweep(tmp_path, {"tau": [0.1, 1e-42]}, seeds=[0])
+    assert [row["diverged"] for row in last.rows] == [0, 1]
+    assert 0 < last.rows[0]["r2"] < 1
+    assert "r2" not in last.rows[1]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +78,7 @@ def test_a_program_that_does_not_fit_is_cut_into_even_pieces(tmp_path):
         ({"tua": [0.1]}, "did you mean 'tau'"),
         ({"tau": [-1.0]}, "tau must be > 0"),
         ({"tau": []}, "values of tau must be at least one"),
+        ({"tau": [0.1, 0.1]}, "values of tau must be distinct"),
         ({"mixing": ["moebius"]}, "mixing must be"),
     ],
 )

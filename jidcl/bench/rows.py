@@ -137,7 +137,8 @@ def steps(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
     for name in options.similarities:
         row = ROWS_OF_TABLES[name]
         config = load_presets("contrastive_ica")[f"published/{row}"]
-        config = dataclasses.replace(config, batch=options.batch, mixing_draws=1)
+        shape = dict(batch=options.batch, n=options.n, mixing_draws=1)
+        config = dataclasses.replace(config, **shape)
         ours = step_row(name, config, top, repeats=options.repeats)
         yield ours
         if options.torch:

@@ -12,9 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_at_least, check_whole
+from jidcl.checks import check_at_least, check_features, check_whole
 from jidcl.losses.similarity import DOT, Similarity, against, pairwise
-from jidcl.numerics import at_least_float32, unit
+from jidcl.numerics import at_least_float32, unit, varying_zero
 
 Sizes = tuple[int, int]
 Tile = str | None | int | Sizes
@@ -90,16 +90,18 @@ def row_logsumexp(
 def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, tile: Tile):
     """(settings, a, b, scale) of a streamed form: the cosine is a dot of unit rows."""
     sizes = check_tile(tile)
+    check_features("a", a)
+    check_features("b", b, a.shape[-1])
     wide = at_least_float32(a.dtype, b.dtype)
     if similarity.kind == "cosine":
         a, b, similarity = unit(a.astype(wide)), unit(b.astype(wide)), DOT
     learned = not isinstance(tau, int | float)
     sizes = None if sizes == "auto" else sizes
     settings = Settings(similarity, exclude_diagonal, sizes, learned)
-    scale = jnp.asarray(1 / tau, wide)
+    scale = 1 / jnp.asarray(tau, wide)
     # Inside shard_map, what varies over devices is part of a type; here all agree.
     arrays = a, b, scale
-    return settings, *(x + _zero(x.dtype, *arrays) for x in arrays)
+    return settings, *(x + varying_zero(x.dtype, *arrays) for x in arrays)
 
 
 def check_tile(tile: Any) -> Any:
@@ -176,7 +178,9 @@ def _forward(settings: Settings, tile, a, b, scale):
     shape = rows[0].shape[:2]
     empty = _filled(-jnp.inf, shape, a, b, scale), _filled(0, shape, a, b, scale)
     (top, total), _ = jax.lax.scan(over_columns, empty, columns)
-    return (_finite(top) + jnp.log(total)).reshape(-1)[: a.shape[0]]
+    nothing = total == 0  # its logarithm, and its derivatives, are not taken
+    lse = _finite(top) + jnp.log(jnp.where(nothing, 1.0, total))
+    return jnp.where(nothing, -jnp.inf, lse).reshape(-1)[: a.shape[0]]
 
 
 def _backward(settings: Settings, tile, a, b, scale, lse, cotangent):
@@ -249,11 +253,4 @@ def _finite(top):
 
 def _filled(value: float, shape, *like: jax.Array) -> jax.Array:
     """A constant in the last one's dtype, varying over the mesh axes that any does."""
-    return jnp.full(shape, value, like[-1].dtype) + _zero(like[-1].dtype, *like)
-
-
-def _zero(dtype, *like: jax.Array) -> jax.Array:
-    """0 that `jax.shard_map` takes to vary over the mesh axes that any array does."""
-    corners = [x.ravel()[0] for x in like]
-    zeros = [jnp.where(corner != corner, 0, 0) for corner in corners]
-    return functools.reduce(jnp.add, zeros).astype(dtype)
+    return jnp.full(shape, value, like[-1].dtype) + varying_zero(like[-1].dtype, *like)

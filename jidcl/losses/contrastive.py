@@ -23,6 +23,7 @@ from jidcl.checks import (
 from jidcl.losses.blockwise import Tile, check_tile, row_logsumexp
 from jidcl.losses.distributed import sharded_logsumexp
 from jidcl.losses.similarity import DOT, Similarity, rowwise, stretched
+from jidcl.numerics import at_least_float32
 from jidcl.types import Metrics
 
 NEGATIVES = ("in_batch", "independent", "two_view")
@@ -140,15 +141,16 @@ def infonce(
         published code does. Without it the objective is another one: see
         `jidcl.theory`.
     """
-    _check_rows(y, y_pos, y_neg, policy, spread=axis is not None)
+    devices = 1 if axis is None else jax.lax.axis_size(axis)
+    _check_rows(y, y_pos, y_neg, policy, devices)
     _check_settings(y.shape[1], similarity, tau, lam, reduction, tile)
+    if not isinstance(tau, int | float):
+        tau = jnp.asarray(tau).astype(at_least_float32(y.dtype))
     if lam is not None:
         y, y_pos = (stretched(x, lam, similarity.p) for x in (y, y_pos))
         y_neg = None if y_neg is None else stretched(y_neg, lam, similarity.p)
-    if axis is None:
-        devices, spread = 1, row_logsumexp
-    else:
-        devices = jax.lax.axis_size(axis)
+    spread = row_logsumexp
+    if axis is not None:
         spread = functools.partial(sharded_logsumexp, axis=axis, form=form)
     over = functools.partial(spread, similarity, tau=tau, tile=tile)
     positive, negative = _one_direction(y, y_pos, y_neg, similarity, tau, policy, over)
@@ -183,9 +185,9 @@ def _one_direction(y, y_pos, y_neg, similarity, tau, policy, over):
     return -pos, functools.reduce(jnp.logaddexp, parts)
 
 
-def _check_rows(y, y_pos, y_neg, policy, *, spread: bool):
+def _check_rows(y, y_pos, y_neg, policy, devices: int):
     check_type("policy", policy, NegativePolicy)
-    check_rows("y", y, 1 if spread else 2)
+    check_rows("y", y, -(-2 // devices))
     check_rows("y_pos", y_pos)
     check_same_shape("y_pos", y_pos, "y", y)
     if (y_neg is None) == (policy.negatives == "independent"):

@@ -6,8 +6,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_at_least, check_choice, check_features
-from jidcl.numerics import at_least_float32, safe_root, unit
+from jidcl.checks import check_at_least, check_choice, check_features, check_finite
+from jidcl.numerics import at_least_float32, safe_root, unit, varying_zero
 
 SIMILARITIES = ("dot", "cosine", "lp")
 
@@ -29,6 +29,7 @@ class Similarity:
     def __post_init__(self):
         check_choice("similarity", self.kind, SIMILARITIES)
         check_at_least("p", self.p, 1)
+        check_finite("p", self.p)
 
 
 DOT = Similarity()
@@ -60,7 +61,9 @@ def pairwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
         ValueError: on wrong shapes.
 
     Notes:
-        The p-norm forms subtract before they square, so no digits cancel, and are
+        The p-norm forms subtract before they square, so no digits cancel in the value
+        (the derivative for p = 2 takes products from the common centre: its error is
+        relative to the spread of all rows), and are
         recomputed in the backward pass: nothing of size rows x cols x m is stored.
         Dot products use the highest matmul precision; narrow inputs are multiplied
         as they are and summed in float32.
@@ -87,7 +90,9 @@ def against(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
 
 def stretched(x: jax.Array, lam: jax.Array, p: float) -> jax.Array:
     """x lam^(1/p): between such arrays, sum |a - b|^p is sum lam |a - b|^p of x."""
-    return x * jnp.broadcast_to(lam ** (1 / p), x.shape).astype(x.dtype)
+    dtype = at_least_float32(x.dtype, lam.dtype)
+    scale = jnp.broadcast_to(lam.astype(dtype) ** (1 / p), x.shape)
+    return x.astype(dtype) * scale
 
 
 def _powers(p: float, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -99,7 +104,7 @@ def _powers(p: float, a: jax.Array, b: jax.Array) -> jax.Array:
     """
     blocks = -(-a.shape[1] // UNROLLED)
     fill = blocks * UNROLLED - a.shape[1] if blocks > 1 else 0
-    total = jnp.zeros((a.shape[0], b.shape[1]), a.dtype)
+    total = jnp.zeros((a.shape[0], b.shape[1]), a.dtype) + varying_zero(a.dtype, a, b)
     if blocks < 2:
         return _block_sum(p, total, a, b)
     a, b = jnp.pad(a, ((0, 0), (0, fill))), jnp.pad(b, ((0, fill), (0, 0)))

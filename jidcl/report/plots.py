@@ -150,14 +150,15 @@ def grid_figure(rows: list[dict], axes: list[str], metric: str, path: Path) -> P
         rows: one dict for each run, with every axis and the metric.
         axes: names of the settings that vary; runs that agree in the first three are
             averaged, as seeds are.
-        metric: a key of the rows, a share.
+        metric: a key of the rows; points without it stay empty.
         path: where the figure goes.
 
     Returns:
         The path.
     """
     across, down, over = (*axes[:3], None, None)[:3]
-    panels = _values(rows, over)
+    panels, scale = _values(rows, over), percent(metric)
+    label = f"{metric}, %" if scale == 100 else metric
     figure, plots = _new(len(panels), width=4.2)
     x, y = _values(rows, across), _values(rows, down)
     for panel, axis in zip(panels, plots, strict=True):
@@ -170,23 +171,30 @@ def grid_figure(rows: list[dict], axes: list[str], metric: str, path: Path) -> P
         axis.set_xticks(range(len(x)), [f"{a:g}" for a in x])
         axis.set_xlabel(across)
         if down is None:
-            axis.plot(range(len(x)), 100 * table[0], "o-", color=_INK)
-            axis.set_ylabel(f"{metric}, %")
+            axis.plot(range(len(x)), scale * table[0], "o-", color=_INK)
+            axis.set_ylabel(label)
             continue
+        ends = (0, 100) if scale == 100 else (None, None)
         image = axis.imshow(
-            100 * table, vmin=0, vmax=100, origin="lower", aspect="auto"
+            scale * table, vmin=ends[0], vmax=ends[1], origin="lower", aspect="auto"
         )
         axis.set_yticks(range(len(y)), [f"{b:g}" for b in y])
         axis.set_ylabel(down)
         for (i, k), value in np.ndenumerate(table):
-            color, text = "black" if value > 0.6 else "white", f"{100 * value:.0f}"
+            share = image.norm(scale * value)
+            color, text = "black" if share > 0.6 else "white", f"{scale * value:.3g}"
             axis.text(k, i, text, ha="center", va="center", color=color, fontsize=8)
         if over is not None:
             axis.set_title(f"{over} = {panel:g}")
         if axis is plots[-1]:
-            figure.colorbar(image, ax=axis, label=f"{metric}, %")
+            figure.colorbar(image, ax=axis, label=label)
     figure.savefig(path)
     return path
+
+
+def percent(metric: str) -> int:
+    """100 for a score, which is a share; 1 for a loss or a gap."""
+    return 100 if metric.startswith(("r2", "mcc")) else 1
 
 
 def _values(rows: list[dict], name: str | None) -> list:
@@ -195,5 +203,9 @@ def _values(rows: list[dict], name: str | None) -> list:
 
 def _mean(rows: list[dict], metric: str, where: dict) -> float:
     wanted = {name: value for name, value in where.items() if name is not None}
-    found = [r[metric] for r in rows if all(r[k] == v for k, v in wanted.items())]
+    found = [
+        r[metric]
+        for r in rows
+        if metric in r and all(r[k] == v for k, v in wanted.items())
+    ]
     return float(np.mean(found)) if found else float("nan")

@@ -91,10 +91,14 @@ def merge_records(parts: Sequence[Record]) -> Record:
     def join(dicts):
         return {name: sum((d[name] for d in dicts), []) for name in dicts[0]}
 
+    curves = [{row["step"]: row for row in part.curve} for part in parts]
     curve = [
-        {"step": rows[0]["step"]}
-        | join([{k: v for k, v in row.items() if k != "step"} for row in rows])
-        for rows in zip(*(part.curve for part in parts), strict=True)
+        {"step": step}
+        | join(
+            [{k: v for k, v in rows[step].items() if k != "step"} for rows in curves]
+        )
+        for step in curves[0]
+        if all(step in rows for rows in curves)
     ]
     return dataclasses.replace(
         parts[0],

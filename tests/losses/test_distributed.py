@@ -121,6 +121,36 @@ def test_unknown_forms_are_refused(form):
         )
 
 
+def test_more_features_than_are_unrolled(rng):
+    y = jnp.asarray(rng.normal(size=(8, 20)), jnp.float32)
+    for p in (1.5, 2.0):
+        s = Similarity("lp", p)
+        spread = jax.shard_map(
+            lambda y, s=s: infonce(y, -y, similarity=s, axis="data")[0],
+            mesh=mesh_of(4),
+            in_specs=P("data"),
+            out_specs=P(),
+        )
+        np.testing.assert_allclose(
+            jax.jit(spread)(y), infonce(y, -y, similarity=s)[0], rtol=1e-5
+        )
+
+
+def test_one_row_a_device_without_its_own_entry_has_a_hessian(rng):
+    y = jnp.asarray(rng.normal(size=(4, 2)), jnp.float32)
+    policy = NegativePolicy(exclude_self=True, include_positive=False)
+
+    def local(y):
+        return infonce(y, 0.5 * y, policy=policy, axis="data", tile=1)[0]
+
+    spread = jax.shard_map(local, mesh=mesh_of(4), in_specs=P("data"), out_specs=P())
+    plain = jax.hessian(lambda y: infonce(y, 0.5 * y, policy=policy)[0])(y)
+    np.testing.assert_allclose(jax.hessian(spread)(y), plain, atol=1e-5)
+    alone = jax.shard_map(local, mesh=mesh_of(1), in_specs=P("data"), out_specs=P())
+    with pytest.raises(ValueError, match="batch >= 2"):
+        alone(y[:1])
+
+
 def test_a_mesh_that_does_not_divide_the_batch_is_refused():
     run = program(8, similarity=Similarity(), policy=NegativePolicy())
     y = jnp.ones((12, 2))
