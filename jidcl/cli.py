@@ -141,11 +141,6 @@ def _move_aside(root: Path) -> None:
 
 
 def _train(args: list[str]) -> int:
-    from jidcl.checks import check_choice
-    from jidcl.systems.registry import SYSTEMS, load_presets
-
-    presets = {k: v for name in SYSTEMS for k, v in load_presets(name).items()}
-    owner = {k: name for name in SYSTEMS for k in load_presets(name)}
     if not args or args[0].startswith("-"):
         print(
             "usage: jidcl train PRESET [--seeds N] [--FIELD VALUE ...]\n\n"
@@ -154,10 +149,8 @@ def _train(args: list[str]) -> int:
         )
         return 0 if args and args[0] in ("-h", "--help") else 2
     name, *rest = args
-    check_choice("preset", name, presets)
+    system, default = _find_preset(name)
     import tyro
-
-    default = presets[name]
 
     @dataclasses.dataclass(frozen=True)
     class Train:
@@ -179,7 +172,7 @@ def _train(args: list[str]) -> int:
 
     quiet()
     label = name if options.config == default else f"{name}-custom"
-    settings = dict(system=owner[name], seeds=tuple(range(options.run_seeds)))
+    settings = dict(system=system, seeds=tuple(range(options.run_seeds)))
     mesh = _mesh(options.devices)
     if options.dry_run:
         dry_run_train(options.config, label, settings, mesh)
@@ -207,24 +200,24 @@ class Sweep:
     """score of the table and the map"""
     set: tuple[str, ...] = ()
     """settings that all points share, NAME=VALUE"""
-    memory_gib: float = 4.0
-    """memory that the runs of one program may take"""
+    memory_gib: float | None = None
+    """memory that the runs of one program may take; the device's by default"""
     root: Path = Path("runs/sweep")
     """folder of the sweep"""
 
 
 def _sweep(args: list[str]) -> int:
-    from jidcl.checks import check_at_least, check_choice
-    from jidcl.systems.registry import SYSTEMS, load_presets
+    from jidcl.checks import check_at_least
 
-    if not args or args[0].startswith("-"):
-        parse(Sweep, ["--help"], "sweep PRESET")
+    if not args:
+        print("usage: jidcl sweep PRESET --grid NAME=VALUE,... [--seeds N] ...")
+        return 2
+    if args[0].startswith("-"):
+        parse(Sweep, args, "sweep PRESET")
     name, *rest = args
-    owner = {k: system for system in SYSTEMS for k in load_presets(system)}
-    check_choice("preset", name, owner)
+    system, config = _find_preset(name)
     options = parse(Sweep, rest, f"sweep {name}")
     check_at_least("seeds", options.seeds, 1)
-    config = load_presets(owner[name])[name]
     shared = parse_grid(config, options.set)
     grid = parse_grid(config, options.grid)
     for key, values in shared.items():
@@ -238,13 +231,23 @@ def _sweep(args: list[str]) -> int:
     events = sweep(
         config,
         grid,
-        system=owner[name],
+        system=system,
         seeds=range(options.seeds),
         root=options.root,
         memory_gib=options.memory_gib,
     )
     show_sweep(events, list(grid), options.metric, options.root)
     return 0
+
+
+def _find_preset(name: str) -> tuple[str, Any]:
+    """(its system, its settings)."""
+    from jidcl.checks import check_choice
+    from jidcl.systems.registry import SYSTEMS, load_presets
+
+    found = {k: (s, v) for s in SYSTEMS for k, v in load_presets(s).items()}
+    check_choice("preset", name, found)
+    return found[name]
 
 
 def _mesh(devices: Devices) -> Any:

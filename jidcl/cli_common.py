@@ -37,12 +37,13 @@ def parse_grid(config: Any, items: Sequence[str]) -> dict[str, list[Any]]:
 def _as(kind: type, name: str, text: str) -> Any:
     if kind is bool and text.lower() in ("true", "false"):
         return text.lower() == "true"
-    if kind in (int, float, str):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    raise ValueError(f"values of {name} must be of type {kind.__name__}, got {text!r}")
+    wrong = f"values of {name} must be of type {kind.__name__}, got {text!r}"
+    if kind not in (int, float, str):
+        raise ValueError(wrong)
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ValueError(wrong) from error
 
 
 def no_tyro() -> ImportError:

@@ -1,8 +1,9 @@
-"""What a run will cost, before it starts: compile it and time a few steps."""
+"""What a run will cost, before it starts, and how many runs fit the memory."""
 
 import dataclasses
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +13,9 @@ from jax.sharding import Mesh
 from jidcl.systems.registry import load_system
 from jidcl.train import loop
 from jidcl.train.sharding import check_divisible, check_seeds, make_mesh
-from jidcl.train.step import make_chunk
+from jidcl.types import Problem
+
+PROBED_RUNS = 16  # fewer are not worth a compilation to see whether they fit
 
 
 class Estimate(NamedTuple):
@@ -84,21 +87,66 @@ def _probe_cost(config, system: str, seeds, mesh: Mesh, steps: int) -> Estimate:
     problem, optimiser = module.make_problem(probed), module.make_run_optimiser(config)
     state = loop.start(problem, optimiser, np.asarray(seeds), mesh=mesh)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    began = time.perf_counter()
-    program = make_chunk(problem, optimiser, steps=steps, mesh=mesh)
-    compiled = program.lower(state).compile()
-    compile_seconds = time.perf_counter() - began
+    compiled, compile_seconds = loop.compile_chunk(
+        problem, optimiser, state, steps=steps, mesh=mesh
+    )
     state, _ = jax.block_until_ready(compiled(state))
     began = time.perf_counter()
     jax.block_until_ready(compiled(state))
     step_seconds = (time.perf_counter() - began) / steps
-    memory = compiled.memory_analysis()
     costs = compiled.cost_analysis() or {}
     return Estimate(
         parameters=parameters // len(seeds),
         flops=float(costs.get("flops", float("nan"))),
-        memory=memory.argument_size_in_bytes + memory.temp_size_in_bytes,
+        memory=program_bytes(compiled),
         compile_seconds=compile_seconds,
         step_seconds=step_seconds,
         seconds=step_seconds * config.steps,
     )
+
+
+def program_bytes(compiled: Any) -> int:
+    """Arguments and temporaries of a compiled program, on one device."""
+    memory = compiled.memory_analysis()
+    return memory.argument_size_in_bytes + memory.temp_size_in_bytes
+
+
+def runs_that_fit(
+    runs: int,
+    prepare: Callable[[int], tuple[Sequence[tuple[Problem, int]], Any, Any]],
+    *,
+    mesh: Mesh,
+    memory_gib: float | None = None,
+) -> int:
+    """How many of a batch of runs are trained together: all, or even pieces of them.
+
+    Args:
+        runs: how many there are, a multiple of the mesh's seed axis.
+        prepare: number of runs -> (phases, optimiser, state), as for `train_phases`.
+        mesh: the mesh.
+        memory_gib: what the runs may take on a device; the device's memory (half of a
+            CPU's) when None, and then asked from `PROBED_RUNS` runs on.
+
+    Returns:
+        A multiple of the mesh's seed axis, at least one of it.
+    """
+    if memory_gib == float("inf") or (memory_gib is None and runs < PROBED_RUNS):
+        return runs
+    each = mesh.shape["seed"]
+    phases, optimiser, state = prepare(each)
+    need = max(
+        program_bytes(
+            loop.compile_chunk(problem, optimiser, state, steps=1, mesh=mesh)[0]
+        )
+        for problem, _ in phases
+    )
+    limit = _device_bytes(mesh) if memory_gib is None else memory_gib * 2**30
+    groups = -(-runs // each)
+    pieces = -(-groups // max(1, int(limit / need)))
+    return each * -(-groups // pieces)
+
+
+def _device_bytes(mesh: Mesh) -> float:
+    stats = mesh.devices.flat[0].memory_stats() or {}
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return stats.get("bytes_limit", physical / 2)

@@ -8,9 +8,7 @@ another folder, so nothing is ever overwritten.
 import dataclasses
 import hashlib
 import json
-import os
 import platform
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +19,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jidcl import __version__
-from jidcl.costs import estimate
+from jidcl.costs import runs_that_fit
 from jidcl.report.records import (
     SCHEMA_VERSION,
     Record,
@@ -40,7 +38,6 @@ from jidcl.train.sharding import check_divisible, check_seeds, make_mesh
 from jidcl.train.state import TrainState, frozen_draws
 
 CURVE_POINTS = 20
-PROBED_SEEDS = 16
 
 
 class RunEvent(NamedTuple):
@@ -95,7 +92,7 @@ def run(
         mesh: devices; one device when None.
         save_seconds: least time between checkpoints.
         memory_gib: what a device's share of the seeds may take; the device's memory
-            (half of a CPU's) when None. Asked from `PROBED_SEEDS` seeds on.
+            (half of a CPU's) when None, see `jidcl.costs.runs_that_fit`.
 
     Yields:
         `RunEvent`; the last one has stage done and the record. A finished run yields
@@ -119,31 +116,14 @@ def run(
         return
     write_json(folder / "env.json", environment(mesh))
     yield RunEvent("setup", 0, config.steps, {})
-    if len(seeds) >= PROBED_SEEDS:
-        size = seeds_that_fit(config, system, mesh, memory_gib)
-        if size < len(seeds):
-            own = dict(system=system, preset=preset, mesh=mesh)
-            own |= dict(save_seconds=save_seconds, memory_gib=float("inf"))
-            yield from _in_pieces(config, seeds, size, folder, own)
-            return
-    yield from _Run(config, system, preset, seeds, folder, mesh, save_seconds).go()
-
-
-def seeds_that_fit(
-    config: Any, system: str, mesh: Mesh, memory_gib: float | None = None
-) -> int:
-    """How many seeds are trained together, a multiple of the mesh's seed axis."""
-    device, each = mesh.devices.flat[0], mesh.shape["seed"]
-    if memory_gib is None:
-        stats = device.memory_stats() or {}
-        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        limit = stats.get("bytes_limit", physical / 2)
-    else:
-        limit = memory_gib * 2**30
-    if limit == float("inf"):
-        return sys.maxsize
-    need = estimate(config, system=system, seeds=range(each), mesh=mesh, steps=1).memory
-    return each * max(1, int(limit / need))
+    work = _Run(config, system, preset, seeds, folder, mesh, save_seconds)
+    size = runs_that_fit(len(seeds), work.prepare, mesh=mesh, memory_gib=memory_gib)
+    if size < len(seeds):
+        own = dict(system=system, preset=preset, mesh=mesh, memory_gib=float("inf"))
+        own |= dict(save_seconds=save_seconds)
+        yield from _in_pieces(config, seeds, size, folder, own)
+        return
+    yield from work.go()
 
 
 def _in_pieces(config, seeds, size: int, folder: Path, own) -> Iterator[RunEvent]:
@@ -176,7 +156,21 @@ class _Run:
         self.module = load_system(system)
         self.problem = self.module.make_problem(config)
         self.optimiser = self.module.make_run_optimiser(config)
+        self.phases = [
+            (self.module.make_problem(phase), until) for phase, until in config.phases()
+        ]
         self.seconds = {"train": 0.0, "compile": 0.0, "evaluate": 0.0}
+
+    def prepare(self, count: int):
+        """(phases, optimiser, state) of so many seeds, to see what they need."""
+        # A poor mixing takes the same memory, and its search is not what is asked.
+        quick = self.module.make_problem(
+            dataclasses.replace(self.config, mixing_draws=1)
+        )
+        state = loop.start(
+            quick, self.optimiser, np.asarray(self.seeds[:count]), mesh=self.mesh
+        )
+        return self.phases, self.optimiser, state
 
     def go(self) -> Iterator[RunEvent]:
         frozen = cached_frozen(
@@ -208,7 +202,13 @@ class _Run:
         saved, scores = time.monotonic(), {}
         losses = []
         with (self.folder / "metrics.jsonl").open("a") as log:
-            for event in self._chunks(state):
+            for event in loop.train_phases(
+                self.phases,
+                self.optimiser,
+                state,
+                chunk_steps=config.chunk,
+                mesh=self.mesh,
+            ):
                 state = event.state
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
@@ -232,20 +232,6 @@ class _Run:
                     saver.save(event.step, state)
                     raise
         return state
-
-    def _chunks(self, state: TrainState) -> Iterator[loop.ChunkEvent]:
-        """Every phase of the configuration, from where the state is."""
-        for phase, until in self.config.phases():
-            for event in loop.train(
-                self.module.make_problem(phase),
-                self.optimiser,
-                state,
-                steps=until,
-                chunk_steps=self.config.chunk,
-                mesh=self.mesh,
-            ):
-                state = event.state
-                yield event
 
     def _curve_until(self, step: int) -> list[dict[str, Any]]:
         """The curve up to a restored step; later rows are dropped from the file."""

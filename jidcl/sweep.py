@@ -19,12 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.checks import check_above, check_choice
+from jidcl.costs import runs_that_fit
 from jidcl.report.records import write_json
 from jidcl.systems.registry import load_system
 from jidcl.train import loop
 from jidcl.train.sharding import check_seeds, make_mesh
 from jidcl.train.state import frozen_draws
-from jidcl.train.step import make_chunk
 from jidcl.types import Problem
 
 Grid = Mapping[str, Sequence[Any]]
@@ -117,19 +117,6 @@ def split_grid(module: Any, config: Any, grid: Grid) -> list[tuple[Any, list[dic
     ]
 
 
-def bytes_per_run(module: Any, config: Any, settings: dict[str, float]) -> int:
-    """Arguments and temporaries of one run's widest program, from the compiler."""
-    needs = []
-    for phase in range(len(config.phases())):
-        state = _start(module, config, [(settings, 0)])
-        problem = traced_problem(module, config, phase)
-        optimiser = module.make_run_optimiser(config)
-        chunk = make_chunk(problem, optimiser, steps=1, mesh=make_mesh())
-        memory = chunk.lower(state).compile().memory_analysis()
-        needs.append(memory.argument_size_in_bytes + memory.temp_size_in_bytes)
-    return max(needs)
-
-
 def sweep(
     config: Any,
     grid: Grid,
@@ -137,7 +124,7 @@ def sweep(
     system: str,
     seeds: Sequence[int],
     root: Path,
-    memory_gib: float = 4.0,
+    memory_gib: float | None = None,
 ) -> Iterator[SweepEvent]:
     """Train and evaluate every point of the grid with every seed.
 
@@ -148,8 +135,8 @@ def sweep(
         seeds: distinct integers; a seed has the same mixing at every point whose
             mixing has the same settings.
         root: folder of the sweep; the same call goes on from its finished pieces.
-        memory_gib: memory that the runs of one program may take; a program whose runs
-            need more is cut into pieces.
+        memory_gib: memory that the runs of one program may take; one whose runs need
+            more is cut into pieces, see `jidcl.costs.runs_that_fit`.
 
     Yields:
         `SweepEvent`; the last one has all rows: settings, seed and scores of each run.
@@ -158,15 +145,17 @@ def sweep(
         ValueError: on an unknown setting, a value that it refuses, or repeated seeds.
     """
     seeds, module = check_seeds(seeds), load_system(system)
-    check_above("memory_gib", memory_gib, 0)
+    if memory_gib is not None:
+        check_above("memory_gib", memory_gib, 0)
     pieces, rows = [], []
     for shared, points in split_grid(module, config, grid):
         runs = [(point, seed) for point in points for seed in seeds]
-        size = len(runs)
-        if size > 1:
-            need = bytes_per_run(module, shared, points[0])
-            size = max(1, int(memory_gib * 2**30 / need))
-        size = -(-len(runs) // -(-len(runs) // size))  # pieces as even as they go
+        size = runs_that_fit(
+            len(runs),
+            lambda count, c=shared, r=runs: _prepare(module, c, r[:count]),
+            mesh=make_mesh(),
+            memory_gib=memory_gib,
+        )
         pieces += [Piece(shared, runs[i : i + size]) for i in range(0, len(runs), size)]
     for index, piece in enumerate(pieces):
         path = root / f"piece-{_hash(system, piece)}.json"
@@ -194,19 +183,13 @@ def _train(module: Any, piece: Piece, path: Path) -> Iterator[int]:
 def _rows(module: Any, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[int]:
     """Fill in a row for each run; one that diverges has only `diverged`, 1."""
     config, mesh, runs = piece.config, make_mesh(), piece.runs
-    state = _start(module, config, runs)
+    phases, optimiser, state = _prepare(module, config, runs)
     try:
-        for phase, (_, until) in enumerate(config.phases()):
-            for event in loop.train(
-                traced_problem(module, config, phase),
-                module.make_run_optimiser(config),
-                state,
-                steps=until,
-                chunk_steps=config.chunk,
-                mesh=mesh,
-            ):
-                state = event.state
-                yield event.step
+        for event in loop.train_phases(
+            phases, optimiser, state, chunk_steps=config.chunk, mesh=mesh
+        ):
+            state = event.state
+            yield event.step
     except loop.NonFiniteLoss:
         half = len(runs) // 2  # whichever it was, the others are trained
         if not half:
@@ -223,12 +206,13 @@ def _rows(module: Any, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[int
         rows.append({**settings, "seed": seed, "diverged": 0.0, **row})
 
 
-def _start(module: Any, config: Any, runs: list[tuple[dict[str, float], int]]):
-    """State of all runs before the first step."""
-    problem, optimiser = (
-        traced_problem(module, config),
-        module.make_run_optimiser(config),
-    )
+def _prepare(module: Any, config: Any, runs: list[tuple[dict[str, float], int]]):
+    """(phases, optimiser, state before the first step) of all runs."""
+    phases = [
+        (traced_problem(module, config, phase), until)
+        for phase, (_, until) in enumerate(config.phases())
+    ]
+    problem, optimiser = phases[0][0], module.make_run_optimiser(config)
     numbers = np.asarray([seed for _, seed in runs], np.int32)
     distinct, where = np.unique(numbers, return_inverse=True)
     base = module.make_problem(config)
@@ -239,7 +223,8 @@ def _start(module: Any, config: Any, runs: list[tuple[dict[str, float], int]]):
     }
     base_draws = jax.tree.map(lambda leaf: leaf[where], draws)
     frozen = {"base": base_draws, "settings": settings}
-    return loop.start(problem, optimiser, numbers, mesh=make_mesh(), frozen=frozen)
+    start = loop.start(problem, optimiser, numbers, mesh=make_mesh(), frozen=frozen)
+    return phases, optimiser, start
 
 
 def _hash(system: str, piece: Piece) -> str:

@@ -6,6 +6,7 @@ already run in as many processes as there are cores.
 """
 
 import os
+import sys
 
 XLA_FLAGS = {
     "--xla_force_host_platform_device_count": "8",
@@ -23,6 +24,10 @@ for _name, _value in {
     "MPLBACKEND": "Agg",
 }.items():
     os.environ.setdefault(_name, _value)
+
+# Many tests compile the same small programs: one cache for all of them.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{sys.prefix}/jax-cache")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 import hypothesis
 import jax

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from jidcl import costs
+from jidcl.train.sharding import make_mesh
 from reference.tiny import TINY
 
 
@@ -25,3 +26,25 @@ def test_estimate_adds_the_phases():
     assert cost.flops > 2 * plain.flops
     assert cost.memory > plain.memory
     assert cost.seconds == pytest.approx(cost.step_seconds * TINY.steps)
+
+
+@pytest.mark.parametrize(
+    ("runs", "fit", "seed", "want"),
+    [(10, 20, 1, 10), (10, 4, 1, 4), (10, 0.5, 1, 1), (16, 3, 2, 6), (8, 3, 8, 8)],
+)
+def test_pieces_are_even_and_divide_over_the_mesh(monkeypatch, runs, fit, seed, want):
+    compiled = lambda *args, **options: (None, 0.0)  # noqa: E731
+    monkeypatch.setattr(costs.loop, "compile_chunk", compiled)
+    monkeypatch.setattr(costs, "program_bytes", lambda program: 2**30)
+    mesh, asked = make_mesh(seed=seed), []
+
+    def prepare(count):
+        asked.append(count)
+        return [(None, 1), (None, 2)], None, None
+
+    size = costs.runs_that_fit(runs, prepare, mesh=mesh, memory_gib=fit)
+    assert (size, asked) == (want, [seed])
+    few = costs.PROBED_RUNS - 1
+    assert costs.runs_that_fit(few, prepare, mesh=mesh) == few
+    assert costs.runs_that_fit(99, prepare, mesh=mesh, memory_gib=float("inf")) == 99
+    assert asked == [seed]

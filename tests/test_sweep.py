@@ -7,9 +7,12 @@ import pytest
 
 from jidcl import sweep as sweeping
 from jidcl.cli_common import parse_grid
+from jidcl.costs import program_bytes
 from jidcl.report.plots import grid_figure
 from jidcl.runner import run
 from jidcl.systems import contrastive_ica as system
+from jidcl.train.loop import compile_chunk
+from jidcl.train.sharding import make_mesh
 from reference.tiny import TINY
 
 SYSTEM = "contrastive_ica"
@@ -46,8 +49,9 @@ def test_a_static_setting_gets_programs_of_its_own():
 
 def test_a_program_that_does_not_fit_is_cut_into_even_pieces(tmp_path):
     grid = {"tau": [0.1, 0.2]}
-    need = sweeping.bytes_per_run(system, TINY, {"tau": 0.1})
-    *_, last = sweep(tmp_path, grid, memory_gib=2.5 * need / 2**30)
+    phases, optimiser, state = sweeping._prepare(system, TINY, [({"tau": 0.1}, 0)])
+    one, _ = compile_chunk(phases[0][0], optimiser, state, steps=1, mesh=make_mesh())
+    *_, last = sweep(tmp_path, grid, memory_gib=3.5 * program_bytes(one) / 2**30)
     assert last.pieces == 2
     points = [(row["tau"], row["seed"]) for row in last.rows]
     assert points == [(tau, seed) for tau in grid["tau"] for seed in (0, 3)]

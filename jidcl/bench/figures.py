@@ -5,6 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from jidcl.bench.rows import exponent
+from jidcl.report.plots import new_figure
+
+FORMS = [
+    ("jidcl", "jidcl", "auto"),
+    ("jidcl, one matrix", "jidcl", None),
+    ("textbook PyTorch", "torch", "auto"),
+]
 
 
 def draw(rows: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
@@ -13,13 +20,6 @@ def draw(rows: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
     Raises:
         ImportError: without matplotlib.
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ImportError(
-            "figures need matplotlib: pip install 'jidcl[plots]'"
-        ) from error
-    matplotlib.use("agg")
     drawn = []
     if any(row["what"] == "growth" for row in rows):
         drawn.append(_growth(rows, folder / "growth.png"))
@@ -30,9 +30,7 @@ def draw(rows: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
 
 def _growth(rows, path: Path) -> Path:
     """Seconds and bytes against the batch, with fitted exponents and the floor."""
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
+    figure, (left, right) = new_figure(2)
     grown = [row for row in rows if row["what"] == "growth"]
     for name in dict.fromkeys(row["similarity"] for row in grown):
         mine = [row for row in grown if row["similarity"] == name]
@@ -52,50 +50,30 @@ def _growth(rows, path: Path) -> Path:
         axis.minorticks_off()
         axis.set_xlabel("batch")
         axis.legend(title="fitted exponent (theory)")
-    return _save(figure, path)
+    figure.savefig(path)
+    return path
 
 
 def _peers(rows, path: Path) -> Path:
     """Times the floor, ours and the peer's, loss and whole step."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4))
-    for axis, what in zip(axes, ("loss", "step"), strict=True):
+    measured = [w for w in ("loss", "step") if any(row["what"] == w for row in rows)]
+    figure, axes = new_figure(len(measured))
+    for axis, what in zip(axes, measured, strict=True):
         mine = [row for row in rows if row["what"] == what]
-        for offset, (by, tile) in enumerate(
-            [("jidcl", "auto"), ("jidcl", None), ("torch", "-")]
-        ):
-            bars = [
-                row for row in mine if row["by"] == by and row.get("tile", tile) == tile
-            ]
-            if what == "step" and (by, tile) == ("jidcl", None):
-                continue
-            label = {
-                "auto": "jidcl",
-                None: "jidcl, one matrix",
-                "-": "textbook PyTorch",
-            }
-            x = [list(_order(mine)).index(row["similarity"]) for row in bars]
-            places = [value + 0.27 * (offset - 1) for value in x]
-            values = [row["times_floor"] for row in bars]
-            axis.bar(places, values, 0.25, label=label[tile], color=f"C{offset}")
-        axis.set_xticks(range(len(_order(mine))), list(_order(mine)))
+        names = list(dict.fromkeys(row["similarity"] for row in mine))
+        for offset, (label, by, tile) in enumerate(FORMS):
+            form = by, tile
+            bars = [r for r in mine if (r["by"], r.get("tile", "auto")) == form]
+            if bars:
+                shift = 0.27 * (offset - 1)
+                x = [names.index(row["similarity"]) + shift for row in bars]
+                heights = [row["times_floor"] for row in bars]
+                axis.bar(x, heights, 0.25, label=label, color=f"C{offset}")
+        axis.set_xticks(range(len(names)), names)
         axis.set_yscale("log")
         axis.axhline(1, color="black", linewidth=1)
         axis.set_ylabel("times the floor")
         axis.set_title(what)
         axis.legend()
-    return _save(figure, path)
-
-
-def _order(rows) -> dict[str, None]:
-    return dict.fromkeys(row["similarity"] for row in rows)
-
-
-def _save(figure, path: Path) -> Path:
-    import matplotlib.pyplot as plt
-
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    figure.savefig(path)
     return path

@@ -20,7 +20,6 @@ from jidcl.losses import Similarity, infonce
 from jidcl.systems.registry import load_presets, load_system
 from jidcl.train import loop
 from jidcl.train.sharding import make_mesh
-from jidcl.train.step import make_chunk
 
 SIMILARITIES = {
     "dot": Similarity(),
@@ -102,15 +101,16 @@ def step_row(
     problem, optimiser = module.make_problem(config), module.make_run_optimiser(config)
     state = loop.start(problem, optimiser, np.arange(seeds), mesh=mesh)
     size = sum(leaf.size for leaf in jax.tree.leaves(state.params)) // seeds
-    program = make_chunk(problem, optimiser, steps=steps, mesh=mesh)
-    compiled = program.lower(state).compile()
+    compiled, compiling = loop.compile_chunk(
+        problem, optimiser, state, steps=steps, mesh=mesh
+    )
     held = [state]
 
     def run():
         held[0], _ = jax.block_until_ready(compiled(held[0]))
 
     extra = compiled.memory_analysis().temp_size_in_bytes
-    took = timing(repeat(run, repeats) / steps, 0.0, extra)
+    took = timing(repeat(run, repeats) / steps, compiling, extra)
     flops = 6 * size * 2 * config.batch
     floor = flops / top.flops + loss_floor(top, name, config.n, config.batch)
     what = {"similarity": name, "batch": config.batch, "n": config.n, "seeds": seeds}

@@ -83,13 +83,12 @@ def row_logsumexp(
         if exclude_diagonal:
             logits = jnp.where(_diagonal(*logits.shape), -jnp.inf, logits)
         return jax.nn.logsumexp(logits, axis=1)
-    settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, tile)
+    settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, sizes)
     return _streamed(settings, a, b, scale)
 
 
-def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, tile: Tile):
+def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: Any):
     """(settings, a, b, scale) of a streamed form: the cosine is a dot of unit rows."""
-    sizes = check_tile(tile)
     check_features("a", a)
     check_features("b", b, a.shape[-1])
     wide = at_least_float32(a.dtype, b.dtype)

@@ -17,11 +17,13 @@ from jidcl.losses.blockwise import (
     Settings,
     Tile,
     backward,
+    check_tile,
     forward,
     prepared,
     row_logsumexp,
 )
 from jidcl.losses.similarity import Similarity
+from jidcl.numerics import varying_zero
 
 FORMS = ("ring", "gathered")
 
@@ -69,9 +71,9 @@ def sharded_logsumexp(
             tile=tile,
         )
     # A ring streams whatever the size: with one matrix in a tile where none is wanted.
-    tile = (a.shape[0], b.shape[0]) if tile is None else tile
-    settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, tile)
-    a, b, scale = (_varying(x, axis) for x in (a, b, scale))
+    sizes = (a.shape[0], b.shape[0]) if tile is None else check_tile(tile)
+    b = b + varying_zero(b.dtype, jax.lax.axis_index(axis))
+    settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, sizes)
     return _ring(settings, axis, a, b, scale)
 
 
@@ -119,7 +121,7 @@ def _ring_bwd(settings, axis, residuals, cotangent):
         coming = _send(held, axis)
         return (*visit(a_bar, bar, scale_bar, held), coming), None
 
-    bar = _varying(jnp.zeros(b.shape, b.dtype), axis)
+    bar = jnp.zeros(b.shape, b.dtype) + varying_zero(b.dtype, b)
     if hops > 1:
         start = a_bar, bar, scale_bar, held
         (a_bar, bar, scale_bar, held), _ = jax.lax.scan(hop, start, length=hops - 1)
@@ -135,8 +137,3 @@ def _send(x: jax.Array, axis: str) -> jax.Array:
     """x of the device before, round the ring."""
     size = jax.lax.axis_size(axis)
     return jax.lax.ppermute(x, axis, [(i, (i + 1) % size) for i in range(size)])
-
-
-def _varying(x: jax.Array, axis: str) -> jax.Array:
-    """x as a value that may differ between devices; backwards their sum."""
-    return x + (0 * jax.lax.axis_index(axis)).astype(x.dtype)

@@ -18,7 +18,12 @@ def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def _new(columns: int = 1, width: float = 5.0, height: float = 3.4):
+def new_figure(columns: int = 1, width: float = 5.0, height: float = 3.4):
+    """(figure, its axes in a row), each of that width and height in inches.
+
+    Raises:
+        ImportError: without matplotlib.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -37,7 +42,7 @@ def plot_curve(record: Record, path: Path) -> Path:
 
     The dashed line is the oracle's loss at the training batch.
     """
-    figure, (left, right) = _new(2)
+    figure, (left, right) = new_figure(2)
     steps = [row["step"] for row in record.curve]
     loss = np.asarray([row["loss"] for row in record.curve])
     left.plot(steps, loss, color=_INK, lw=1, alpha=0.7)
@@ -59,7 +64,7 @@ def plot_recovery(record: Record, samples: dict[str, Any], path: Path) -> Path:
     """z against its affine read-out for each latent, and the correlation matrix."""
     z, z_hat = samples["z"][0], samples["z_hat"][0]
     shown = min(z.shape[1], 4)
-    figure, axes = _new(shown + 1, width=2.6, height=2.8)
+    figure, axes = new_figure(shown + 1, width=2.6, height=2.8)
     for j, axis in enumerate(axes[:-1]):
         axis.scatter(z[:, j], z_hat[:, j], s=3, color=_INK, alpha=0.4, lw=0)
         ends = [z[:, j].min(), z[:, j].max()]
@@ -95,7 +100,7 @@ def plot_violation(
         xlabel: what x is.
         conditional: x at which the marginal is as concentrated as the conditional.
     """
-    figure, (axis,) = _new()
+    figure, (axis,) = new_figure()
     scores = np.asarray([record.values("r2") for record in records])
     axis.plot(x, scores.mean(axis=1), color=_INK, lw=1.5, marker="o", ms=4)
     spread = np.repeat(np.asarray(x)[:, None], scores.shape[1], axis=1)
@@ -116,7 +121,7 @@ def plot_theorem1(curves: dict[str, Any], path: Path) -> Path:
         curves: `Theorem1` tuples by title.
         path: where to write.
     """
-    figure, axes = _new(len(curves), width=3.1, height=3.0)
+    figure, axes = new_figure(len(curves), width=3.1, height=3.0)
     for axis, (title, curve) in zip(axes, curves.items(), strict=True):
         axis.errorbar(
             curve.counts,
@@ -159,7 +164,7 @@ def grid_figure(rows: list[dict], axes: list[str], metric: str, path: Path) -> P
     across, down, over = (*axes[:3], None, None)[:3]
     panels, scale = _values(rows, over), percent(metric)
     label = f"{metric}, %" if scale == 100 else metric
-    figure, plots = _new(len(panels), width=4.2)
+    figure, plots = new_figure(len(panels), width=4.2)
     x, y = _values(rows, across), _values(rows, down)
     for panel, axis in zip(panels, plots, strict=True):
         table = np.array(

@@ -70,6 +70,38 @@ def start(
     return jax.jit(make, out_shardings=shard)(seeds, frozen)
 
 
+def compile_chunk(
+    problem: Problem,
+    optimiser: optax.GradientTransformation,
+    state: TrainState,
+    *,
+    steps: int,
+    mesh: Mesh,
+) -> tuple[Any, float]:
+    """The compiled `jidcl.train.step.make_chunk`, and the seconds that it took."""
+    began = time.perf_counter()
+    chunk = make_chunk(problem, optimiser, steps=steps, mesh=mesh)
+    compiled = chunk.lower(state).compile()
+    return compiled, time.perf_counter() - began
+
+
+def train_phases(
+    phases: Sequence[tuple[Problem, int]],
+    optimiser: optax.GradientTransformation,
+    state: TrainState,
+    *,
+    chunk_steps: int,
+    mesh: Mesh,
+) -> Iterator[ChunkEvent]:
+    """`train` through every (problem, update up to which it holds)."""
+    for problem, until in phases:
+        for event in train(
+            problem, optimiser, state, steps=until, chunk_steps=chunk_steps, mesh=mesh
+        ):
+            state = event.state
+            yield event
+
+
 def train(
     problem: Problem,
     optimiser: optax.GradientTransformation,
@@ -99,16 +131,15 @@ def train(
     done = int(np.asarray(state.step).ravel()[0])
     while done < steps:
         size = min(chunk_steps, steps - done)
-        began = time.perf_counter()
+        compiled = 0.0
         if size not in programs:
-            chunk = make_chunk(problem, optimiser, steps=size, mesh=mesh)
-            programs[size] = chunk.lower(state).compile()
-            compiled = time.perf_counter() - began
-        else:
-            compiled = 0.0
+            programs[size], compiled = compile_chunk(
+                problem, optimiser, state, steps=size, mesh=mesh
+            )
+        began = time.perf_counter()
         state, metrics = programs[size](state)
         host: dict[str, np.ndarray] = jax.device_get(metrics)
-        seconds = time.perf_counter() - began - compiled
+        seconds = time.perf_counter() - began
         _stop_if_not_finite(host["loss"], done, np.asarray(state.seed))
         done += size
         yield ChunkEvent(done, state, host, seconds, compiled)
