@@ -43,7 +43,7 @@ test: lint ## lint, build the wheel, test what it installs (ARGS go to pytest)
 	@$(TEST_VENV)/bin/python -m build --no-isolation --wheel --outdir dist . >/dev/null
 	@$(TEST_VENV)/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/*.whl
 	@echo "running the doctests and the tests ..."
-	@cd $(TEST_VENV) && bin/pytest -n $(WORKERS) --doctest-modules \
+	@cd $(TEST_VENV) && bin/pytest -n $(WORKERS) --doctest-modules --doctest-ignore-import-errors \
 	  --pyargs jidcl "$(CURDIR)/tests" $(ARGS)
 
 lint: $(TEST_VENV)/.installed ## ruff check, ruff format --check and pyright
