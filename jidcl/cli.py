@@ -245,8 +245,11 @@ def _find_preset(name: str) -> tuple[str, Any]:
     from jidcl.checks import check_choice
     from jidcl.systems.registry import SYSTEMS, load_presets
 
-    found = {k: (s, v) for s in SYSTEMS for k, v in load_presets(s).items()}
-    check_choice("preset", name, found)
+    every = [(s, k, v) for s in SYSTEMS for k, v in load_presets(s).items()]
+    names = [k for _, k, _ in every]
+    found = {f"{s}:{k}": (s, v) for s, k, v in every}
+    found |= {k: (s, v) for s, k, v in every if names.count(k) == 1}
+    check_choice("preset (SYSTEM:PRESET where systems share a name)", name, found)
     return found[name]
 
 

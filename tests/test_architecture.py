@@ -114,7 +114,10 @@ def imports_point_down(modules):
 
 
 def systems_stand_alone(modules):
-    # A system may be split over files: presets, checks, conformance kinds.
+    # A system may be split over files: presets, checks, conformance kinds. What all
+    # systems share lies beside them.
+    shared = {"common", "registry", "training"}
+
     def owner(parts):
         return re.sub("_(presets|checks|conformance)$", "", parts[1])
 
@@ -125,7 +128,7 @@ def systems_stand_alone(modules):
             target = item.target.split(".")[1:]
             if item.root != PACKAGE or target[:1] != ["systems"] or len(target) < 2:
                 continue
-            free = "registry" in (module.parts[1], target[1])
+            free = bool(shared & {module.parts[1], target[1]})
             if not free and owner(target) != owner(module.parts):
                 yield (
                     f"{module.at(item.line)}: a system imports another ({item.target});"

@@ -9,6 +9,7 @@ from typing import Any
 from jidcl.checks import check_choice
 
 SCHEMA_VERSION = 1
+BOUNDS = ("least", "most")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Claim:
         id: short name, t1r3 for Table 1 row 3.
         preset: the run that tests it, without its budget.
         column: unsupervised, supervised or identity.
-        metric: r2 or mcc.
+        metric: name of the score.
         direction: recovers, fails (to recover), or reference (identity scores).
         source: table and row.
         text: what it says.
@@ -27,6 +28,7 @@ class Claim:
         std: published standard deviation over seeds.
         seeds: published number of seeds.
         same_run: a recovery claim that the same run has to reach as well.
+        bound: "least" when larger scores are better, "most" for errors.
     """
 
     id: str
@@ -40,6 +42,10 @@ class Claim:
     std: float
     seeds: int
     same_run: str | None = None
+    bound: str = "least"
+
+    def __post_init__(self):
+        check_choice("bound", self.bound, BOUNDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +55,14 @@ class QuickClaim:
     Attributes:
         id: short name.
         preset: the run, without its budget.
-        metric: r2 or mcc.
+        metric: name of the score.
         threshold: the score that counts as reached.
         expect: identified or not identified.
         source: the statement it tests.
         text: what it says.
         null: a null that a failing score must not leave: rotation (inside the
             distribution over random rotations) or identity (no better than x itself).
+        bound: "least": reached from the threshold on; "most": up to the threshold.
     """
 
     id: str
@@ -66,6 +73,10 @@ class QuickClaim:
     source: str
     text: str
     null: str | None = None
+    bound: str = "least"
+
+    def __post_init__(self):
+        check_choice("bound", self.bound, BOUNDS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +111,6 @@ def load_claims(system: str) -> Claims:
         source=data["source"],
         published=tuple(Claim(**claim) for claim in data["published"]),
         quick=tuple(QuickClaim(**claim) for claim in data["quick"]),
-        orderings=tuple(data["orderings"]),
-        theorem1=tuple(data["theorem1"]),
+        orderings=tuple(data.get("orderings", ())),
+        theorem1=tuple(data.get("theorem1", ())),
     )

@@ -145,12 +145,14 @@ def _draw(folder: Path, runs, theorem1, orderings) -> dict[str, Path | None]:
         path = plots.plot_theorem1(theorem1, folder / "theorem1.png")
         figures["Theorem 1: the true encoder's loss against M"] = path
     for order, records in orderings:
+        setting = order["setting"]
         path = plots.plot_violation(
-            [record.config["marginal_param"] for record in records],
+            [record.config[setting] for record in records],
             records,
             folder / f"{order['id']}.png",
-            xlabel="scale of the marginal (left: more concentrated)",
-            conditional=records[0].config["conditional_param"],
+            xlabel=order["xlabel"],
+            metric=order["metric"],
+            conditional=records[0].config.get(order.get("mark")),
         )
         figures[f"{order['source']}: {order['text']}"] = path
     names = _figure_names(runs)

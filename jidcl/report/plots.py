@@ -9,6 +9,7 @@ import numpy as np
 from jidcl.report.records import Record
 
 _INK, _ACCENT, _MUTED = "#1b3a5c", "#c4502e", "#9aa5b1"
+_COLOURS = (_INK, _ACCENT, _MUTED, "#2e8b57", "#8a5fb0")
 
 
 def available() -> bool:
@@ -51,10 +52,11 @@ def plot_curve(record: Record, path: Path) -> Path:
         left.axhline(floor, color=_ACCENT, ls="--", lw=1.2, label="oracle floor")
         left.legend(frameon=False, loc="upper right")
     left.set(xlabel="step", ylabel="training loss (nats)", title="loss and floor")
-    for metric, colour, label in (("r2", _INK, "R²"), ("mcc", _ACCENT, "MCC")):
-        scores = np.asarray([row[metric] for row in record.curve])
+    names = [name for name in record.curve[0] if name in record.untrained]
+    for name, colour in zip(names, _COLOURS, strict=False):
+        scores = np.asarray([row[name] for row in record.curve])
         lines = right.plot(steps, scores, color=colour, lw=1, alpha=0.7)
-        lines[0].set_label(label)
+        lines[0].set_label({"r2": "R²", "mcc": "MCC"}.get(name, name))
     right.set(xlabel="step", ylabel="score", ylim=(0, 1.02), title="recovery")
     right.legend(frameon=False, loc="lower right")
     return _save(figure, path)
@@ -89,6 +91,7 @@ def plot_violation(
     path: Path,
     *,
     xlabel: str,
+    metric: str = "r2",
     conditional: float | None = None,
 ) -> Path:
     """Recovery against the strength of the violated assumption (Figure 2).
@@ -98,19 +101,22 @@ def plot_violation(
         records: one for each x.
         path: where to write.
         xlabel: what x is.
+        metric: the score.
         conditional: x at which the marginal is as concentrated as the conditional.
     """
     figure, (axis,) = new_figure()
-    scores = np.asarray([record.values("r2") for record in records])
+    scores = np.asarray([record.values(metric) for record in records])
     axis.plot(x, scores.mean(axis=1), color=_INK, lw=1.5, marker="o", ms=4)
     spread = np.repeat(np.asarray(x)[:, None], scores.shape[1], axis=1)
     axis.scatter(spread, scores, s=10, color=_INK, alpha=0.4, lw=0)
-    null = [record.mean("r2_identity") for record in records]
-    axis.plot(x, null, color=_MUTED, lw=1, ls=":", label="x itself")
+    if f"{metric}_identity" in records[0].metrics:
+        null = [record.mean(f"{metric}_identity") for record in records]
+        axis.plot(x, null, color=_MUTED, lw=1, ls=":", label="x itself")
     if conditional is not None:
         axis.axvline(conditional, color=_ACCENT, ls="--", lw=1, label="conditional")
-    axis.set(xlabel=xlabel, ylabel="R²", ylim=(0, 1.02), xscale="log")
-    axis.legend(frameon=False)
+    axis.set(xlabel=xlabel, ylabel=metric, ylim=(0, 1.02), xscale="log")
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False)
     return _save(figure, path)
 
 

@@ -27,7 +27,7 @@ class Verdict:
         claim: id of the claim.
         source: the statement or table row it tests.
         text: what it says.
-        metric: r2 or mcc.
+        metric: name of the score.
         word: one of `WORDS`; "-" for scores without training.
         expected: the word, or the published number as text.
         ok: whether it came out as expected (within its band).
@@ -97,13 +97,14 @@ def band(claim: Claim) -> float:
 def judge_quick(claim: QuickClaim, record: Record) -> Verdict:
     """Judge a quick expectation: the mean and at least 4 of 5 seeds decide."""
     scores = 100 * record.values(claim.metric)
-    reached = scores >= claim.threshold
+    reached = _reaches(claim.bound, scores, claim.threshold)
     words = [
         four_words(bool(c), bool(r))
         for c, r in zip(gap_closed(record), reached, strict=True)
     ]
     mean_closed = _mean_closed(record)
-    word = four_words(mean_closed, bool(scores.mean() >= claim.threshold))
+    mean_reached = _reaches(claim.bound, scores.mean(), claim.threshold)
+    word = four_words(mean_closed, bool(mean_reached))
     share = np.mean([w == claim.expect for w in words])
     inside, note = _inside_null(claim, record)
     known = bool(np.isfinite(scores).all())
@@ -139,15 +140,17 @@ def judge(claim: Claim, record: Record, *, also: Verdict | None = None) -> Verdi
     scores = 100 * record.values(claim.metric)
     difference = float(scores.mean() - claim.mean)
     recovers = claim.direction == "recovers"
-    reached = scores >= claim.mean - band(claim) if recovers else scores >= _RECOVERED
+    worse = -1 if claim.bound == "least" else 1
+    edge = claim.mean + worse * band(claim) if recovers else _RECOVERED
+    reached = _reaches(claim.bound if recovers else "least", scores, edge)
     closed = gap_closed(record)
     words = tuple(
         four_words(bool(c), bool(r)) for c, r in zip(closed, reached, strict=True)
     )
-    near = abs(difference) <= band(claim) or (recovers and difference > 0)
+    near = abs(difference) <= band(claim) or (recovers and worse * difference < 0)
     mean_closed = _mean_closed(record)
     holds = near and (recovers or mean_closed) and (also is None or also.ok)
-    mean_reached = near if recovers else bool(scores.mean() >= _RECOVERED)
+    mean_reached = near if recovers else bool(_reaches("least", scores.mean(), edge))
     count = len(record.seeds)
     if not holds:
         outcome = "missed"
@@ -179,6 +182,8 @@ def judge_free(record: Record) -> list[Verdict]:
     """Judge a run that no claim names: R2 and MCC against `_RECOVERED`."""
     verdicts = []
     for metric, text in (("r2", "linear map"), ("mcc", "permutation")):
+        if metric not in record.metrics:
+            continue
         scores = 100 * record.values(metric)
         reached, mean = scores >= _RECOVERED, float(scores.mean())
         words = zip(gap_closed(record), reached, strict=True)
@@ -257,6 +262,10 @@ def judge_falling(order: dict, scores: list[np.ndarray]) -> Verdict:
     )
 
 
+def _reaches(bound: str, scores, threshold: float):
+    return scores >= threshold if bound == "least" else scores <= threshold
+
+
 _RECOVERED = 95.0  # percent; a score from here on is no failure to recover
 
 
@@ -279,7 +288,11 @@ def _inside_null(claim: QuickClaim, record: Record) -> tuple[bool, str]:
 
 def _nulls(record: Record, metric: str) -> dict[str, float]:
     names = ("shuffled", "identity")
-    nulls = {name: 100 * record.mean(f"{metric}_{name}") for name in names}
+    nulls = {
+        name: 100 * record.mean(f"{metric}_{name}")
+        for name in names
+        if f"{metric}_{name}" in record.metrics
+    }
     if metric in record.untrained:
         nulls["untrained"] = 100 * float(np.mean(record.untrained[metric]))
     return nulls

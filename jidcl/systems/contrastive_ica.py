@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jidcl.checks import is_traced
 from jidcl.encoders import Encoder, make_mlp
@@ -37,9 +36,15 @@ from jidcl.metrics import (
     rotation_null,
     shuffled,
 )
-from jidcl.mixing import init_invertible_mlp, init_linear, init_orthogonal, mix
-from jidcl.optim import make_optimiser
 from jidcl.pairs import sample_pair
+from jidcl.systems.common import (
+    gap_metrics,
+    init_mixing,
+    mean_over_batches,
+    observe,
+    over_batches,
+    run_optimiser,
+)
 from jidcl.systems.contrastive_ica_presets import ContrastiveICA
 from jidcl.theory import (
     apply_oracle,
@@ -114,7 +119,7 @@ def make_problem(config: ContrastiveICA) -> Problem:
     parts = build_parts(config)
 
     def freeze(key):
-        return {"g": _init_mixing(config, key)}
+        return {"g": init_mixing(config, key, config.n)}
 
     def draw(frozen, key):
         pair = draw_pair(parts, key, config.batch)
@@ -141,16 +146,7 @@ def make_problem(config: ContrastiveICA) -> Problem:
     return Problem(freeze, parts.encoder.init, draw, loss, probe, evaluate)
 
 
-def make_run_optimiser(config: ContrastiveICA) -> optax.GradientTransformation:
-    """The optimiser of a configuration."""
-    return make_optimiser(
-        config.optimiser,
-        config.learning_rate,
-        steps=config.steps,
-        schedule=config.schedule,
-        warmup=config.warmup,
-        muon_steps=config.muon_steps,
-    )
+make_run_optimiser = run_optimiser
 
 
 def frozen_identity(config: ContrastiveICA) -> dict[str, object]:
@@ -233,16 +229,13 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
         }
         return scores | losses | _isometry(config, parts, pair, y, y_pos)
 
-    keys = jax.random.split(batch_key, config.eval_batches)
-    batches = jax.lax.map(score, keys)
-    metrics = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), batches)
+    batches = over_batches(score, batch_key, config.eval_batches)
+    metrics = mean_over_batches(batches)
     if config.objective != "supervised":
-        gaps = batches["loss"] - batches["oracle_loss"]
-        count = max(config.eval_batches - 1, 1)
-        error = jnp.sqrt(jnp.var(gaps) / count)
-        limit = floor_kind(config) == "limit"
-        floor = limit_floor(config) if limit else metrics["oracle_loss"]
-        metrics |= {"gap": jnp.mean(gaps), "gap_se": error, "floor": jnp.asarray(floor)}
+        losses = (batches[name] for name in ("loss", "oracle_loss", "chance"))
+        metrics |= gap_metrics(*losses)
+        if floor_kind(config) == "limit":
+            metrics["floor"] = jnp.asarray(limit_floor(config))
         metrics["oracle_scale"] = oracle.scale
         metrics["train_floor"] = _train_floor(config, parts, floor_key)
     z = draw_pair(parts, sample_key, 1000).z
@@ -306,21 +299,3 @@ def _objective(config, parts: Parts, y, y_pos) -> jax.Array:
 def draw_pair(parts: Parts, key: jax.Array, batch: int) -> Pair:
     """Latents of `batch` pairs of the configured process."""
     return sample_pair(key, parts.space, parts.marginal, parts.conditional, batch=batch)
-
-
-def _init_mixing(config: ContrastiveICA, key: jax.Array):
-    n, draws = config.n, config.mixing_draws
-    match config.mixing:
-        case "invertible_mlp":
-            layers = config.mixing_layers
-            return init_invertible_mlp(key, n, layers=layers, draws=draws)
-        case "linear":
-            return init_linear(key, n, draws=draws)
-        case "orthogonal":
-            return init_orthogonal(key, n)
-    return {"kernels": jnp.eye(n)[None], "cond": jnp.ones((1,))}
-
-
-def observe(frozen, z: jax.Array) -> jax.Array:
-    """x = g(z) with the frozen mixing."""
-    return mix(frozen["g"], z)

@@ -23,19 +23,17 @@ from jidcl.checks import (
     check_ordered,
     check_unit_interval,
 )
+from jidcl.systems.training import Training
 
-VERSION = 1
 SPACES = ("sphere", "box", "real", "ball", "simplex")
-MIXINGS = ("invertible_mlp", "linear", "orthogonal", "identity")
 OBJECTIVES = ("contrastive", "supervised", "marginal_only")
 
 
 @dataclasses.dataclass(frozen=True)
-class ContrastiveICA:
+class ContrastiveICA(Training):
     """Every setting of a contrastive ICA run; any field can be overridden.
 
-    Attributes:
-        version: version of this schema; a run of another version is refused.
+    Attributes (besides those of `Training`):
         space: latent space: sphere, box, real, ball or simplex.
         n: latent dimension.
         low: lower bound of the box.
@@ -45,12 +43,6 @@ class ContrastiveICA:
         conditional: density of the positives: vmf, laplace, normal, gennorm.
         conditional_param: its scale, or kappa for vmf.
         gennorm_p: exponent of gennorm (marginal and conditional).
-        mixing: invertible_mlp, linear, orthogonal or identity.
-        mixing_layers: linear layers of the mixing.
-        mixing_draws: matrices tried for each layer; the best conditioned is kept.
-        widths: hidden widths of the encoder in units of n.
-        slope: negative slope of the encoder's leaky ReLU.
-        init: looks_linear, he_normal, or the published fan_in_uniform.
         output: output space of the encoder: none, sphere, learnable_sphere, box,
             learnable_box.
         objective: contrastive, supervised (mean squared error to z), or
@@ -65,23 +57,10 @@ class ContrastiveICA:
         log_mean: log-mean-exp instead of log-sum-exp.
         alpha: weight of the positive term, 0.5 for InfoNCE.
         symmetric: both directions.
-        optimiser: adam or muon.
-        learning_rate: peak learning rate.
-        schedule: constant or cosine.
-        warmup: steps of linear growth.
-        muon_steps: Newton-Schulz iterations of muon.
-        batch: pairs per step.
-        steps: updates.
         early_share: share of the steps, the first ones, made at another temperature.
         early_tau: that temperature.
-        late_share: share of the steps, the last ones, made with another batch.
-        late_batch: that batch.
-        chunk: updates per dispatch.
-        eval_batch: samples of one evaluation batch (the claim's batch).
-        eval_batches: evaluation batches, scored one by one and averaged.
     """
 
-    version: int = VERSION
     space: str = "box"
     n: int = 10
     low: float = 0.0
@@ -91,12 +70,6 @@ class ContrastiveICA:
     conditional: str = "normal"
     conditional_param: float = 0.05
     gennorm_p: float = 3.0
-    mixing: str = "invertible_mlp"
-    mixing_layers: int = 3
-    mixing_draws: int = 25_000
-    widths: tuple[int, ...] = (10, 50, 50, 50, 50, 10)
-    slope: float = 0.01
-    init: str = "looks_linear"
     output: str = "none"
     objective: str = "contrastive"
     similarity: str = "lp"
@@ -109,38 +82,18 @@ class ContrastiveICA:
     log_mean: bool = False
     alpha: float = 0.5
     symmetric: bool = False
-    optimiser: str = "muon"
-    learning_rate: float = 1e-2
-    schedule: str = "cosine"
-    warmup: int = 100
-    muon_steps: int = 5
-    batch: int = 1024
-    steps: int = 3000
     early_share: float = 0.0
     early_tau: float = 0.1
-    late_share: float = 0.0
-    late_batch: int = 6144
-    chunk: int = 50
-    eval_batch: int = 6144
-    eval_batches: int = 10
 
     def __post_init__(self):
-        if self.version != VERSION:
-            raise ValueError(
-                f"version must be {VERSION} (the schema of this release), got "
-                f"{self.version}: the preset was written by another version"
-            )
+        super().__post_init__()
         check_choice("space", self.space, SPACES)
-        check_choice("mixing", self.mixing, MIXINGS)
         check_choice("objective", self.objective, OBJECTIVES)
         check_choice("marginal", self.marginal, _MARGINALS)
         check_choice("conditional", self.conditional, ("vmf", *_MARGINALS[1:]))
         check_choice("similarity", self.similarity, ("dot", "cosine", "lp"))
-        check_choice("optimiser", self.optimiser, ("adam", "muon"))
-        check_choice("schedule", self.schedule, ("constant", "cosine"))
         check_choice("compare", self.compare, ("anchor", "positive"))
         check_choice("output", self.output, _OUTPUTS)
-        check_choice("init", self.init, ("looks_linear", "he_normal", "fan_in_uniform"))
         check_at_least("n" if self.space != "sphere" else "n of a sphere", self.n, 1)
         if self.space == "sphere":
             check_at_least("n of a sphere", self.n, 2)
@@ -152,33 +105,24 @@ class ContrastiveICA:
             )
         for name in ("p", "gennorm_p"):
             check_at_least(name, getattr(self, name), 1)
-        for name in ("tau", "early_tau", "learning_rate", "marginal_param"):
+        for name in ("tau", "early_tau", "marginal_param"):
             check_above(name, getattr(self, name), 0)
         if vmf:
             check_at_least("kappa (conditional_param)", self.conditional_param, 0)
         else:
             check_above("scale (conditional_param)", self.conditional_param, 0)
-        # Two evaluation batches make a standard error.
-        for name in ("batch", "late_batch", "eval_batch", "eval_batches"):
-            check_at_least(name, getattr(self, name), 2)
-        for name in ("steps", "chunk", "mixing_layers", "mixing_draws", "muon_steps"):
-            check_at_least(name, getattr(self, name), 1)
-        check_at_least("warmup", self.warmup, 0)
         check_unit_interval("early_share", self.early_share)
-        check_unit_interval("late_share", self.late_share)
         check_unit_interval(
             "early_share + late_share", self.early_share + self.late_share
         )
 
-    def phases(self) -> list[tuple["ContrastiveICA", int]]:
+    def phases(self) -> list[tuple[Any, int]]:
         """How it is trained: (settings, update up to which they hold)."""
-        early = replace(self, tau=self.early_tau)
-        late = replace(self, batch=self.late_batch)
         end = round(self.early_share * self.steps)
-        begin = max(self.steps - round(self.late_share * self.steps), end)
-        parts = [(early, 0, end), (self, end, begin)]
-        parts.append((late, begin, self.steps))
-        return [(config, until) for config, since, until in parts if until > since]
+        early: list[tuple[Any, int]] = (
+            [(replace(self, tau=self.early_tau), end)] if end else []
+        )
+        return early + [part for part in super().phases() if part[1] > end]
 
     def summary(self) -> str:
         """One line: latents, pairs, output and objective."""

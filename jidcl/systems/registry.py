@@ -7,6 +7,10 @@ from jidcl.checks import check_choice
 
 SYSTEMS = {"contrastive_ica": "Zimmermann et al. 2021: contrastive ICA"}
 
+# Files of reference vectors that bear another name than the system that replays them;
+# several systems may serve kinds of one file.
+VECTORS: dict[str, str] = {}
+
 
 def load_system(name: str) -> Any:
     """The module of a system: `make_problem`, `make_run_optimiser`, `floor_kind`."""
@@ -20,6 +24,12 @@ def load_presets(name: str) -> dict[str, Any]:
     return importlib.import_module(f"jidcl.systems.{name}_presets").presets()
 
 
+def load_checks(name: str) -> Any:
+    """The checks of a system that need no training (identity scores, theorems)."""
+    check_choice("system", name, SYSTEMS)
+    return importlib.import_module(f"jidcl.systems.{name}_checks")
+
+
 class Erratum(NamedTuple):
     """A reference value known to be inexact, with the correct one and the reason."""
 
@@ -31,10 +41,12 @@ class Erratum(NamedTuple):
 
 
 def load_conformance() -> tuple[dict[tuple[str, str], Any], dict[str, list[Erratum]]]:
-    """Functions that replay reference vectors by (system, kind), errata by system."""
-    kinds, errata = {}, {}
+    """Functions that replay reference vectors by (file's system, kind), and errata."""
+    kinds: dict[tuple[str, str], Any] = {}
+    errata: dict[str, list[Erratum]] = {}
     for name in SYSTEMS:
         module = importlib.import_module(f"jidcl.systems.{name}_conformance")
-        kinds |= {(name, kind): run for kind, run in module.CONFORMANCE.items()}
-        errata[name] = module.ERRATA
+        file = VECTORS.get(name, name)
+        kinds |= {(file, kind): run for kind, run in module.CONFORMANCE.items()}
+        errata.setdefault(file, []).extend(module.ERRATA)
     return kinds, errata

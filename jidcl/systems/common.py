@@ -1,0 +1,75 @@
+"""Wiring that every system shares: mixing and optimiser of its settings, the gap."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jidcl.mixing import init_invertible_mlp, init_linear, init_orthogonal, mix
+from jidcl.optim import make_optimiser
+from jidcl.systems.training import Training
+from jidcl.types import Array, Metrics
+
+
+def run_optimiser(config: Training) -> optax.GradientTransformation:
+    """The optimiser of a configuration."""
+    return make_optimiser(
+        config.optimiser,
+        config.learning_rate,
+        steps=config.steps,
+        schedule=config.schedule,
+        warmup=config.warmup,
+        muon_steps=config.muon_steps,
+    )
+
+
+def init_mixing(config: Training, key: Array, n: int) -> Any:
+    """Weights of the configured mixing of n latents; frozen during a run."""
+    draws = config.mixing_draws
+    match config.mixing:
+        case "invertible_mlp":
+            return init_invertible_mlp(key, n, layers=config.mixing_layers, draws=draws)
+        case "linear":
+            return init_linear(key, n, draws=draws)
+        case "orthogonal":
+            return init_orthogonal(key, n)
+    return {"kernels": jnp.eye(n)[None], "cond": jnp.ones((1,))}
+
+
+def observe(frozen: Any, z: Array) -> Array:
+    """x = g(z) with the frozen mixing."""
+    return mix(frozen["g"], z)
+
+
+def over_batches(score: Callable[[Array], Metrics], key: Array, batches: int):
+    """Scores of `batches` independent draws, one after another: `[batches, ...]`."""
+    return jax.lax.map(score, jax.random.split(key, batches))
+
+
+def mean_over_batches(scores: Metrics) -> Metrics:
+    """Each score averaged over its leading axis."""
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), scores)
+
+
+def gap_metrics(loss: Array, reference: Array, chance: Array) -> Metrics:
+    """The evaluation loss beside its floor, from losses on the same draws.
+
+    Args:
+        loss: the encoder's loss, `[batches]`.
+        reference: the loss of the true latents, `[batches]`.
+        chance: the loss of a constant encoder, `[batches]`.
+
+    Returns:
+        Means `loss`, `floor`, `chance` and `gap`, and `gap_se`, the standard error of
+        the paired differences; nats.
+    """
+    gaps = loss - reference
+    return {
+        "loss": jnp.mean(loss),
+        "floor": jnp.mean(reference),
+        "chance": jnp.mean(chance),
+        "gap": jnp.mean(gaps),
+        "gap_se": jnp.sqrt(jnp.var(gaps) / max(gaps.shape[0] - 1, 1)),
+    }

@@ -1,0 +1,89 @@
+"""Settings that every system shares: mixing, encoder, optimiser, batches, evaluation.
+
+Imports no JAX. A system's settings inherit from `Training` and add the data-generating
+process and the objective of its paper.
+"""
+
+import dataclasses
+from typing import Any
+
+from jidcl.checks import check_above, check_at_least, check_choice, check_unit_interval
+
+VERSION = 1
+MIXINGS = ("invertible_mlp", "linear", "orthogonal", "identity")
+INITS = ("looks_linear", "he_normal", "fan_in_uniform")
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What a run needs besides its equations; any field can be overridden.
+
+    Attributes:
+        version: version of this schema; a run of another version is refused.
+        mixing: invertible_mlp, linear, orthogonal or identity.
+        mixing_layers: linear layers of the mixing.
+        mixing_draws: matrices tried for each layer; the best conditioned is kept.
+        widths: hidden widths of the encoder in units of its input size.
+        slope: negative slope of the encoder's leaky ReLU.
+        init: looks_linear, he_normal, or fan_in_uniform (the published one).
+        optimiser: adam or muon.
+        learning_rate: peak learning rate.
+        schedule: constant or cosine.
+        warmup: steps of linear growth.
+        muon_steps: Newton-Schulz iterations of muon.
+        batch: samples or pairs per step.
+        steps: updates.
+        late_share: share of the steps, the last ones, made with another batch.
+        late_batch: that batch.
+        chunk: updates per dispatch.
+        eval_batch: samples of one evaluation batch (the claim's batch).
+        eval_batches: evaluation batches, scored one by one and averaged.
+    """
+
+    version: int = VERSION
+    mixing: str = "invertible_mlp"
+    mixing_layers: int = 3
+    mixing_draws: int = 25_000
+    widths: tuple[int, ...] = (10, 50, 50, 50, 50, 10)
+    slope: float = 0.01
+    init: str = "looks_linear"
+    optimiser: str = "muon"
+    learning_rate: float = 1e-2
+    schedule: str = "cosine"
+    warmup: int = 100
+    muon_steps: int = 5
+    batch: int = 1024
+    steps: int = 3000
+    late_share: float = 0.0
+    late_batch: int = 6144
+    chunk: int = 50
+    eval_batch: int = 6144
+    eval_batches: int = 10
+
+    def __post_init__(self):
+        if self.version != VERSION:
+            raise ValueError(
+                f"version must be {VERSION} (the schema of this release), got "
+                f"{self.version}: the preset was written by another version"
+            )
+        check_choice("mixing", self.mixing, MIXINGS)
+        check_choice("init", self.init, INITS)
+        check_choice("optimiser", self.optimiser, ("adam", "adamw", "muon"))
+        check_choice(
+            "schedule", self.schedule, ("constant", "cosine", "half_constant_cosine")
+        )
+        check_above("learning_rate", self.learning_rate, 0)
+        # Two evaluation batches make a standard error.
+        for name in ("batch", "late_batch", "eval_batch", "eval_batches"):
+            check_at_least(name, getattr(self, name), 2)
+        for name in ("steps", "chunk", "mixing_layers", "mixing_draws", "muon_steps"):
+            check_at_least(name, getattr(self, name), 1)
+        check_at_least("warmup", self.warmup, 0)
+        check_unit_interval("late_share", self.late_share)
+
+    def phases(self) -> list[tuple[Any, int]]:
+        """How it is trained: (settings, update up to which they hold)."""
+        late = dataclasses.replace(self, batch=self.late_batch)
+        begin = self.steps - round(self.late_share * self.steps)
+        parts = [(self, begin)] if begin else []
+        return parts + ([(late, self.steps)] if begin < self.steps else [])
