@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from jax.sharding import Mesh
 
 Array = jax.Array
 Params = Any
@@ -57,6 +58,8 @@ class Problem:
             of a run.
         evaluate: `(params, state, frozen, key) -> metrics`: final scores, the
             evaluation loss beside its floor on the same draws, and the cheap nulls.
+        sharded: `mesh -> Problem`: the same problem, its loss written for a batch that
+            is spread over the mesh's `data` axis. None: the compiler spreads it.
     """
 
     freeze: Callable[[Array], Any]
@@ -65,3 +68,4 @@ class Problem:
     loss: Callable[[Params, Any, Any, Array], tuple[Array, tuple[Any, Metrics]]]
     probe: Callable[[Params, Any, Any, Array], Metrics]
     evaluate: Callable[[Params, Any, Any, Array], Metrics]
+    sharded: Callable[[Mesh], "Problem"] | None = None

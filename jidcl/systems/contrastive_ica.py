@@ -7,10 +7,13 @@ live: latents and conditionals in `jidcl.latents`, the mixing g in
 the scores in `jidcl.metrics`.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 
 from jidcl.checks import is_traced
 from jidcl.encoders import Encoder, make_mlp
@@ -107,11 +110,13 @@ def build_parts(config: ContrastiveICA) -> Parts:
     )
 
 
-def make_problem(config: ContrastiveICA) -> Problem:
+def make_problem(config: ContrastiveICA, mesh: Mesh | None = None) -> Problem:
     """The problem of a configuration; see `jidcl.types.Problem`.
 
     Args:
         config: a preset or any override of one.
+        mesh: spread the rows of the training loss over its `data` axis, by the ring of
+            `jidcl.losses.distributed`.
 
     Returns:
         Pure functions `freeze`, `init`, `draw`, `loss`, `probe`, `evaluate`.
@@ -130,7 +135,7 @@ def make_problem(config: ContrastiveICA) -> Problem:
         if config.objective == "supervised":
             return mse(y, batch.z), (state, {})
         y_pos, state = parts.encoder.apply(params, state, batch.x_pos, train=True)
-        return _objective(config, parts, y, y_pos), (state, {})
+        return _objective(config, parts, y, y_pos, mesh=mesh), (state, {})
 
     def probe(params, state, frozen, key):
         z = draw_pair(parts, key, min(config.eval_batch, 4096)).z
@@ -143,7 +148,10 @@ def make_problem(config: ContrastiveICA) -> Problem:
 
         return _evaluate(config, parts, f, frozen, key)
 
-    return Problem(freeze, parts.encoder.init, draw, loss, probe, evaluate)
+    def sharded(mesh):
+        return make_problem(config, mesh)
+
+    return Problem(freeze, parts.encoder.init, draw, loss, probe, evaluate, sharded)
 
 
 make_run_optimiser = run_optimiser
@@ -289,10 +297,19 @@ def _isometry(config, parts: Parts, pair: Pair, y, y_pos) -> Metrics:
     return {"isometry_error": isometry_error(s_z, s_y)}
 
 
-def _objective(config, parts: Parts, y, y_pos) -> jax.Array:
-    value, metrics = infonce(
-        y, y_pos, similarity=parts.similarity, tau=config.tau, policy=parts.policy
-    )
+def _objective(config, parts: Parts, y, y_pos, *, mesh: Mesh | None = None):
+    loss = partial(infonce, similarity=parts.similarity, policy=parts.policy)
+    if mesh is None:
+        value, metrics = loss(y, y_pos, tau=config.tau)
+    else:
+        # A vmap over seeds outside adds `seed` to some operands' varying axes only.
+        value, metrics = jax.shard_map(
+            lambda y, y_pos, tau: loss(y, y_pos, tau=tau, axis="data"),
+            mesh=mesh,
+            in_specs=(P("data"), P("data"), P()),
+            out_specs=P(),
+            check_vma=False,
+        )(y, y_pos, jnp.asarray(config.tau))
     return metrics["negative"] if config.objective == "marginal_only" else value
 
 

@@ -71,8 +71,8 @@ def make_chunk(
     """`steps` updates of many seeds as one jitted program.
 
     `lax.scan` over the steps of `vmap` over the seeds. The state is donated and
-    sharded over the mesh's `seed` axis, batches over its `data` axis; in and out
-    shardings are stated.
+    sharded over the mesh's `seed` axis, batches over its `data` axis, where the loss is
+    `problem.sharded`'s; in and out shardings are stated.
 
     Args:
         problem: the data-generating process and objective.
@@ -85,6 +85,8 @@ def make_chunk(
         `[steps, seeds]`.
     """
     check_at_least("steps", steps, 1)
+    if mesh.shape["data"] > 1 and problem.sharded is not None:
+        problem = problem.sharded(mesh)
 
     def constrain(batch):
         if mesh.shape["data"] == 1:
