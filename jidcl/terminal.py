@@ -200,8 +200,9 @@ def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
             highlight=False,
         )
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "results.json", benchmark_result(rows, options, top))
-    for path in draw(rows, out):
+    result = benchmark_result(rows, options, top)
+    write_json(out / "results.json", result)
+    for path in draw(result, out):
         console.print(f"figure: {path}", soft_wrap=True)
     console.print(f"results: {out / 'results.json'}", soft_wrap=True)
 

@@ -1,10 +1,12 @@
-"""Figures of benchmark rows: cost against batch, times the floor, peers."""
+"""Figures of benchmark rows: cost against batch, times the floor, peers, roofline."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jidcl.bench.rows import exponent
+import numpy as np
+
+from jidcl.bench.measure import Ceilings
+from jidcl.bench.rows import SIMILARITIES, exponent
 from jidcl.report.plots import new_figure
 
 FORMS = [
@@ -14,17 +16,20 @@ FORMS = [
 ]
 
 
-def draw(rows: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
-    """Write the figures that the rows allow; their paths.
+def draw(result: dict[str, Any], folder: Path) -> list[Path]:
+    """Write the figures that the rows of a `benchmark_result` allow; their paths.
 
     Raises:
         ImportError: without matplotlib.
     """
-    drawn = []
+    rows, drawn = result["rows"], []
     if any(row["what"] == "growth" for row in rows):
         drawn.append(_growth(rows, folder / "growth.png"))
     if any(row["what"] in ("loss", "step") for row in rows):
         drawn.append(_peers(rows, folder / "peers.png"))
+    if any(row["what"] == "loss" for row in rows):
+        top = Ceilings(**result["ceilings"])
+        drawn.append(_roofline(rows, top, folder / "roofline.png"))
     return drawn
 
 
@@ -50,6 +55,38 @@ def _growth(rows, path: Path) -> Path:
         axis.minorticks_off()
         axis.set_xlabel("batch")
         axis.legend(title="fitted exponent (theory)")
+    figure.savefig(path)
+    return path
+
+
+def _roofline(rows, top: Ceilings, path: Path) -> Path:
+    """Work a second against work a byte, below the device's two ceilings.
+
+    Work: flops, an exponential counted as the flops that take its time. Bytes: inputs
+    and outputs once, temporaries written and read once.
+    """
+    figure, (axis,) = new_figure(width=6.5, height=4.2)
+    places = []
+    for row in (row for row in rows if row["what"] == "loss"):
+        if row["extra_bytes"] is None:
+            continue
+        work = row["floor_s"] * top.flops
+        moved = 2 * row["extra_bytes"] + 4 * 4 * row["batch"] * row["n"]
+        places.append(work / moved)
+        one = row["tile"] is None
+        axis.plot(
+            places[-1],
+            work / row["median_s"],
+            "s" if one else "o",
+            color=f"C{list(SIMILARITIES).index(row['similarity'])}",
+            label=row["similarity"] + (", one matrix" if one else ""),
+        )
+    ends = np.array([min(places) / 3, max(places) * 3])
+    x = np.geomspace(ends[0], ends[1], 100)
+    axis.loglog(x, np.minimum(top.flops, top.bytes * x), color="black", linewidth=1)
+    axis.set_xlabel("flops a byte that is moved")
+    axis.set_ylabel("flops a second")
+    axis.legend(fontsize=7)
     figure.savefig(path)
     return path
 

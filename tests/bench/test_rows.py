@@ -43,7 +43,7 @@ def test_figures_and_results_are_written(tmp_path):
     assert {row["what"] for row in rows} == {"loss", "growth"}
     result = json.loads(json.dumps(benchmark_result(rows, options, TOP)))
     assert result["device"].startswith(jax.default_backend())
-    for path in draw(rows, tmp_path):
+    for path in draw(benchmark_result(rows, options, TOP), tmp_path):
         assert path.read_bytes().startswith(b"\x89PNG")
 
 
