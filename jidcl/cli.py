@@ -71,6 +71,8 @@ class Devices:
     """devices over which seeds are spread"""
     data: int = 1
     """devices over which each batch is spread"""
+    hosts: str = "one"
+    """one; auto (TPU slice, SLURM); or ADDRESS:PORT,COUNT,INDEX of this process"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,8 +256,10 @@ def _find_preset(name: str) -> tuple[str, Any]:
 
 
 def _mesh(devices: Devices) -> Any:
+    from jidcl.train.hosts import join
     from jidcl.train.sharding import make_mesh
 
+    join(devices.hosts)
     return make_mesh(seed=devices.seed, data=devices.data)
 
 

@@ -5,10 +5,12 @@ The same call resumes it or returns its finished record; another configuration g
 another folder, so nothing is ever overwritten.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import platform
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,7 +34,7 @@ from jidcl.report.records import (
     write_record,
 )
 from jidcl.systems.registry import load_system
-from jidcl.train import loop
+from jidcl.train import hosts, loop
 from jidcl.train.checkpoint import Checkpoints
 from jidcl.train.sharding import check_divisible, check_seeds, make_mesh
 from jidcl.train.state import TrainState, frozen_draws
@@ -81,7 +83,8 @@ def run(
     """Train, evaluate and record one configuration over a batch of seeds.
 
     Many seeds that do not fit the memory together are run in pieces, one after
-    another, and recorded as one run.
+    another, and recorded as one run. With several hosts every process calls it, with
+    the same `root` on a disk that all reach; one of them writes.
 
     Args:
         config: the system's settings.
@@ -109,21 +112,34 @@ def run(
     for phase, _ in config.phases():
         check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
     folder = run_folder(root, system, preset, config, seeds)
-    _claim_folder(folder, _identity(system, config, seeds))
+    if hosts.writes():
+        _claim_folder(folder, _identity(system, config, seeds))
     if (folder / "result.json").exists() and (folder / "samples.npz").exists():
         record = read_record(folder)
         yield RunEvent("done", config.steps, config.steps, {}, record, folder)
         return
-    write_json(folder / "env.json", environment(mesh))
-    yield RunEvent("setup", 0, config.steps, {})
-    work = _Run(config, system, preset, seeds, folder, mesh, save_seconds)
-    size = runs_that_fit(len(seeds), work.prepare, mesh=mesh, memory_gib=memory_gib)
-    if size < len(seeds):
-        own = dict(system=system, preset=preset, mesh=mesh, memory_gib=float("inf"))
-        own |= dict(save_seconds=save_seconds)
-        yield from _in_pieces(config, seeds, size, folder, own)
-        return
-    yield from work.go()
+    with _own_files(folder) as files:
+        write_json(files / "env.json", environment(mesh))
+        yield RunEvent("setup", 0, config.steps, {})
+        work = _Run(config, system, preset, seeds, (folder, files), mesh, save_seconds)
+        fits = runs_that_fit(len(seeds), work.prepare, mesh=mesh, memory_gib=memory_gib)
+        size = hosts.agree(fits)
+        if size < len(seeds):
+            own = dict(system=system, preset=preset, mesh=mesh, memory_gib=float("inf"))
+            own |= dict(save_seconds=save_seconds)
+            yield from _in_pieces(config, seeds, size, folder, own)
+            return
+        yield from work.go()
+
+
+@contextlib.contextmanager
+def _own_files(folder: Path) -> Iterator[Path]:
+    """The run's folder for the process that writes, one to throw away for others."""
+    if hosts.writes():
+        yield folder
+    else:
+        with tempfile.TemporaryDirectory() as other:
+            yield Path(other)
 
 
 def _in_pieces(config, seeds, size: int, folder: Path, own) -> Iterator[RunEvent]:
@@ -136,6 +152,9 @@ def _in_pieces(config, seeds, size: int, folder: Path, own) -> Iterator[RunEvent
                 yield event
             else:
                 parts.append(event)
+    if not hosts.writes():
+        yield parts[-1]
+        return
     samples = [read_samples(part.folder) for part in parts]
     joined: Any = {
         name: np.concatenate([sample[name] for sample in samples])
@@ -148,10 +167,15 @@ def _in_pieces(config, seeds, size: int, folder: Path, own) -> Iterator[RunEvent
 
 
 class _Run:
-    """The stages of one run; holds what they share."""
+    """The stages of one run; holds what they share.
 
-    def __init__(self, config, system, preset, seeds, folder, mesh, save_seconds):
-        self.config, self.seeds, self.folder, self.mesh = config, seeds, folder, mesh
+    `shared` is the run's folder, `folder` where this process writes (the same, but for
+    one of several hosts).
+    """
+
+    def __init__(self, config, system, preset, seeds, folders, mesh, save_seconds):
+        self.config, self.seeds, self.mesh = config, seeds, mesh
+        self.shared, self.folder = folders
         self.system, self.preset, self.save_seconds = system, preset, save_seconds
         self.module = load_system(system)
         self.problem = self.module.make_problem(config)
@@ -177,17 +201,17 @@ class _Run:
             self.problem,
             self.module.frozen_identity(self.config),
             self.seeds,
-            self.folder.parent / "cache",
+            self.shared.parent / "cache",
         )
         state = loop.start(
             self.problem, self.optimiser, self.seeds, mesh=self.mesh, frozen=frozen
         )
         probe = loop.on_each_seed(self.problem.probe, mesh=self.mesh)
         untrained = probe(state)
-        saver = Checkpoints(self.folder / "ckpt")
+        saver = Checkpoints(self.shared / "ckpt")
         try:
             state = saver.restore(state) or state
-            curve = self._curve_until(int(np.asarray(state.step)[0]))
+            curve = self._curve_until(int(hosts.to_host(state.step)[0]))
             state = yield from self._train(state, saver, probe, curve)
         finally:
             saver.close()
@@ -223,13 +247,15 @@ class _Run:
                     log.write(json.dumps(row) + "\n")
                     log.flush()
                     scores = {k: float(np.mean(v)) for k, v in row.items()}
-                if time.monotonic() - saved > self.save_seconds or last:
+                due = time.monotonic() - saved > self.save_seconds or last
+                if hosts.agree(due):
                     saver.save(event.step, state)
                     saved = time.monotonic()
                 try:
                     yield RunEvent("train", event.step, config.steps, scores)
                 except GeneratorExit:  # whoever watched has stopped: lose nothing
-                    saver.save(event.step, state)
+                    if not hosts.several():  # a checkpoint takes all of them
+                        saver.save(event.step, state)
                     raise
         return state
 

@@ -34,6 +34,7 @@ from jidcl.report.tables import COLUMNS, cells
 from jidcl.report.verdict import judge_free
 from jidcl.runner import RunEvent, run
 from jidcl.sweep import SweepEvent
+from jidcl.train import hosts
 from jidcl.verify import Verification
 
 PLAIN_SECONDS = 10.0
@@ -61,8 +62,8 @@ def show_verification(work: Verification) -> None:
 def show_run(
     config: Any, label: str, settings: dict[str, Any], root: Path, mesh: Any
 ) -> Record:
-    """Run one configuration with a progress bar; print its scores."""
-    console = Console()
+    """Run one configuration with a progress bar; print its scores (one host does)."""
+    console = Console(quiet=not hosts.writes())
     events = run(config, preset=label, root=root, mesh=mesh, **settings)
     record, folder = None, root
     with _Watcher(console) as watcher, _stoppable(events) as events:

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from jidcl.checks import check_at_least
 from jidcl.numerics import stream_key
+from jidcl.train.hosts import to_host
 from jidcl.train.sharding import check_seeds, make_mesh, over_seeds
 from jidcl.train.state import TrainState, frozen_draws, init_state
 from jidcl.train.step import make_chunk
@@ -128,7 +129,7 @@ def train(
         NonFiniteLoss: after a chunk with a loss that is NaN or infinite.
     """
     programs: dict[int, Callable] = {}
-    done = int(np.asarray(state.step).ravel()[0])
+    done = int(to_host(state.step).ravel()[0])
     while done < steps:
         size = min(chunk_steps, steps - done)
         compiled = 0.0
@@ -138,9 +139,9 @@ def train(
             )
         began = time.perf_counter()
         state, metrics = programs[size](state)
-        host: dict[str, np.ndarray] = jax.device_get(metrics)
+        host: dict[str, np.ndarray] = to_host(metrics)
         seconds = time.perf_counter() - began
-        _stop_if_not_finite(host["loss"], done, np.asarray(state.seed))
+        _stop_if_not_finite(host["loss"], done, state.seed)
         done += size
         yield ChunkEvent(done, state, host, seconds, compiled)
 
@@ -200,14 +201,14 @@ def on_each_seed(function: Callable, *, mesh: Mesh) -> Callable[[TrainState], Me
     program = jax.jit(
         lambda state: jax.lax.map(one, state), in_shardings=over_seeds(mesh)
     )
-    return lambda state: jax.device_get(program(state))
+    return lambda state: to_host(program(state))
 
 
-def _stop_if_not_finite(loss: np.ndarray, done: int, seeds: np.ndarray) -> None:
+def _stop_if_not_finite(loss: np.ndarray, done: int, seeds: jax.Array) -> None:
     bad = ~np.isfinite(loss)
     if bad.any():
         first = int(bad.any(axis=1).argmax())
-        which = seeds[bad.any(axis=0)].tolist()
+        which = to_host(seeds)[bad.any(axis=0)].tolist()
         raise NonFiniteLoss(
             f"loss is not finite from step {done + first + 1} on (chunk {done + 1} to "
             f"{done + loss.shape[0]}), seeds {which}: lower the learning rate, or look "
