@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jidcl.checks import check_choice
+from jidcl.checks import check_above, check_choice
 from jidcl.numerics import safe_norm
 
 OUTPUTS = ("none", "sphere", "learnable_sphere", "box", "learnable_box")
@@ -37,18 +37,20 @@ class OutputSpace(nnx.Module):
     """Last layer of an encoder: maps R^m into the model's output space.
 
     `none`: y = x; `sphere` and `learnable_sphere`: y = r x / ||x||, r = 1 or trained
-    from 1; `box` and `learnable_box`: y_i = sigmoid(x_i) b_i, b = 1 or trained from 1.
+    from `size`; `box` and `learnable_box`: y_i = sigmoid(x_i) b_i, b = 1 or trained
+    from `size` (published: 1).
 
     Source: Zimmermann et al. 2021, published code.
     """
 
-    def __init__(self, kind: str, m: int):
+    def __init__(self, kind: str, m: int, size: float = 1.0):
         check_choice("output", kind, OUTPUTS)
+        check_above("output_size", size, 0)
         self.kind = kind
         if kind == "learnable_sphere":
-            self.radius = nnx.Param(jnp.ones(()))
+            self.radius = nnx.Param(jnp.full((), size))
         elif kind == "learnable_box":
-            self.bound = nnx.Param(jnp.ones((m,)))
+            self.bound = nnx.Param(jnp.full((m,), size))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[..., m] -> [..., m]`."""

@@ -29,6 +29,7 @@ class MLP(nnx.Module):
             U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for kernels and biases, which starts
             with almost equal outputs and a plateau.
         output: an output space.
+        output_size: where a learnable one starts.
         rngs: NNX random streams.
     """
 
@@ -41,6 +42,7 @@ class MLP(nnx.Module):
         slope: float = 0.01,
         init: str = "he_normal",
         output: str = "none",
+        output_size: float = 1.0,
         rngs: nnx.Rngs,
     ):
         check_choice("init", init, INITS)
@@ -54,7 +56,7 @@ class MLP(nnx.Module):
             kernels = looks_linear_kernels(rngs.params(), sizes, slope)
             for layer, kernel in zip(self.layers, kernels, strict=True):
                 layer.kernel[...] = kernel
-        self.output = OutputSpace(output, m)
+        self.output = OutputSpace(output, m, output_size)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[..., d] -> [..., m]`."""
@@ -73,6 +75,7 @@ def make_mlp(
     slope: float = 0.01,
     init: str = "he_normal",
     output: str = "none",
+    output_size: float = 1.0,
 ) -> Encoder:
     """The published MLP: hidden widths are multiples of n.
 
@@ -83,6 +86,7 @@ def make_mlp(
         slope: negative slope.
         init: see `MLP`.
         output: see `OutputSpace`.
+        output_size: where a learnable output space starts.
 
     Returns:
         The encoder; 854,210 parameters for n = 10.
@@ -101,6 +105,7 @@ def make_mlp(
             slope=slope,
             init=init,
             output=output,
+            output_size=output_size,
             rngs=rngs,
         )
     )

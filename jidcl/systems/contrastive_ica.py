@@ -97,6 +97,7 @@ def build_parts(config: ContrastiveICA) -> Parts:
             slope=config.slope,
             init=config.init,
             output=config.output,
+            output_size=config.output_size,
         ),
         similarity=Similarity(config.similarity, config.p, config.power),
         policy=NegativePolicy(
