@@ -9,6 +9,17 @@ from jidcl.bench.measure import Ceilings
 from jidcl.bench.rows import SIMILARITIES, exponent
 from jidcl.report.plots import new_figure
 
+# Suites that vary one setting, and how the time grows with it in theory.
+GROWN = {
+    "growth": ("batch", 2),
+    "width": ("n", 1),
+    "small": ("seeds", 1),
+    "devices": ("devices", -1),
+}
+LABELS = {
+    "median_s": "seconds (dotted: floors)",
+    "extra_bytes": "bytes beside inputs and outputs",
+}
 FORMS = [
     ("jidcl", "jidcl", "auto"),
     ("jidcl, one matrix", "jidcl", None),
@@ -23,7 +34,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
         ImportError: without matplotlib.
     """
     rows, drawn = result["rows"], []
-    if any(row["what"] == "growth" for row in rows):
+    if any(row["what"] in GROWN for row in rows):
         drawn.append(_growth(rows, folder / "growth.png"))
     if any(row["what"] in ("loss", "step") for row in rows):
         drawn.append(_peers(rows, folder / "peers.png"))
@@ -34,29 +45,38 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
 
 
 def _growth(rows, path: Path) -> Path:
-    """Seconds and bytes against the batch, with fitted exponents and the floor."""
-    figure, (left, right) = new_figure(2)
-    grown = [row for row in rows if row["what"] == "growth"]
-    for name in dict.fromkeys(row["similarity"] for row in grown):
-        mine = [row for row in grown if row["similarity"] == name]
-        batch = [row["batch"] for row in mine]
-        for axis, key, theory in ((left, "median_s", 2), (right, "extra_bytes", 1)):
-            values = [row[key] for row in mine]
-            slope = exponent(batch, values)
-            axis.loglog(batch, values, "o-", label=f"{name}: {slope:.2f} ({theory})")
-        if name in ("dot", "p=1"):
-            floors = [row["floor_s"] for row in mine]
-            left.loglog(batch, floors, "k:", linewidth=1)
-    left.set_ylabel("seconds, loss and gradients (dotted: floors)")
-    right.set_ylabel("bytes beside inputs and outputs")
-    batches = sorted({row["batch"] for row in grown})
-    for axis in (left, right):
-        axis.set_xticks(batches, [f"{batch:,}" for batch in batches])
+    """Seconds against batch, width, seeds and devices, bytes against the batch.
+
+    Each line bears its fitted exponent beside the theoretical one.
+    """
+    panels = [(what, "median_s") for what in GROWN if _of(rows, what)]
+    if _of(rows, "growth"):
+        panels.insert(1, ("growth", "extra_bytes"))
+    figure, axes = new_figure(len(panels), width=4.4)
+    for axis, (what, key) in zip(axes, panels, strict=True):
+        setting, theory = GROWN[what]
+        theory = 1 if key == "extra_bytes" else theory
+        mine = _of(rows, what)
+        for name in dict.fromkeys(row["similarity"] for row in mine):
+            line = [row for row in mine if row["similarity"] == name]
+            x = [row[setting] for row in line]
+            y = [row[key] for row in line]
+            slope = f"{exponent(x, y):.2f}" if len(x) > 1 else "-"
+            axis.loglog(x, y, "o-", label=f"{name}: {slope} ({theory})")
+            if key == "median_s" and what != "devices":
+                axis.loglog(x, [row["floor_s"] for row in line], "k:", linewidth=1)
+        ticks = sorted({row[setting] for row in mine})
+        axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         axis.minorticks_off()
-        axis.set_xlabel("batch")
+        axis.set_xlabel(setting)
+        axis.set_ylabel(LABELS[key])
         axis.legend(title="fitted exponent (theory)")
     figure.savefig(path)
     return path
+
+
+def _of(rows, what: str) -> list[dict[str, Any]]:
+    return [row for row in rows if (row["what"], row["by"]) == (what, "jidcl")]
 
 
 def _roofline(rows, top: Ceilings, path: Path) -> Path:

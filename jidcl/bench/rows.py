@@ -151,7 +151,7 @@ def small(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
     """Small steps (n = 4, B = 256, tiny encoder), where overhead counts; seeds."""
     config = load_presets("contrastive_ica")["published/t1r5"]
     config = dataclasses.replace(config, **SMALL)
-    for seeds in (1, 8):
+    for seeds in (1, 8, 40):
         own = dict(seeds=seeds, steps=SMALL_STEPS, repeats=options.repeats)
         yield step_row("p=2", config, top, **own) | {"what": "small"}
     if options.torch:
@@ -171,7 +171,56 @@ def growth(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
             batch *= 2
 
 
-SUITES = {"losses": losses, "steps": steps, "small": small, "growth": growth}
+def width(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
+    """One loss with gradients at a third of the batch, over the width n."""
+    batch = max(options.batch // 3, 2)
+    for name in options.similarities:
+        for n in (4, 8, 16, 32, 64, 128):
+            row = loss_row(name, batch, n, top, repeats=options.repeats)
+            yield row | {"what": "width"}
+
+
+def devices(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
+    """The ring over 1, 2, 4, ... devices: one loss with gradients of the whole batch.
+
+    The floor is one device's, so that `times_floor` falls as 1 / devices at best.
+    """
+    count = 1
+    while count <= jax.device_count():
+        for name in options.similarities:
+            yield ring_row(name, options.batch, options.n, count, top, options.repeats)
+        count *= 2
+
+
+def ring_row(
+    name: str, batch: int, n: int, count: int, top: Ceilings, repeats: int
+) -> dict[str, Any]:
+    """One infonce with gradients, its rows spread over `count` devices."""
+    mesh = make_mesh(data=count)
+    rows = jax.sharding.NamedSharding(mesh, jax.P("data"))
+    y, y_pos = (jax.device_put(a, rows) for a in _embeddings(batch, n))
+    spread = jax.shard_map(
+        lambda y, y_pos: infonce(y, y_pos, similarity=SIMILARITIES[name], axis="data")[
+            0
+        ],
+        mesh=mesh,
+        in_specs=(jax.P("data"), jax.P("data")),
+        out_specs=jax.P(),
+    )
+    gradient = jax.value_and_grad(spread, argnums=(0, 1))
+    took = time_program(gradient, y, y_pos, repeats=repeats)
+    what = {"similarity": name, "batch": batch, "n": n, "devices": count}
+    return _row("devices", "jidcl", what, took, loss_floor(top, name, n, batch))
+
+
+SUITES = {
+    "losses": losses,
+    "steps": steps,
+    "small": small,
+    "growth": growth,
+    "width": width,
+    "devices": devices,
+}
 
 
 def benchmark_result(rows: list, options: Options, top: Ceilings) -> dict[str, Any]:

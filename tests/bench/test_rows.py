@@ -38,9 +38,11 @@ def test_exponent_of_a_power_law():
 
 
 def test_figures_and_results_are_written(tmp_path):
-    options = Options(batch=8, n=2, repeats=1, peer=False)
-    rows = list(SUITES["losses"](options, TOP)) + list(SUITES["growth"](options, TOP))
-    assert {row["what"] for row in rows} == {"loss", "growth"}
+    options = Options(batch=8, n=2, repeats=1, peer=False, similarities=("dot", "p=1"))
+    suites = ("losses", "growth", "width", "devices")
+    rows = [row for name in suites for row in SUITES[name](options, TOP)]
+    assert {row["what"] for row in rows} == {"loss", "growth", "width", "devices"}
+    assert {row["devices"] for row in rows if row["what"] == "devices"} == {1, 2, 4, 8}
     result = json.loads(json.dumps(benchmark_result(rows, options, TOP)))
     assert result["device"].startswith(jax.default_backend())
     for path in draw(benchmark_result(rows, options, TOP), tmp_path):
