@@ -87,28 +87,33 @@ def list_(args: list[str]) -> int:
     from jidcl.checks import check_choice
 
     if not args or args[0] in ("-h", "--help"):
-        print(f"usage: jidcl list {{{','.join(topics)}}}")
+        print(f"usage: jidcl list {{{','.join(topics)}}} [SYSTEM]")
         return 0 if args else 2
-    check_choice("topic", args[0], topics)
-    nothing_after(args[1:])
+    topic, *rest = args
+    check_choice("topic", topic, topics)
     from jidcl.report.claims import load_claims
     from jidcl.systems.registry import SYSTEMS, load_presets
 
-    if args[0] == "systems":
+    only = rest[:1] if topic in ("presets", "claims") else []
+    nothing_after(rest[len(only) :])
+    for name in only:
+        check_choice("system", name, SYSTEMS)
+    chosen = only or list(SYSTEMS)
+    if topic == "systems":
         for name, text in SYSTEMS.items():
             print(f"{name:<18} {text}")
-    elif args[0] == "presets":
-        for system in SYSTEMS:
+    elif topic == "presets":
+        for system in chosen:
             for name, c in load_presets(system).items():
-                print(f"{name:<26} {c.summary()}")
-    elif args[0] == "claims":
-        for system in SYSTEMS:
-            for claim in load_claims(system).published:
+                print(f"{system:<16} {name:<26} {c.summary()}")
+    elif topic == "claims":
+        for claims in map(load_claims, chosen):
+            for claim in claims.published:
                 print(
                     f"{claim.id:<18} {claim.metric:<4} {claim.mean:6.2f} ± "
                     f"{claim.std:.2f}  {claim.source}: {claim.text}"
                 )
-            for claim in load_claims(system).quick:
+            for claim in claims.quick:
                 print(
                     f"{claim.id:<18} {claim.metric:<4} {claim.expect} at "
                     f"{claim.threshold:g}  {claim.source}: {claim.text}"
