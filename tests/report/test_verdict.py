@@ -74,6 +74,14 @@ def test_gap_is_closed_below_three_errors_or_two_percent():
     np.testing.assert_allclose(gap_bar(record([1.0], gap_se=0.5)), [0.1])
 
 
+def test_what_a_linear_map_leaves_bounds_the_share_of_an_open_gap():
+    plain = record([1.0], gap_se=0.0)
+    for linear, bar in ((1.1, 0.005), (2.0, 0.02)):
+        metrics = plain.metrics | {"linear_loss": [linear]}
+        bars = gap_bar(dataclasses.replace(plain, metrics=metrics))
+        np.testing.assert_allclose(bars, [bar])
+
+
 def test_quick_needs_the_mean_and_four_of_five_seeds():
     good, bad = 0.995, 0.9
     assert judge_quick(QUICK, record([good] * 5)).ok
