@@ -191,7 +191,8 @@ def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
     for row in (row for suite in suites for row in SUITES[suite](options, top)):
         rows.append(row)
         extra, ratio = row["extra_bytes"], row["times_floor"]
-        form = {None: ", one matrix"}.get(row.get("tile", ""), "")
+        forms = {None: ", one matrix", "kernel": ", kernels"}
+        form = forms.get(row.get("tile", ""), "")
         form += f", {row['seeds']} seeds" if row.get("seeds", 1) > 1 else ""
         console.print(
             f"{row['what']:<7} {row['by']:<5} {row['similarity']:<4} "

@@ -24,6 +24,7 @@ FORMS = [
     ("jidcl", "jidcl", "auto"),
     ("jidcl, one matrix", "jidcl", None),
     ("textbook PyTorch", "torch", "auto"),
+    ("jidcl, kernels", "jidcl", "kernel"),
 ]
 
 
@@ -122,10 +123,10 @@ def _peers(rows, path: Path) -> Path:
             form = by, tile
             bars = [r for r in mine if (r["by"], r.get("tile", "auto")) == form]
             if bars:
-                shift = 0.27 * (offset - 1)
+                shift = 0.21 * (offset - 1)
                 x = [names.index(row["similarity"]) + shift for row in bars]
                 heights = [row["times_floor"] for row in bars]
-                axis.bar(x, heights, 0.25, label=label, color=f"C{offset}")
+                axis.bar(x, heights, 0.2, label=label, color=f"C{offset}")
         axis.set_xticks(range(len(names)), names)
         axis.set_yscale("log")
         axis.axhline(1, color="black", linewidth=1)

@@ -118,11 +118,21 @@ def step_row(
     return _row("step", "jidcl", what, took, seeds * floor)
 
 
+def loss_forms(batch: int, platform: str) -> list[str | None]:
+    """Which `tile` of a loss to time, on a platform of that version text."""
+    forms: list[str | None] = ["auto"]
+    if batch <= WIDEST_MATRIX:
+        forms.append(None)
+    if "cuda" in platform:  # elsewhere the kernels are interpreted
+        forms.append("kernel")
+    return forms
+
+
 def losses(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
-    """One loss with gradients: chosen form, one matrix, and the peer."""
+    """One loss with gradients: chosen form, one matrix, kernels, and the peer."""
     batch, n = options.batch, options.n
     for name in options.similarities:
-        for tile in ("auto", None) if batch <= WIDEST_MATRIX else ("auto",):
+        for tile in loss_forms(batch, jax.devices()[0].client.platform_version):
             yield loss_row(name, batch, n, top, tile=tile, repeats=options.repeats)
         if options.torch:
             arrays = [np.array(a) for a in _embeddings(batch, n)]

@@ -16,8 +16,31 @@ from jidcl.checks import check_at_least, check_features, check_whole
 from jidcl.losses.similarity import DOT, Similarity, against, pairwise
 from jidcl.numerics import at_least_float32, unit, varying_zero
 
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """Pallas kernels for CUDA, `jidcl.losses.kernel`; interpreted elsewhere, slowly.
+
+    Attributes:
+        own: rows that a program holds, a power of two.
+        other: rows of a tile that it meets at once, a power of two.
+        programs: columns are shared among programs until there are about as many.
+    """
+
+    own: int = 32
+    other: int = 16
+    programs: int = 2048
+
+    def __post_init__(self):
+        for name, value in dataclasses.asdict(self).items():
+            check_whole(name, value)
+            check_at_least(name, value, 1)
+            if name != "programs" and value & (value - 1):
+                raise ValueError(f"{name} must be a power of two, got {value}")
+
+
 Sizes = tuple[int, int]
-Tile = str | None | int | Sizes
+Tile = str | None | int | Sizes | Kernel
 
 CPU_TILE = 256, 1024
 ACCELERATOR_TILE = 2048, 8192
@@ -30,18 +53,22 @@ class Settings:
     Attributes:
         similarity: s.
         exclude_diagonal: entry k = i is left out.
-        tile: rows and columns; chosen by platform when None.
+        tile: rows and columns, or kernels; chosen by platform when None.
         scale_gradient: the gradient for the scale is wanted.
     """
 
     similarity: Similarity
     exclude_diagonal: bool
-    tile: Sizes | None
+    tile: Sizes | Kernel | None
     scale_gradient: bool
 
     def without_diagonal(self) -> "Settings":
         """The same for columns that hold no row's own entry."""
         return dataclasses.replace(self, exclude_diagonal=False)
+
+    def in_tiles(self) -> "Settings":
+        """The same in tiles that fit the platform."""
+        return dataclasses.replace(self, tile=None)
 
 
 def row_logsumexp(
@@ -62,7 +89,9 @@ def row_logsumexp(
         tau: temperature > 0; a Python number has no gradient.
         exclude_diagonal: leave out k = i; -inf where nothing is left.
         tile: `"auto"`: one matrix while it is small, else tiles for the platform;
-            None: one matrix; an integer, or (rows, columns): tiles of that size.
+            None: one matrix; an integer, or (rows, columns): tiles of that size;
+            `"kernel"`, or a `Kernel`: Pallas kernels for CUDA. `"auto"` never chooses
+            them: they are not measured to be faster on any device yet.
 
     Returns:
         `[rows]`, float32 or wider.
@@ -104,12 +133,16 @@ def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: A
 
 
 def check_tile(tile: Any) -> Any:
-    """`"auto"`, None, or a pair of whole numbers >= 1."""
-    if tile is None or (isinstance(tile, str) and tile == "auto"):
+    """`"auto"`, None, a `Kernel`, or a pair of whole numbers >= 1."""
+    if isinstance(tile, str) and tile in ("auto", "kernel"):
+        return tile if tile == "auto" else Kernel()
+    if tile is None or isinstance(tile, Kernel):
         return tile
     sizes = tile if isinstance(tile, tuple) else (tile, tile)
     if len(sizes) != 2:
-        raise ValueError(f"tile must be 'auto', None, one number or two, got {tile}")
+        raise ValueError(
+            f"tile must be 'auto', 'kernel', None, one number or two, got {tile}"
+        )
     for size in sizes:
         check_whole("tile", size)
         check_at_least("tile", size, 1)
@@ -141,12 +174,23 @@ _streamed.defvjp(_streamed_fwd, _streamed_bwd)
 
 def forward(settings: Settings, a, b, scale) -> jax.Array:
     """The streamed log-sum-exps, `[rows]`, with derivatives as they stand."""
+    if isinstance(settings.tile, Kernel):
+        return _kernels().forward(settings, a, b, scale)
     return _by_platform(_forward, settings, a, b, scale)
 
 
 def backward(settings: Settings, a, b, scale, lse, cotangent):
     """(a_bar, b_bar, scale_bar), from log-sum-exps over these or more columns."""
+    if isinstance(settings.tile, Kernel):
+        return _kernels().backward(settings, a, b, scale, lse, cotangent)
     return _by_platform(_backward, settings, a, b, scale, lse, cotangent)
+
+
+def _kernels() -> Any:
+    """The module of kernels: only who asks for them waits for Pallas."""
+    from jidcl.losses import kernel
+
+    return kernel
 
 
 def _by_platform(function, settings: Settings, *args):

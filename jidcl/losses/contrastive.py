@@ -111,7 +111,8 @@ def infonce(
         policy: what the denominator contains; read it before comparing losses.
         reduction: `"mean"` over rows, `"sum"`, or `"none"`.
         tile: how the matrix of logits is computed, see `row_logsumexp`: `"auto"` by
-            size and platform, None as one matrix, or the size of its tiles.
+            size and platform, None as one matrix, the size of its tiles, or
+            `"kernel"` for CUDA.
         axis: mesh axis over which all rows are spread, inside `jax.shard_map`: the
             negatives, means and sums are those of the whole batch.
         form: with `axis`, how rows meet the negatives of other devices: `"ring"`

@@ -9,7 +9,13 @@ import pytest
 
 from jidcl.bench import SUITES, Ceilings, loss_row, measure
 from jidcl.bench.figures import draw
-from jidcl.bench.rows import SIMILARITIES, Options, benchmark_result, exponent
+from jidcl.bench.rows import (
+    SIMILARITIES,
+    Options,
+    benchmark_result,
+    exponent,
+    loss_forms,
+)
 from jidcl.losses import infonce
 
 TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10)
@@ -37,12 +43,20 @@ def test_exponent_of_a_power_law():
     assert exponent(batches, 3 * batches**2.0) == pytest.approx(2)
 
 
+def test_kernels_are_timed_where_they_are_compiled():
+    assert loss_forms(64, "PJRT C API\ncuda 12090") == ["auto", None, "kernel"]
+    assert loss_forms(2**20, "PJRT C API\ncuda 12090") == ["auto", "kernel"]
+    for platform in ("cpu", "PJRT C API\nrocm 70000"):
+        assert loss_forms(64, platform) == ["auto", None]
+
+
 def test_figures_and_results_are_written(tmp_path):
     options = Options(batch=8, n=2, repeats=1, peer=False, similarities=("dot", "p=1"))
     suites = ("losses", "growth", "width", "devices")
     rows = [row for name in suites for row in SUITES[name](options, TOP)]
     assert {row["what"] for row in rows} == {"loss", "growth", "width", "devices"}
     assert {row["devices"] for row in rows if row["what"] == "devices"} == {1, 2, 4, 8}
+    rows.append(rows[0] | {"tile": "kernel"})
     result = json.loads(json.dumps(benchmark_result(rows, options, TOP)))
     assert result["device"].startswith(jax.default_backend())
     for path in draw(benchmark_result(rows, options, TOP), tmp_path):
