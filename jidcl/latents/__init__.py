@@ -1,5 +1,14 @@
 """Latents z: spaces, and the densities that live on them."""
 
+from jidcl.latents.blocks import (
+    BlockLaw,
+    block_latents,
+    changed_pair,
+    covariance,
+    init_blocks,
+    sample_block_pair,
+    sample_blocks,
+)
 from jidcl.latents.densities import (
     log_prob,
     sample,
@@ -21,6 +30,7 @@ from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Spher
 
 __all__ = [
     "Ball",
+    "BlockLaw",
     "Box",
     "Density",
     "GeneralisedNormal",
@@ -35,9 +45,15 @@ __all__ = [
     "Sphere",
     "Uniform",
     "VonMisesFisher",
+    "block_latents",
+    "changed_pair",
+    "covariance",
+    "init_blocks",
     "log_prob",
     "make_density",
     "sample",
+    "sample_block_pair",
+    "sample_blocks",
     "sample_marginal",
     "sample_with_acceptance",
 ]
