@@ -1,0 +1,74 @@
+"""Alignment against entropy: pairs agree while the outputs fill their space.
+
+The theorems of content/style isolation are about this objective; InfoNCE estimates it
+from a large batch. The entropy here is the leave-one-out estimate of a Gaussian kernel.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.checks import check_above, check_rows, check_same_shape
+from jidcl.losses.blockwise import Tile, row_logsumexp
+from jidcl.losses.contrastive import alignment
+from jidcl.losses.similarity import Similarity
+from jidcl.types import Metrics
+
+
+def kernel_entropy(
+    y: jax.Array, *, variance: float = 0.05, tile: Tile = "auto"
+) -> jax.Array:
+    """-mean_i log [1/(batch - 1) sum_{j != i} N(y_i; y_j, variance I)], in nats.
+
+    Args:
+        y: `[batch, m]`, batch >= 2.
+        variance: of the kernel, in squared units of y, > 0. The estimate is of the
+            density smoothed by it, so no outputs reach minus infinity.
+        tile: how the matrix of kernels is computed, see `row_logsumexp`.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        ValueError: on batch < 2 or variance <= 0.
+    """
+    check_rows("y", y, 2)
+    check_above("variance", variance, 0)
+    rows = row_logsumexp(
+        Similarity("lp"), y, y, tau=2 * variance, exclude_diagonal=True, tile=tile
+    )
+    norm = y.shape[1] / 2 * math.log(2 * math.pi * variance)
+    return norm + math.log(y.shape[0] - 1) - jnp.mean(rows)
+
+
+def align_maxent(
+    y: jax.Array, y_pos: jax.Array, *, variance: float = 0.05, tile: Tile = "auto"
+) -> tuple[jax.Array, Metrics]:
+    """Mean ||y_i - y_pos_i||^2 minus the entropy of y: minimised when y is content.
+
+    Args:
+        y: anchors f(x), `[batch, m]`, in the unit box (a sigmoid output).
+        y_pos: positives, `[batch, m]`.
+        variance: of the kernel of the entropy's estimate.
+        tile: see `kernel_entropy`.
+
+    Returns:
+        `(loss, metrics)`, metrics `alignment` and `entropy`; nats.
+
+    Raises:
+        ValueError: on wrong shapes, batch < 2 or variance <= 0.
+
+    Example:
+        >>> y = jnp.asarray([[0.0], [1.0]])
+        >>> loss, metrics = align_maxent(y, y, variance=0.5)
+        >>> round(float(metrics["entropy"]), 4)  # 1 + log(pi) / 2
+        1.5724
+
+    Source: von Kuegelgen et al. 2021, equation 5 (the objective); the estimator is
+        ours.
+    """
+    check_same_shape("y_pos", y_pos, "y", y)
+    entropy = kernel_entropy(y, variance=variance, tile=tile)
+    apart = alignment(y, y_pos)
+    return apart - entropy, {"alignment": apart, "entropy": entropy}
