@@ -54,6 +54,12 @@ def safe_root(x: jax.Array, p: float) -> jax.Array:
     return jnp.where(positive, root, 0.0)
 
 
+# One call after another under `vmap`, for functions that call LAPACK: batched calls
+# that do not depend on each other wait for each other's threads on a CPU of few
+# cores, for ever.
+one_by_one = jax.custom_batching.sequential_vmap
+
+
 def at_least_float32(*dtypes: Any) -> Any:
     """The widest of the dtypes, float32 if that is wider: where sums accumulate."""
     bits = max(jnp.finfo(dtype).bits for dtype in dtypes)

@@ -8,6 +8,8 @@ from jidcl.latents.blocks import (
     init_blocks,
     sample_block_pair,
     sample_blocks,
+    spectrum,
+    whitening,
 )
 from jidcl.latents.densities import (
     log_prob,
@@ -56,4 +58,6 @@ __all__ = [
     "sample_blocks",
     "sample_marginal",
     "sample_with_acceptance",
+    "spectrum",
+    "whitening",
 ]

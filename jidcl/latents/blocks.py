@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, check_features, check_unit_interval
+from jidcl.numerics import one_by_one
 from jidcl.types import Array, Pair
 
 
@@ -160,14 +161,24 @@ def covariance(factor: Array) -> Array:
     return _dot(factor, factor.T)
 
 
+@one_by_one
+def spectrum(factor: Array) -> Array:
+    """Eigenvalues of F F^T, largest first, `[size]`."""
+    return jnp.linalg.svd(factor, compute_uv=False) ** 2
+
+
+@one_by_one
+def whitening(factor: Array) -> Array:
+    """F^-1: takes draws of N(0, F F^T) to standard normal ones."""
+    return jnp.linalg.inv(factor)
+
+
 def _raised(factor: Array, least: float) -> Array:
     """A factor of the same covariance, its eigenvalues raised to `least`."""
     if least == 0:
         return factor
 
-    # One seed after another under vmap: batched LAPACK calls that do not depend on
-    # each other wait for each other's threads on a CPU of few cores, for ever.
-    @jax.custom_batching.sequential_vmap
+    @one_by_one
     def raise_all(factor):
         u, values, _ = jnp.linalg.svd(factor)
         return u * jnp.maximum(values, least**0.5)[None]

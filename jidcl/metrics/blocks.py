@@ -18,7 +18,7 @@ from jax.scipy.linalg import solve_triangular
 
 from jidcl.checks import check_above, check_at_least, check_features, check_rows
 from jidcl.metrics.recovery import _dot, _fit_affine, _moments
-from jidcl.numerics import at_least_float32
+from jidcl.numerics import at_least_float32, one_by_one
 from jidcl.types import Array
 
 ALPHAS = (1.0, 0.1, 0.01, 0.001)
@@ -134,7 +134,7 @@ def fit_kernel_ridge(
     _check(z, blocks, alphas, gammas, folds)
     (y_mean, y_std), (z_mean, z_std) = _moments(y), _moments(z)
 
-    @jax.custom_batching.sequential_vmap
+    @one_by_one
     def solve(z, y):
         scores = _cross_validate(z, y, alphas, gammas, folds)
         grid = jnp.stack([jnp.mean(part, -1) for part in _split(scores, blocks)])

@@ -5,7 +5,10 @@ from typing import Any, NamedTuple
 
 from jidcl.checks import check_choice
 
-SYSTEMS = {"contrastive_ica": "Zimmermann et al. 2021: contrastive ICA"}
+SYSTEMS = {
+    "contrastive_ica": "Zimmermann et al. 2021: contrastive ICA",
+    "content_style": "von Kuegelgen et al. 2021: content isolated from style",
+}
 
 # Files of reference vectors that bear another name than the system that replays them;
 # several systems may serve kinds of one file.
