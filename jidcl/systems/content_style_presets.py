@@ -134,12 +134,11 @@ _QUICK = ContentStyle(
     n_c=2,
     n_s=2,
     widths=(10, 25, 25, 10),
-    optimiser="adam",
-    learning_rate=2e-3,
+    muon_steps=3,
     warmup=50,
-    batch=256,
-    steps=800,
-    chunk=40,
+    batch=512,
+    steps=600,
+    chunk=30,
     eval_batch=2048,
     eval_batches=3,
     mixing_draws=5000,
@@ -151,7 +150,11 @@ QUICK = {
     # One output more: room for the coordinate that became content.
     "frozen-style": replace(_QUICK, **CONDITIONS["n1"], fixed_style=(0,), m=3),
     "align-maxent": replace(
-        _QUICK, **CONDITIONS["n1"], objective="align_maxent", output="box"
+        _QUICK,
+        **CONDITIONS["n1"],
+        objective="align_maxent",
+        output="box",
+        variance=0.005,
     ),
 }
 
