@@ -6,10 +6,10 @@ forwards what leaves is a log-sum-exp a row, backwards each tile is computed aga
 these. The gradients of a and b are the same kernel with the roles exchanged.
 
 Sums over features are written out, in float32 or wider: nothing is rounded to TF32, and
-no matrix unit is used. Backwards, each block of 16 features is a program of its own that
-computes its tiles from all of them: with m features the work grows as m (1 + m / 16), so
-these kernels are for few. Where the rows are too few to fill a device, several programs
-share the others, and their results are added up outside.
+no matrix unit is used. Backwards, each block of 16 features is a program of its own
+that computes its tiles from all features: for m of them the work grows as m (1 + m/16),
+so these kernels are for few. Where the rows are too few to fill a device, several
+programs share the others, and their results are added up outside.
 """
 
 import dataclasses
