@@ -6,21 +6,47 @@ import pytest
 from jidcl import conformance
 from jidcl.systems.registry import load_conformance
 
-WAITING = {"slowvae", "kitti_mcc", "threedident_scene"}
+# Kinds that no function replays yet, by file.
+WAITING = {
+    "contrastive_ica": {"slowvae", "kitti_mcc", "threedident_scene"},
+    "content_style": set(
+        [
+            "ntxent",
+            "moco",
+            "simsiam",
+            "byol",
+            "swav",
+            "barlow",
+            "vicreg",
+            "lejepa",
+            "sigreg_original",
+            "whitening",
+            "gauss_infonce",
+            "mix2d",
+            "coupling",
+            "gennorm_scale",
+            "half_constant_cosine",
+            "ema_schedule",
+            "linear_id_metrics",
+        ]
+    ),
+}
+PATHS = conformance.packaged_vectors()
 
 
 @pytest.fixture(scope="module")
 def packaged():
-    (path,) = conformance.packaged_vectors()
-    return path
+    return next(path for path in PATHS if path.stem == "contrastive_ica")
 
 
 @pytest.mark.parametrize("float64", [True, False])
-def test_every_packaged_vector_passes(packaged, float64):
-    reports = list(conformance.replay(packaged, float64=float64))
-    cases = json.loads(packaged.read_text())["cases"]
-    assert sum(report.cases for report in reports) == len(cases) > 100
-    assert {report.kind for report in reports if not report.covered} == WAITING
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_every_packaged_vector_passes(path, float64):
+    reports = list(conformance.replay(path, float64=float64))
+    cases = json.loads(path.read_text())["cases"]
+    assert sum(report.cases for report in reports) == len(cases) > 30
+    waiting = {report.kind for report in reports if not report.covered}
+    assert waiting == WAITING.get(path.stem, set())
     assert [report.failed for report in reports if report.failed] == []
 
 
