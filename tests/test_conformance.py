@@ -9,27 +9,25 @@ from jidcl.systems.registry import load_conformance
 # Kinds that no function replays yet, by file.
 WAITING = {
     "contrastive_ica": {"slowvae", "kitti_mcc", "threedident_scene"},
-    "content_style": set(
-        [
-            "ntxent",
-            "moco",
-            "simsiam",
-            "byol",
-            "swav",
-            "barlow",
-            "vicreg",
-            "lejepa",
-            "sigreg_original",
-            "whitening",
-            "gauss_infonce",
-            "mix2d",
-            "coupling",
-            "gennorm_scale",
-            "half_constant_cosine",
-            "ema_schedule",
-            "linear_id_metrics",
-        ]
-    ),
+    "content_style": {
+        "ntxent",
+        "moco",
+        "simsiam",
+        "byol",
+        "swav",
+        "barlow",
+        "vicreg",
+        "lejepa",
+        "sigreg_original",
+        "whitening",
+        "gauss_infonce",
+        "mix2d",
+        "coupling",
+        "gennorm_scale",
+        "half_constant_cosine",
+        "ema_schedule",
+        "linear_id_metrics",
+    },
 }
 PATHS = conformance.packaged_vectors()
 
