@@ -3,13 +3,16 @@
 from jidcl.encoders.core import Encoder, from_linen, from_nnx
 from jidcl.encoders.heads import OUTPUTS, OutputSpace, rescale, softclip
 from jidcl.encoders.nets import MLP, PUBLISHED_WIDTHS, make_mlp
+from jidcl.encoders.norm import BatchNorm, Running
 
 __all__ = [
     "MLP",
     "OUTPUTS",
     "PUBLISHED_WIDTHS",
+    "BatchNorm",
     "Encoder",
     "OutputSpace",
+    "Running",
     "from_linen",
     "from_nnx",
     "make_mlp",

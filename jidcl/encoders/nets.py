@@ -9,6 +9,7 @@ from flax import nnx
 from jidcl.checks import check_at_least, check_choice
 from jidcl.encoders.core import Encoder, from_nnx
 from jidcl.encoders.heads import OutputSpace
+from jidcl.encoders.norm import BatchNorm
 
 PUBLISHED_WIDTHS = (10, 50, 50, 50, 50, 10)
 INITS = ("looks_linear", "he_normal", "fan_in_uniform")
@@ -30,6 +31,8 @@ class MLP(nnx.Module):
             with almost equal outputs and a plateau.
         output: an output space.
         output_size: where a learnable one starts.
+        batch_norm: batch normalisation between each hidden affine layer and its leaky
+            ReLU; the input is `[batch, d]` then.
         rngs: NNX random streams.
     """
 
@@ -43,6 +46,7 @@ class MLP(nnx.Module):
         init: str = "he_normal",
         output: str = "none",
         output_size: float = 1.0,
+        batch_norm: bool = False,
         rngs: nnx.Rngs,
     ):
         check_choice("init", init, INITS)
@@ -57,12 +61,17 @@ class MLP(nnx.Module):
             for layer, kernel in zip(self.layers, kernels, strict=True):
                 layer.kernel[...] = kernel
         self.output = OutputSpace(output, m, output_size)
+        if batch_norm:
+            self.norms = nnx.List([BatchNorm(width) for width in hidden])
+        self.batch_norm = batch_norm
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[..., d] -> [..., m]`."""
         *hidden, last = self.layers
-        for layer in hidden:
+        for i, layer in enumerate(hidden):
             x = layer(x)
+            if self.batch_norm:
+                x = self.norms[i](x)
             x = jnp.where(x > 0, x, self.slope * x)
         return self.output(last(x))
 
@@ -76,6 +85,7 @@ def make_mlp(
     init: str = "he_normal",
     output: str = "none",
     output_size: float = 1.0,
+    batch_norm: bool = False,
 ) -> Encoder:
     """The published MLP: hidden widths are multiples of n.
 
@@ -87,6 +97,7 @@ def make_mlp(
         init: see `MLP`.
         output: see `OutputSpace`.
         output_size: where a learnable output space starts.
+        batch_norm: see `MLP`; the running statistics are the encoder's state.
 
     Returns:
         The encoder; 854,210 parameters for n = 10.
@@ -106,6 +117,7 @@ def make_mlp(
             init=init,
             output=output,
             output_size=output_size,
+            batch_norm=batch_norm,
             rngs=rngs,
         )
     )

@@ -1,5 +1,10 @@
 """Objectives: similarities, the contrastive family, supervised losses."""
 
+from jidcl.losses.classification import (
+    accuracy,
+    class_logits,
+    instance_cross_entropy,
+)
 from jidcl.losses.contrastive import (
     NegativePolicy,
     align_uniform,
@@ -15,11 +20,14 @@ from jidcl.losses.supervised import mse, r2_loss
 __all__ = [
     "NegativePolicy",
     "Similarity",
+    "accuracy",
     "align_maxent",
     "align_uniform",
     "alignment",
     "bits_above_chance",
+    "class_logits",
     "infonce",
+    "instance_cross_entropy",
     "kernel_entropy",
     "mse",
     "pairwise",

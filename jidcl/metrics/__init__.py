@@ -8,6 +8,14 @@ from jidcl.metrics.blocks import (
     linear_share,
     predict,
 )
+from jidcl.metrics.decoding import (
+    balanced_logistic,
+    legacy_levels,
+    linear_decode_pearson,
+    ordinal_levels,
+    t_test,
+)
+from jidcl.metrics.linear import linear_map, row_collapse, scale_error, tied_kappa
 from jidcl.metrics.recovery import (
     assign,
     bootstrap_interval,
@@ -25,19 +33,28 @@ from jidcl.metrics.recovery import (
 __all__ = [
     "KernelRidge",
     "assign",
+    "balanced_logistic",
     "bootstrap_interval",
     "correlation_matrix",
     "determination",
     "fit_kernel_ridge",
     "fit_linear",
     "isometry_error",
+    "legacy_levels",
+    "linear_decode_pearson",
+    "linear_map",
     "linear_pearson",
     "linear_share",
     "mcc",
+    "ordinal_levels",
     "predict",
     "procrustes_error",
     "r2",
     "read_back",
     "rotation_null",
+    "row_collapse",
+    "scale_error",
     "shuffled",
+    "t_test",
+    "tied_kappa",
 ]

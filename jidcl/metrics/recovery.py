@@ -42,7 +42,9 @@ class Mcc(NamedTuple):
     matrix: jax.Array
 
 
-def r2(z: jax.Array, y: jax.Array, *, split: bool = False) -> R2:
+def r2(
+    z: jax.Array, y: jax.Array, *, split: bool = False, intercept: bool = True
+) -> R2:
     """R2 of the least-squares fit z ~ W y + b: identifiability up to affine maps.
 
     1 - SS_res / SS_tot for each latent (SS_tot around the scored samples' own mean),
@@ -53,6 +55,7 @@ def r2(z: jax.Array, y: jax.Array, *, split: bool = False) -> R2:
         y: representation, `[samples, m]`.
         split: fit on the first half, score on the second; otherwise both on all
             samples, where pure noise scores about m / samples.
+        intercept: fit b; otherwise b = 0, and SS_tot is around the mean still.
 
     Returns:
         `R2(mean, adjusted, per_dim)`; adjusted: 1 - (1 - R2)(s - 1)/(s - n - 1) with
@@ -76,10 +79,11 @@ def r2(z: jax.Array, y: jax.Array, *, split: bool = False) -> R2:
             f"R2 from {samples} samples of {y.shape[1]} dimensions is not a score",
             stacklevel=2,
         )
-    z, half = _standardised(z), samples // 2
+    half = samples // 2
+    z = _standardised(z) if intercept else z / _moments(z)[1]
     z_fit, y_fit = (z[:half], y[:half]) if split else (z, y)
     z_score, y_score = (z[half:], y[half:]) if split else (z, y)
-    predicted = _fit_affine(y_fit, z_fit)(y_score)
+    predicted = fit_affine(y_fit, z_fit, intercept=intercept)(y_score)
     left, varies = z_score - predicted, jnp.isfinite(_moments(z_score)[1][0])
     total = jnp.sum(_centred(z_score) ** 2, axis=0)
     missed = jnp.sum(left**2, axis=0) / jnp.where(varies, total, 1)
@@ -94,7 +98,7 @@ def r2(z: jax.Array, y: jax.Array, *, split: bool = False) -> R2:
 def linear_pearson(z: jax.Array, y: jax.Array) -> jax.Array:
     """Mean |Pearson correlation| of each latent with its own in-sample linear fit."""
     z, y = _both(z, y)
-    predicted = _fit_affine(y, z)(y)
+    predicted = fit_affine(y, z)(y)
     return jnp.mean(jnp.abs(_correlate_columns(z, predicted)))
 
 
@@ -202,7 +206,7 @@ def read_back(z: jax.Array, y: jax.Array) -> jax.Array:
     """z_hat: the in-sample affine read-out of z from y, `[samples, n]` (plots)."""
     _, scaled = _both(z, y)
     z = jnp.asarray(z, scaled.dtype)
-    return _fit_affine(scaled, z)(scaled)
+    return fit_affine(scaled, z)(scaled)
 
 
 def shuffled(key: jax.Array, y: jax.Array) -> jax.Array:
@@ -334,10 +338,15 @@ def _correlate_columns(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.mean(_standardised(a) * _standardised(b), axis=0)
 
 
-def _fit_affine(y: jax.Array, z: jax.Array) -> Callable[[jax.Array], jax.Array]:
-    """Least squares with intercept, for columns of any scale and any rank."""
+def fit_affine(
+    y: jax.Array, z: jax.Array, *, intercept: bool = True
+) -> Callable[[jax.Array], jax.Array]:
+    """The least-squares map y -> z, for columns of any scale and any rank."""
     mean, std = _moments(y)
     z_mean = jnp.mean(z, axis=0, keepdims=True)
+    if not intercept:
+        largest = jnp.max(jnp.abs(y), axis=0, keepdims=True)
+        mean, std, z_mean = 0 * mean, jnp.where(largest > 0, largest, 1), 0 * z_mean
     q, t = _orthonormal((y - mean) / std)
     weights = _dot(t, _dot(q.T, z - z_mean))
     return lambda y: z_mean + _dot((y - mean) / std, weights)

@@ -8,11 +8,12 @@ from jidcl.checks import check_choice
 SYSTEMS = {
     "contrastive_ica": "Zimmermann et al. 2021: contrastive ICA",
     "content_style": "von Kuegelgen et al. 2021: content isolated from style",
+    "diet": "Reizinger et al. 2024: instance and class labels",
 }
 
 # Files of reference vectors that bear another name than the system that replays them;
 # several systems may serve kinds of one file.
-VECTORS: dict[str, str] = {}
+VECTORS: dict[str, str] = {"diet": "cross_entropy"}
 
 
 def load_system(name: str) -> Any:

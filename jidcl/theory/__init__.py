@@ -1,5 +1,12 @@
 """What theory allows: closed-form limits, finite-sample corrections, oracle floors."""
 
+from jidcl.theory.classification import (
+    Floor,
+    affine_solution,
+    bayes_floor,
+    class_log_posterior,
+    index_log_posterior,
+)
 from jidcl.theory.limits import (
     best_gauss_coefficient,
     box_energy,
@@ -23,12 +30,16 @@ from jidcl.theory.limits import (
     vmf_moment,
     vmf_self_weight,
 )
-from jidcl.theory.oracle import OracleMap, apply_oracle, fit_oracle
+from jidcl.theory.oracle import OracleMap, apply_oracle, best_scale, fit_oracle
 
 __all__ = [
+    "Floor",
     "OracleMap",
+    "affine_solution",
     "apply_oracle",
+    "bayes_floor",
     "best_gauss_coefficient",
+    "best_scale",
     "box_energy",
     "box_limit",
     "box_log_mass",
@@ -36,10 +47,12 @@ __all__ = [
     "box_mismatched_limit",
     "box_moment",
     "box_self_weight",
+    "class_log_posterior",
     "finite_negatives",
     "fit_oracle",
     "gauss_limit",
     "gennorm_moments",
+    "index_log_posterior",
     "projected_normal_log_ratio",
     "projected_normal_mean_cosine",
     "projected_normal_tv",

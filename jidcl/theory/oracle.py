@@ -55,10 +55,9 @@ def fit_oracle(
         low: lower bound of the data's box (box outputs).
         high: upper bound of the data's box.
         span: scales searched first, relative to the map above (`none`: to the
-            latents' standard deviation).
-        points: grid points a round, twice as many in the first.
-        rounds: each round zooms into the cell around the best point; at an end of the
-            grid the cell reaches beyond it.
+            latents' standard deviation); see `best_scale` for it and the next two.
+        points: grid points a round.
+        rounds: of zooming.
 
     Returns:
         The map; apply it with `apply_oracle`.
@@ -77,8 +76,8 @@ def fit_oracle(
     if output in ("sphere", "box"):
         return OracleMap(jnp.asarray(base, dtype), shift)
 
-    def value(log_scale):
-        oracle = OracleMap(base * jnp.exp(log_scale), shift)
+    def value(scale):
+        oracle = OracleMap(base * scale, shift)
 
         def batch(pair):
             y, y_pos = (apply_oracle(oracle, output, z) for z in pair)
@@ -86,9 +85,35 @@ def fit_oracle(
 
         return jnp.mean(jax.lax.map(batch, pairs))
 
-    low_end, high_end = (jnp.log(jnp.asarray(end, dtype)) for end in span)
+    scale = best_scale(value, span=span, points=points, rounds=rounds, dtype=dtype)
+    return OracleMap(base * scale, shift)
+
+
+def best_scale(
+    value: Callable[[jax.Array], jax.Array],
+    *,
+    span: tuple[float, float] = (1e-3, 1e3),
+    points: int = 9,
+    rounds: int = 3,
+    dtype=jnp.float32,
+) -> jax.Array:
+    """The scale of the smallest value, by repeated grid search over log(scale).
+
+    Args:
+        value: `scale -> scalar`; NaN counts as large.
+        span: scales searched first.
+        points: grid points a round, twice as many in the first.
+        rounds: each round zooms into the cell around the best point; at an end of the
+            grid the cell reaches beyond it.
+        dtype: of the scale.
+
+    Returns:
+        A scalar.
+    """
+    low, high = (jnp.log(jnp.asarray(end, dtype)) for end in span)
     for index in range(rounds):
-        grid = jnp.linspace(low_end, high_end, points if index else 2 * points)
-        best = grid[jnp.nanargmin(jax.lax.map(value, grid))]
-        low_end, high_end = best - (grid[1] - grid[0]), best + (grid[1] - grid[0])
-    return OracleMap(base * jnp.exp((low_end + high_end) / 2), shift)
+        grid = jnp.linspace(low, high, points if index else 2 * points)
+        values = jax.lax.map(lambda log_scale: value(jnp.exp(log_scale)), grid)
+        best = grid[jnp.nanargmin(values)]
+        low, high = best - (grid[1] - grid[0]), best + (grid[1] - grid[0])
+    return jnp.exp((low + high) / 2)

@@ -1,0 +1,207 @@
+"""Clusters on the sphere: cluster vectors, instance labels, and latents around them.
+
+Every class c has a unit cluster vector v_c; an instance i belongs to the class
+C(i) = i mod C; a latent is drawn around the vector of its instance's class.
+
+Source: Reizinger et al. 2024, *Cross-Entropy Is All You Need To Invert the Data
+Generating Process*, section 3 and published code.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.checks import check_above, check_at_least, check_features, check_rows
+from jidcl.latents.densities import sample, sample_marginal
+from jidcl.latents.families import Density, Laplace, Uniform
+from jidcl.latents.rejection import sample_truncated
+from jidcl.latents.spaces import Sphere
+from jidcl.numerics import unit
+
+UNIFORM = Uniform()
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TruncatedLaplace:
+    """Laplace noise around each coordinate of v_c, truncated to [-limit, limit].
+
+    Attributes:
+        scale: scale of the Laplace law (not its standard deviation).
+        limit: bound on every coordinate, > 0.
+        project: divide by the norm. The published code does not.
+    """
+
+    scale: Any
+    limit: float = dataclasses.field(default=1.0, metadata=dict(static=True))
+    project: bool = dataclasses.field(default=True, metadata=dict(static=True))
+
+    def __post_init__(self):
+        check_above("limit", self.limit, 0)
+
+
+class Instances(NamedTuple):
+    """Labelled latents.
+
+    Attributes:
+        z: latents, `[batch, n]`.
+        index: instance labels in {0, ..., N - 1}, int32 `[batch]`.
+        label: their classes in {0, ..., C - 1}, int32 `[batch]`.
+    """
+
+    z: jax.Array
+    index: jax.Array
+    label: jax.Array
+
+
+class Rank(NamedTuple):
+    """Whether a family of vectors has full rank.
+
+    Attributes:
+        rank: number of singular values above `rtol` times the largest.
+        full: whether the rank is what the assumption asks for.
+        singular_values: largest first.
+    """
+
+    rank: jax.Array
+    full: jax.Array
+    singular_values: jax.Array
+
+
+def class_of_index(index: jax.Array, clusters: int) -> jax.Array:
+    """C(i) = i mod C, the class of an instance."""
+    check_at_least("clusters", clusters, 1)
+    return index % clusters
+
+
+def index_counts(instances: int, clusters: int) -> jax.Array:
+    """Number of instances of each class, int32 `[clusters]`; they differ by at most 1.
+
+    Raises:
+        ValueError: when there are fewer instances than clusters: some would be empty.
+    """
+    check_instances(instances, clusters)
+    rest = jnp.arange(clusters) < instances % clusters
+    return instances // clusters + rest.astype(jnp.int32)
+
+
+def check_instances(instances: int, clusters: int) -> None:
+    """Raise `ValueError` unless every cluster has an instance."""
+    check_at_least("clusters", clusters, 1)
+    if instances < clusters:
+        raise ValueError(
+            f"instances must be >= clusters = {clusters}, got {instances}: "
+            f"{clusters - instances} clusters would be empty"
+        )
+
+
+def sample_cluster_vectors(
+    key: jax.Array, clusters: int, n: int, density: Density = UNIFORM
+) -> jax.Array:
+    """Draw v_1, ..., v_C on the unit sphere.
+
+    Args:
+        key: a typed key.
+        clusters: C >= 1.
+        n: dimension >= 2.
+        density: uniform; or the noise of each coordinate around e_1 (Laplace, normal),
+            projected onto the sphere.
+
+    Returns:
+        `[clusters, n]`.
+
+    Example:
+        >>> sample_cluster_vectors(jax.random.key(0), 10, 3).shape
+        (10, 3)
+    """
+    check_at_least("clusters", clusters, 1)
+    return sample_marginal(key, density, Sphere(n), shape=(clusters,))
+
+
+def sample_conditional(
+    key: jax.Array, v: jax.Array, conditional: Density | TruncatedLaplace
+) -> jax.Array:
+    """Draw z ~ p(z | v), one for each row.
+
+    Args:
+        key: a typed key.
+        v: cluster vectors, `[..., n]`.
+        conditional: von Mises-Fisher, which the theorem assumes; or noise per
+            coordinate, projected onto the sphere, which violates it.
+
+    Returns:
+        `[..., n]`, on the sphere unless `TruncatedLaplace.project` is False.
+    """
+    check_features("v", v)
+    if not isinstance(conditional, TruncatedLaplace):
+        return sample(key, conditional, Sphere(v.shape[-1]), v)
+    bound = conditional.limit
+    z, _ = sample_truncated(key, Laplace(conditional.scale), v, -bound, bound)
+    return unit(z) if conditional.project else z
+
+
+def sample_instances(
+    key: jax.Array,
+    v: jax.Array,
+    conditional: Density | TruncatedLaplace,
+    *,
+    instances: int,
+    batch: int,
+) -> Instances:
+    """Draw instance labels uniformly with replacement, and a fresh latent for each.
+
+    Args:
+        key: a typed key.
+        v: cluster vectors, `[clusters, n]`.
+        conditional: p(z | v).
+        instances: N >= clusters. With N = C the labels are the classes.
+        batch: number of draws.
+
+    Returns:
+        `Instances`.
+
+    Raises:
+        ValueError: when a cluster would be empty.
+
+    Notes:
+        A label is not tied to a latent: there is no finite set of latents.
+    """
+    check_rows("v", v)
+    check_instances(instances, v.shape[0])
+    k_index, k_z = jax.random.split(key)
+    index = jax.random.randint(k_index, (batch,), 0, instances)
+    label = class_of_index(index, v.shape[0])
+    return Instances(sample_conditional(k_z, v[label], conditional), index, label)
+
+
+def affine_generator(v: jax.Array, *, rtol: float | None = None) -> Rank:
+    """Whether the differences v_c - v_0 span R^n: assumption (i).
+
+    Every vector is then an affine combination of the v_c; it takes C >= n + 1.
+
+    Args:
+        v: cluster vectors, `[clusters >= 2, n]`.
+        rtol: singular values up to this share of the largest count as 0; rounding by
+            default.
+
+    Returns:
+        `Rank`, full at rank n.
+    """
+    check_rows("v", v, 2)
+    return _rank(v[1:] - v[:1], v.shape[1], rtol)
+
+
+def diverse(v: jax.Array, *, rtol: float | None = None) -> Rank:
+    """Whether the rows [v_c * v_c, v_c] have rank 2 n: "diverse data", for case C3."""
+    check_rows("v", v)
+    return _rank(jnp.concatenate([v * v, v], axis=1), 2 * v.shape[1], rtol)
+
+
+def _rank(rows: jax.Array, wanted: int, rtol: float | None) -> Rank:
+    values = jnp.linalg.svd(rows, compute_uv=False)
+    if rtol is None:
+        rtol = max(rows.shape) * float(jnp.finfo(rows.dtype).eps)
+    rank = jnp.sum(values > rtol * values[0])
+    return Rank(rank, rank == wanted, values)

@@ -1,0 +1,178 @@
+"""Softmax cross-entropy over classifier rows: instance discrimination and classes.
+
+logit_k(x) = beta <w_k, f(x)> + b_k, with K rows of W: one for each class (supervised),
+or one for each instance (DIET, parametric instance discrimination). K may be large, so
+the loss takes three forms of equal value and gradient: one matrix of logits, streamed
+over tiles of rows of W, and rows of W spread over devices.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jidcl.checks import (
+    check_choice,
+    check_features,
+    check_rows,
+    check_unit_interval,
+    is_traced,
+)
+from jidcl.losses.blockwise import Tile, row_logsumexp
+from jidcl.losses.similarity import DOT, pairwise
+from jidcl.numerics import at_least_float32, unit
+
+
+class Prepared(NamedTuple):
+    """Features and rows whose plain dot products are the logits."""
+
+    features: jax.Array
+    w: jax.Array
+
+
+def class_logits(
+    features: jax.Array,
+    w: jax.Array,
+    *,
+    beta: jax.Array | float = 1.0,
+    bias: jax.Array | None = None,
+    normalize_features: bool = False,
+    normalize_rows: bool = False,
+) -> jax.Array:
+    """beta <w_k, f_i> + b_k for all pairs, `[batch, classes]`, float32 or wider.
+
+    See `instance_cross_entropy` for the arguments.
+    """
+    parts = _prepare(features, w, beta, bias, normalize_features, normalize_rows)
+    return pairwise(DOT, *parts)
+
+
+def instance_cross_entropy(
+    features: jax.Array,
+    w: jax.Array,
+    labels: jax.Array,
+    *,
+    beta: jax.Array | float = 1.0,
+    bias: jax.Array | None = None,
+    normalize_features: bool = False,
+    normalize_rows: bool = False,
+    smoothing: float = 0.0,
+    reduction: str = "mean",
+    tile: Tile = "auto",
+    axis: str | None = None,
+) -> jax.Array:
+    """Mean over rows of -log softmax(logits)_label, nats.
+
+    With smoothing eps the target is (1 - eps) onehot + eps / K:
+    log sum_k exp(l_k) - (1 - eps) l_label - eps mean_k l_k.
+
+    Args:
+        features: f(x), `[batch, m]`.
+        w: classifier rows, `[classes, m]`; with `axis`, those of this device.
+        labels: numbers of rows of (the whole) W, integers `[batch]`.
+        beta: inverse temperature, a scalar.
+        bias: `[classes]`, or as many as `w` has rows here.
+        normalize_features: divide every feature vector by its norm.
+        normalize_rows: divide every row of W by its norm; the gradient passes through.
+        smoothing: eps in [0, 1].
+        reduction: `"mean"`, `"sum"`, or `"none"` for `[batch]`.
+        tile: see `jidcl.losses.blockwise.row_logsumexp`. Streamed, no
+            `[batch, classes]` array is stored, forwards or backwards.
+        axis: mesh axis over which the rows of W are spread, inside `jax.shard_map`.
+            Features and labels agree along it; so does the result.
+
+    Returns:
+        A scalar, or `[batch]`; float32 or wider.
+
+    Raises:
+        ValueError: on wrong shapes, or concrete labels that number no row of W.
+        TypeError: on labels that are not integers.
+
+    Example:
+        >>> w = jnp.eye(3)
+        >>> float(instance_cross_entropy(0 * w, w, jnp.arange(3)))  # log 3
+        1.098612...
+
+    Source: Reizinger et al. 2024, equation 1; Ibrahim et al. 2024 (DIET).
+
+    Notes:
+        A traced label that numbers no row makes the loss NaN, never a wrong number.
+    """
+    check_choice("reduction", reduction, ("mean", "sum", "none"))
+    check_unit_interval("smoothing", smoothing)
+    parts = _prepare(features, w, beta, bias, normalize_features, normalize_rows)
+    spread = 1 if axis is None else jax.lax.axis_size(axis)
+    classes = spread * w.shape[0]
+    _check_labels(labels, features.shape[0], classes)
+    labels = jnp.asarray(labels).astype(jnp.int32)
+    denominator = row_logsumexp(DOT, *parts, tile=tile)
+    target = _target_logit(parts, labels, axis)
+    if axis is not None:
+        denominator = _sum_of_exponentials(denominator, axis)
+    loss = denominator - (1 - smoothing) * target
+    if smoothing:
+        mean_row = jnp.sum(parts.w, axis=0) / classes
+        if axis is not None:
+            mean_row = jax.lax.psum(mean_row, axis)
+        loss = loss - smoothing * jnp.sum(parts.features * mean_row[None], axis=1)
+    valid = (labels >= 0) & (labels < classes)
+    loss = jnp.where(valid, loss, jnp.nan)
+    return loss if reduction == "none" else getattr(jnp, reduction)(loss)
+
+
+def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Share of rows whose largest logit is the label's."""
+    best = jnp.argmax(logits, axis=1).astype(labels.dtype)
+    return jnp.mean(best == labels, dtype=logits.dtype)
+
+
+def _prepare(features, w, beta, bias, normalize_features, normalize_rows) -> Prepared:
+    check_rows("features", features)
+    check_rows("w", w)
+    check_features("w", w, features.shape[1])
+    dtype = at_least_float32(features.dtype, w.dtype)
+    features, w = features.astype(dtype), w.astype(dtype)
+    features = unit(features) if normalize_features else features
+    w = unit(w) if normalize_rows else w
+    features = jnp.asarray(beta, dtype) * features
+    if bias is None:
+        return Prepared(features, w)
+    if bias.shape != w.shape[:1]:
+        raise ValueError(f"bias must have shape [{w.shape[0]}], got {bias.shape}")
+    # A bias is the weight of one more feature that is always 1.
+    ones = jnp.ones_like(features[:, :1])
+    wider = jnp.concatenate([w, bias[:, None].astype(dtype)], axis=1)
+    return Prepared(jnp.concatenate([features, ones], axis=1), wider)
+
+
+def _target_logit(parts: Prepared, labels: jax.Array, axis: str | None) -> jax.Array:
+    """The logit of the label, from the device that holds its row."""
+    if axis is not None:
+        labels = labels - jax.lax.axis_index(axis) * parts.w.shape[0]
+    own = (labels >= 0) & (labels < parts.w.shape[0])
+    rows = parts.w[jnp.where(own, labels, 0)]
+    logit = jnp.sum(parts.features * rows, axis=1)
+    if axis is None:
+        return logit
+    return jax.lax.psum(jnp.where(own, logit, 0), axis)
+
+
+def _sum_of_exponentials(parts: jax.Array, axis: str) -> jax.Array:
+    """log of the sum over devices of exp(parts)."""
+    top = jax.lax.pmax(jax.lax.stop_gradient(parts), axis)
+    return top + jnp.log(jax.lax.psum(jnp.exp(parts - top), axis))
+
+
+def _check_labels(labels: Any, batch: int, classes: int) -> None:
+    if labels.shape != (batch,):
+        raise ValueError(f"labels must have shape [{batch}], got {list(labels.shape)}")
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels must be integers, got {labels.dtype}")
+    if not is_traced(labels):
+        values = np.asarray(labels)
+        if values.min() < 0 or values.max() >= classes:
+            raise ValueError(
+                f"labels must be in [0, {classes}) for {classes} rows of w, got "
+                f"{values.min()} to {values.max()}"
+            )

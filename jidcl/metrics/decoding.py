@@ -1,0 +1,185 @@
+"""Reading binary and ordered factors from frozen representations.
+
+Host-side functions of NumPy or JAX arrays (they choose rows by value). Source:
+Reizinger et al. 2024, sections 5.2 and 5.3 and published code.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import betainc
+
+from jidcl.checks import check_above, check_at_least, check_rows
+
+
+class Decoded(NamedTuple):
+    """A linear read-out: weights `[m]` and Pearson correlations."""
+
+    weights: jax.Array
+    train: jax.Array
+    score: jax.Array
+
+
+class Logistic(NamedTuple):
+    """A logistic read-out on balanced rows.
+
+    Attributes:
+        weights: `[m]`.
+        bias: intercept.
+        train: accuracy on the balanced training rows.
+        score: accuracy on the balanced held-out rows.
+        train_rows: training rows used.
+        score_rows: held-out rows used, counted from the first held-out one.
+    """
+
+    weights: jax.Array
+    bias: jax.Array
+    train: jax.Array
+    score: jax.Array
+    train_rows: np.ndarray
+    score_rows: np.ndarray
+
+
+class TTest(NamedTuple):
+    """Two-sided one-sample t-test.
+
+    Attributes:
+        statistic: t.
+        p_value: two-sided.
+        alpha: level after Bonferroni's correction.
+        significant: whether p_value < alpha.
+    """
+
+    statistic: jax.Array
+    p_value: jax.Array
+    alpha: float
+    significant: jax.Array
+
+
+def linear_decode_pearson(
+    y: jax.Array, t: jax.Array, y_score: jax.Array, t_score: jax.Array
+) -> Decoded:
+    """Pearson correlation of a factor with its linear read-out, fitted elsewhere.
+
+    weights = pinv(Y^T Y) Y^T t with the standardised training factor: no intercept and
+    no centring, as published.
+
+    Args:
+        y: training features, `[samples, m]`.
+        t: training factor, `[samples]`.
+        y_score: held-out features.
+        t_score: held-out factor.
+    """
+    check_rows("y", y, 2)
+    check_rows("y_score", y_score, 2)
+    target = (t - jnp.mean(t)) / jnp.std(t)
+    weights = jnp.linalg.pinv(y.T @ y, hermitian=True) @ (y.T @ target)
+    return Decoded(
+        weights, _pearson(t, y @ weights), _pearson(t_score, y_score @ weights)
+    )
+
+
+def balanced_rows(t: jax.Array) -> np.ndarray:
+    """The first m rows of class 0, then of class 1; m = size of the smaller class.
+
+    Raises:
+        ValueError: unless t holds zeros and ones, and both.
+    """
+    values = np.asarray(t)
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(f"t must hold zeros and ones, got {np.unique(values)}")
+    rows = [np.flatnonzero(values == c) for c in (0, 1)]
+    count = min(map(len, rows))
+    check_at_least("rows of the smaller class of t", count, 1)
+    return np.concatenate([part[:count] for part in rows])
+
+
+def balanced_logistic(
+    y: jax.Array, t: jax.Array, *, train: int, strength: float = 1.0, rounds: int = 50
+) -> Logistic:
+    """Accuracy of a logistic read-out, on balanced halves of both parts.
+
+    Minimises ||w||^2 / 2 + strength sum log-loss, intercept free, by Newton's method.
+
+    Args:
+        y: features, `[samples, m]`.
+        t: binary factor, `[samples]`.
+        train: the first rows, fitted; the others are scored.
+        strength: weight of the log-loss (scikit-learn's C).
+        rounds: Newton steps.
+
+    Raises:
+        ValueError: on a part without both classes, or strength <= 0.
+    """
+    check_rows("y", y, train + 2)
+    check_above("strength", strength, 0)
+    rows, rows_score = balanced_rows(t[:train]), balanced_rows(t[train:])
+    wide = jnp.concatenate([y, jnp.ones_like(y[:, :1])], axis=1)
+    t = jnp.asarray(t).astype(y.dtype)
+    fit, target = wide[:train][rows], t[:train][rows]
+    ridge = jnp.ones(wide.shape[1], y.dtype).at[-1].set(0)
+
+    def objective(w):
+        margins = jax.nn.softplus(fit @ w) - target * (fit @ w)
+        return jnp.sum(ridge * w**2) / 2 + strength * jnp.sum(margins)
+
+    def newton(_, w):
+        step = jnp.linalg.solve(jax.hessian(objective)(w), jax.grad(objective)(w))
+        # Halve a step that would climb: far out the curvature vanishes.
+        sizes = 0.5 ** jnp.arange(12, dtype=w.dtype)
+        values = jax.vmap(lambda size: objective(w - size * step))(sizes)
+        return w - sizes[jnp.argmin(values)] * step
+
+    w = jax.lax.fori_loop(0, rounds, newton, jnp.zeros(wide.shape[1], y.dtype))
+
+    def correct(rows_of_y, labels):
+        right = ((rows_of_y @ w) > 0) == (labels > 0.5)
+        return jnp.mean(right, dtype=y.dtype)
+
+    score = correct(wide[train:][rows_score], t[train:][rows_score])
+    return Logistic(w[:-1], w[-1], correct(fit, target), score, rows, rows_score)
+
+
+def t_test(
+    values: jax.Array, mean: float = 0.5, *, alpha: float = 0.05, tests: int = 1
+) -> TTest:
+    """Two-sided one-sample t-test of E[values] = mean, with Bonferroni's correction.
+
+    Args:
+        values: `[samples >= 2]`.
+        mean: the hypothesis.
+        alpha: level of the whole family.
+        tests: number of tests in it.
+    """
+    samples = values.shape[0]
+    check_at_least("number of values", samples, 2)
+    check_at_least("tests", tests, 1)
+    error = jnp.std(values, ddof=1) / samples**0.5
+    t = (jnp.mean(values) - mean) / error
+    free = jnp.asarray(samples - 1, t.dtype)
+    p_value = betainc(free / 2, jnp.asarray(0.5, t.dtype), free / (free + t * t))
+    return TTest(t, p_value, alpha / tests, p_value < alpha / tests)
+
+
+def ordinal_levels(values: jax.Array) -> np.ndarray:
+    """The rank of every value among the distinct ones, int `[samples]`."""
+    return np.unique(np.asarray(values), return_inverse=True)[1]
+
+
+def legacy_levels(values: jax.Array) -> np.ndarray:
+    """trunc(value / second smallest distinct value), the published rule.
+
+    It is right for multiples of that value from 0 on, and merges levels elsewhere; use
+    `ordinal_levels`.
+    """
+    values = np.asarray(values)
+    distinct = np.unique(values)
+    check_at_least("number of distinct values", len(distinct), 2)
+    return np.trunc(values / distinct[1]).astype(int)
+
+
+def _pearson(a: jax.Array, b: jax.Array) -> jax.Array:
+    a, b = a - jnp.mean(a), b - jnp.mean(b)
+    return jnp.sum(a * b) / jnp.sqrt(jnp.sum(a * a) * jnp.sum(b * b))

@@ -1,0 +1,134 @@
+r"""What cross-entropy can reach when latents are von Mises-Fisher around v_c.
+
+P(c | z) = softmax_c(kappa <v_c, z>) for uniform classes, and each of the n_c instances
+of a class is equally likely, so the loss of the posterior, the floor, is H(C | z) for
+classes and H(C | z) + log(N / C) for balanced instances. Features h = M z with rows
+w_c = kappa M^{-T} v_c + shift attain it, for any invertible M.
+
+Source: Reizinger et al. 2024, Theorems 1 and 2.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.checks import check_at_least, check_features, check_unit_interval
+from jidcl.latents import (
+    VonMisesFisher,
+    class_of_index,
+    index_counts,
+    sample_instances,
+)
+
+
+class Floor(NamedTuple):
+    """A Monte Carlo mean and its standard error, nats."""
+
+    value: jax.Array
+    error: jax.Array
+
+
+def class_log_posterior(
+    z: jax.Array, v: jax.Array, kappa: jax.Array | float
+) -> jax.Array:
+    """log P(c | z) for uniform classes, `[batch, n], [C, n] -> [batch, C]`.
+
+    log softmax_c(kappa <v_c, z>): the normaliser of the density cancels.
+    """
+    check_features("z", z)
+    check_features("v", v, z.shape[-1])
+    logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
+    return jax.nn.log_softmax(logits, axis=-1)
+
+
+def index_log_posterior(
+    z: jax.Array,
+    v: jax.Array,
+    kappa: jax.Array | float,
+    index: jax.Array,
+    *,
+    instances: int,
+    noise: float = 0.0,
+) -> jax.Array:
+    """log P(i | z) of given instances i, `[batch]`.
+
+    P(i | z) = exp(kappa <v_C(i), z>) / sum_c n_c exp(kappa <v_c, z>) with n_c instances
+    of class c; with label noise (1 - noise) P(i | z) + noise / N.
+
+    Args:
+        z: latents, `[batch, n]`.
+        v: cluster vectors, `[clusters, n]`.
+        kappa: concentration.
+        index: instance labels, integers `[batch]`.
+        instances: N >= clusters; N = clusters for classes.
+        noise: share of labels that are replaced by uniform ones.
+
+    Returns:
+        `[batch]`; minus its mean over draws is the floor of the loss.
+
+    Raises:
+        ValueError: when a cluster would be empty, or on noise outside of [0, 1].
+    """
+    check_unit_interval("noise", noise)
+    counts = index_counts(instances, v.shape[0]).astype(z.dtype)
+    logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
+    label = class_of_index(index, v.shape[0])
+    own = jnp.take_along_axis(logits, label[:, None], axis=1)[:, 0]
+    log_p = own - jax.nn.logsumexp(logits, axis=1, b=counts[None])
+    if isinstance(noise, float | int) and noise == 0:
+        return log_p
+    return jnp.logaddexp(jnp.log1p(-noise) + log_p, jnp.log(noise / instances))
+
+
+def bayes_floor(
+    key: jax.Array,
+    v: jax.Array,
+    kappa: float,
+    *,
+    instances: int | None = None,
+    samples: int = 65_536,
+) -> Floor:
+    """Monte Carlo of the floor, E[-log P(i | z)], over fresh labels and latents.
+
+    Args:
+        key: a typed key.
+        v: cluster vectors, `[clusters, n]`.
+        kappa: concentration.
+        instances: N; None for the classes, whose floor is H(C | z).
+        samples: draws, >= 2.
+
+    Returns:
+        `Floor`: the entropy of the posterior averaged over the draws of z, which varies
+        less than the loss of the drawn labels, plus the mean log count of the label.
+    """
+    check_at_least("samples", samples, 2)
+    clusters = v.shape[0]
+    instances = clusters if instances is None else instances
+    counts = index_counts(instances, clusters).astype(v.dtype)
+    drawn = sample_instances(
+        key, v, VonMisesFisher(kappa), instances=instances, batch=samples
+    )
+    logits = jnp.asarray(kappa, v.dtype) * (drawn.z @ v.T) + jnp.log(counts)[None]
+    log_p = jax.nn.log_softmax(logits, axis=1)
+    # An instance has log P(i | z) = log P(c | z) - log n_c.
+    terms = jnp.sum(jnp.exp(log_p) * (jnp.log(counts)[None] - log_p), axis=1)
+    error = jnp.std(terms, ddof=1) / jnp.sqrt(jnp.asarray(samples, v.dtype))
+    return Floor(jnp.mean(terms), error)
+
+
+def affine_solution(
+    v: jax.Array, kappa: float, m: jax.Array, shift: jax.Array
+) -> jax.Array:
+    """Rows w_c = kappa M^{-T} v_c + shift that attain the floor with h = M z, beta = 1.
+
+    Args:
+        v: cluster vectors, `[clusters, n]`.
+        kappa: concentration.
+        m: M, invertible `[n, n]`.
+        shift: psi, `[n]`.
+
+    Returns:
+        `[clusters, n]`.
+    """
+    return kappa * jnp.linalg.solve(m.T, v.T).T + shift[None]
