@@ -35,6 +35,7 @@ from jidcl.metrics import (
     shuffled,
     tied_kappa,
 )
+from jidcl.metrics.recovery import fit_affine
 from jidcl.numerics import unit
 from jidcl.optim.project import on_sphere, rows_from_sphere, scaled
 from jidcl.systems.common import (
@@ -264,6 +265,8 @@ def _evaluate(config: Diet, f, params, frozen, key) -> Metrics:
         z, x = drawn.z, observe(frozen, drawn.z)
         y = f(x)
         target = _noisy(config, noise_key, _target(config, drawn))
+        drawn = drawn._replace(**_as_target(config, target))
+        linear_z = fit_affine(x, z)(x)
         tied = tied_kappa(z, y, class_rows, w, beta=beta)
         mixed = shuffled(shuffle_key, y)
         # One compiled score for the encoder, its null and x itself.
@@ -276,7 +279,8 @@ def _evaluate(config: Diet, f, params, frozen, key) -> Metrics:
             "kappa_error": jnp.abs(tied.kappa / config.kappa - 1),
             "tied_deviation": tied.deviation,
             "loss": objective(config, params, y, target),
-            "reference": reference(drawn._replace(**_as_target(config, target))),
+            "reference": reference(drawn),
+            "linear_loss": reference(drawn._replace(z=linear_z)),
             "sample/z": z[:1000],
             "sample/y": y[:1000],
         }

@@ -168,7 +168,7 @@ QUICK = {
     "supervised": replace(_QUICK, labels="class"),
     "diet": _QUICK,
     "diet-rows": replace(_QUICK, rows="unit"),
-    "peaked": replace(_QUICK, labels="class", kappa=50.0),
+    "peaked": replace(_QUICK, kappa=50.0),
     "laplace": replace(_QUICK, labels="class", conditional="laplace"),
 }
 
