@@ -1,0 +1,81 @@
+"""Decoded factors against scikit-learn and SciPy."""
+
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+
+from jidcl.metrics import (
+    balanced_logistic,
+    legacy_levels,
+    linear_decode_pearson,
+    ordinal_levels,
+    t_test,
+)
+
+
+def test_pearson_of_a_read_out_without_intercept(x64, rng):
+    y, y_score = rng.normal(size=(30, 4)) + 1, rng.normal(size=(9, 4)) + 1
+    weights = rng.normal(size=4)
+    t, t_score = y @ weights + rng.normal(size=30), y_score @ weights
+    got = linear_decode_pearson(*(jnp.asarray(a) for a in (y, t, y_score, t_score)))
+    want = np.linalg.lstsq(y, (t - t.mean()) / t.std(), rcond=None)[0]
+    np.testing.assert_allclose(got.weights, want, rtol=1e-9)
+    score = np.corrcoef(t_score, y_score @ want)[0, 1]
+    np.testing.assert_allclose(got.score, score, rtol=1e-9)
+
+
+def test_logistic_read_out_equals_scikit_learn_on_balanced_rows(x64, rng):
+    y = rng.normal(size=(90, 3))
+    t = (y @ [2.0, -1.0, 0.5] + rng.normal(size=90) > 0.7).astype(int)
+    got = balanced_logistic(jnp.asarray(y), jnp.asarray(t), train=60, strength=0.5)
+    rows = [np.flatnonzero(t[:60] == c) for c in (0, 1)]
+    count = min(map(len, rows))
+    rows = np.concatenate([part[:count] for part in rows])
+    np.testing.assert_array_equal(got.train_rows, rows)
+    model = LogisticRegression(C=0.5, tol=1e-10, max_iter=1000).fit(y[rows], t[rows])
+    np.testing.assert_allclose(got.weights, model.coef_[0], rtol=1e-5)
+    np.testing.assert_allclose(got.bias, model.intercept_[0], rtol=1e-5)
+    held = 60 + got.score_rows
+    assert np.bincount(t[held])[0] == np.bincount(t[held])[1]
+    np.testing.assert_allclose(got.score, model.score(y[held], t[held]))
+
+
+def test_separable_and_unrelated_factors(rng):
+    y = jnp.asarray(rng.normal(size=(400, 2)), jnp.float32)
+    easy = balanced_logistic(y, y[:, 0] > 0, train=200, strength=100.0)
+    assert easy.score > 0.97
+    other = jnp.asarray(rng.integers(0, 2, 400))
+    # A fair coin over about 190 rows: four standard deviations.
+    assert abs(balanced_logistic(y, other, train=200).score - 0.5) < 0.15
+
+
+@pytest.mark.parametrize(
+    ("t", "message"),
+    [([0, 1, 2, 1], "t must hold zeros and ones"), ([0, 0, 0, 1], "smaller class")],
+)
+def test_factors_that_are_not_binary_are_refused(t, message):
+    with pytest.raises(ValueError, match=message):
+        balanced_logistic(jnp.ones((4, 2)), np.array(t), train=2)
+
+
+def test_t_test_equals_scipy(x64, rng):
+    values = rng.normal(0.52, 0.02, size=10)
+    want = stats.ttest_1samp(values, 0.5)
+    got = t_test(jnp.asarray(values), tests=85)
+    np.testing.assert_allclose(got.statistic, want.statistic, rtol=1e-10)
+    np.testing.assert_allclose(got.p_value, want.pvalue, rtol=1e-8)
+    assert got.alpha == 0.05 / 85
+    with pytest.raises(ValueError, match=re.escape("number of values must be >= 2")):
+        t_test(jnp.ones(1))
+
+
+def test_levels_by_rank_and_by_the_published_division():
+    values = np.array([0.9, 0.5, 0.6, 0.5])
+    assert ordinal_levels(values).tolist() == [2, 0, 1, 0]
+    assert legacy_levels(values).tolist() == [1, 0, 1, 0]  # merges two levels
+    multiples = np.array([0, 2.0, 6.0, 4.0])
+    assert legacy_levels(multiples).tolist() == ordinal_levels(multiples).tolist()

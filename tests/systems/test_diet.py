@@ -1,0 +1,213 @@
+"""Cross-entropy: cells, floors, the evaluation of known optima, spread losses."""
+
+import dataclasses
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jidcl.latents import class_of_index
+from jidcl.report.claims import load_claims
+from jidcl.systems import diet as system
+from jidcl.systems.diet_presets import Diet, presets
+from jidcl.theory import affine_solution
+from jidcl.train.sharding import make_mesh
+
+ROWS = presets()
+# Cells of Tables 2, 3 and 5: d, C, kappa, conditional, cluster vectors, N.
+CELLS = {
+    "default": (5, 100, 10, "vmf", "uniform", 1000),
+    "n100000": (5, 100, 10, "vmf", "uniform", 100_000),
+    "d10": (10, 100, 10, "vmf", "uniform", 1000),
+    "d20": (20, 100, 10, "vmf", "uniform", 1000),
+    "c10": (5, 10, 10, "vmf", "uniform", 1000),
+    "c1000": (5, 1000, 10, "vmf", "uniform", 1000),
+    "kappa5": (5, 100, 5, "vmf", "uniform", 1000),
+    "kappa50": (5, 100, 50, "vmf", "uniform", 1000),
+    "laplace": (5, 100, 10, "laplace", "uniform", 1000),
+    "normal": (5, 100, 10, "normal", "uniform", 1000),
+    "v-laplace": (5, 100, 10, "vmf", "laplace", 1000),
+    "v-normal": (5, 100, 10, "vmf", "normal", 1000),
+}
+
+
+def cell(config):
+    c = config
+    return (c.n, c.clusters, c.kappa, c.conditional, c.cluster_density, c.instances)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_presets_are_the_published_cells(name):
+    for budget in ("full", "published"):
+        for suffix, rows in (("", "free"), ("-projected", "projected")):
+            config = ROWS[f"{budget}/diet-{name}{suffix}"]
+            assert cell(config) == CELLS[name]
+            assert (config.labels, config.rows, config.scale) == ("instance", rows, 1)
+            assert (config.mixing_layers, config.batch_norm) == (4, True)
+            assert config.widths == (10, 50, 50, 50, 50, 10)
+            assert (config.output, config.beta, config.bias) == ("none", 1, False)
+            assert config.eval_batch == 8192
+    published = ROWS[f"published/diet-{name}"]
+    settings = (published.optimiser, published.learning_rate, published.schedule)
+    assert settings == ("adam", 1e-3, "constant")
+    assert published.init == "fan_in_uniform"
+    steps = 50_000 * (97 if name == "n100000" else 1)
+    assert (published.batch, published.steps) == (1024, steps)
+
+
+def test_every_claim_names_a_preset_of_both_budgets():
+    claims = load_claims("diet")
+    for claim in claims.published:
+        assert {f"full/{claim.preset}", f"published/{claim.preset}"} <= set(ROWS)
+    assert {f"quick/{claim.preset}" for claim in claims.quick} <= set(ROWS)
+    assert len(claims.published) == 11 * 6 + 3 * 6 + 13  # Tables 2, 5 and 3
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (dict(instances=99), "instances must be >= clusters = 100, got 99"),
+        (dict(clusters=1), "clusters must be >= 2, got 1"),
+        (dict(conditional="vfm"), "did you mean 'vmf'"),
+        (dict(rows="units"), "did you mean 'unit'"),
+        (dict(labels="classes"), "did you mean 'class'"),
+        (dict(label_noise=1.5), "label_noise must be in [0, 1], got 1.5"),
+        (dict(beta=0.0), "beta must be > 0, got 0.0"),
+        (dict(n=1), "n must be >= 2, got 1"),
+    ],
+)
+def test_bad_settings_are_refused(values, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        dataclasses.replace(Diet(), **values)
+
+
+def test_floors_are_limits_where_the_model_can_express_the_posterior():
+    kinds = {name: system.floor_kind(config) for name, config in ROWS.items()}
+    for name, kind in kinds.items():
+        violates = ROWS[name].conditional != "vmf"
+        assert kind == ("oracle" if violates else "limit")
+    stuck = dataclasses.replace(ROWS["full/case-c1"], learn_beta=False)
+    assert system.floor_kind(stuck) == "oracle"
+    noisy = dataclasses.replace(Diet(), label_noise=0.2)
+    assert system.floor_kind(noisy) == "oracle"
+
+
+SMALL = dict(
+    mixing="identity",
+    eval_batch=512,
+    eval_batches=2,
+    widths=(2,),
+    instances=53,
+    kappa=5.0,
+)
+
+
+def evaluate(f, head, **settings):
+    """Evaluation of a known f(z) and of rows `head(v of every row)`."""
+    config = dataclasses.replace(ROWS["quick/diet"], **{**SMALL, **settings})
+    problem = system.make_problem(config)
+    frozen = problem.freeze(jax.random.key(0))
+    rows = frozen["v"][class_of_index(jnp.arange(config.num_rows), config.clusters)]
+    run = jax.jit(lambda key: system._evaluate(config, f, head(rows), frozen, key))
+    return {k: np.asarray(v) for k, v in run(jax.random.key(1)).items()}
+
+
+def test_the_affine_optimum_has_no_gap_and_full_scores(rng):
+    m, shift = rng.normal(size=(3, 3)), rng.normal(size=3)
+    m, shift = jnp.asarray(m, jnp.float32), jnp.asarray(shift, jnp.float32)
+    scores = evaluate(
+        lambda x: x @ m.T, lambda v: {"w": affine_solution(v, 5.0, m, shift)}
+    )
+    assert abs(scores["gap"]) < 1e-4
+    assert scores["r2"] > 0.9999
+    assert scores["r2_rows"] > 0.9999
+    assert scores["row_collapse"] < 1e-6
+    assert scores["kappa_error"] < 1e-2
+    assert scores["tied_deviation"] < 1e-2
+    assert abs(scores["r2_shuffled"]) < 0.1
+    np.testing.assert_allclose(scores["chance"], np.log(53), rtol=1e-6)
+    assert scores["floor"] < scores["linear_loss"] + 1e-3
+    worse = evaluate(lambda x: x @ m.T, lambda v: {"w": 0 * v})
+    np.testing.assert_allclose(worse["loss"], worse["chance"], rtol=1e-5)
+
+
+def test_the_optimum_with_rows_on_the_sphere_has_its_scale(rng):
+    q = jnp.linalg.qr(jnp.asarray(rng.normal(size=(3, 3)), jnp.float32))[0]
+    scores = evaluate(
+        lambda x: 5 * x @ q, lambda v: {"w": 9 * v @ q}, rows="unit", labels="instance"
+    )
+    assert abs(scores["gap"]) < 1e-4
+    assert scores["r2_linear"] > 0.9999
+    assert scores["r2_rows_linear"] > 0.9999
+    assert scores["scale_error"] < 1e-3
+    assert scores["rows_scale_error"] < 1e-3
+
+
+def test_a_stuck_temperature_has_an_oracle_that_it_can_reach():
+    settings = dict(output="sphere", rows="unit", labels="class")
+    scores = evaluate(lambda x: x, lambda v: {"w": v}, **settings)
+    assert abs(scores["gap"]) < 1e-4
+    beta = dict(log_beta=jnp.log(5.0))
+    free = evaluate(
+        lambda x: x, lambda v: {"w": v, **beta}, learn_beta=True, **settings
+    )
+    assert abs(free["gap"]) < 1e-4
+    assert free["loss"] < scores["loss"] - 0.3
+
+
+def test_the_oracle_of_another_conditional_fits_its_concentration():
+    settings = dict(conditional="normal", scale=0.4, labels="class", eval_batch=2048)
+    gaps = [
+        evaluate(lambda x: x, lambda v, k=k: {"w": k * v}, **settings)["gap"]
+        for k in (2.0, 6.0, 20.0)
+    ]
+    assert gaps[0] > 0.02
+    assert gaps[2] > 0.02
+    assert -0.005 < gaps[1] < min(gaps[0], gaps[2])
+
+
+def test_noisy_labels_are_drawn_at_their_share():
+    config = dataclasses.replace(
+        ROWS["quick/supervised"], **SMALL, label_noise=0.5, batch=4000, n=2
+    )
+    clean = dataclasses.replace(config, label_noise=0.0)
+    frozen = system.make_problem(config).freeze(jax.random.key(0))
+    noisy, labels = (
+        system.make_problem(c).draw(frozen, jax.random.key(1)) for c in (config, clean)
+    )
+    np.testing.assert_array_equal(noisy.x, labels.x)
+    same = np.mean(np.asarray(noisy.target) == np.asarray(labels.target))
+    assert abs(same - (0.5 + 0.5 / 20)) < 4 * 0.5 / np.sqrt(4000)
+
+
+def test_a_loss_spread_over_samples_and_rows_is_the_whole_one():
+    config = dataclasses.replace(
+        ROWS["quick/diet"], **{**SMALL, "instances": 52}, batch=16, bias=True
+    )
+    problem = system.make_problem(config)
+    spread = system.make_problem(config, make_mesh(data=2, model=4))
+    frozen = problem.freeze(jax.random.key(0))
+    params, state = problem.init(jax.random.key(1))
+    params["w"] = 1e3 * params["w"]
+    batch = problem.draw(frozen, jax.random.key(2))
+    got, want = (
+        jax.jit(jax.value_and_grad(p.loss, has_aux=True))(
+            params, state, batch, jax.random.key(3)
+        )
+        for p in (spread, problem)
+    )
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6)
+
+
+def test_rows_start_near_zero_unless_as_published():
+    key = jax.random.key(0)
+    for name, low, high in (
+        ("quick/diet", 0, 1e-3),
+        ("published/diet-default", 0.3, 0.5),
+    ):
+        config = dataclasses.replace(ROWS[name], widths=(2,))
+        w = system.make_problem(config).init(key)[0]["w"]
+        assert low < float(jnp.abs(w).max()) <= high
