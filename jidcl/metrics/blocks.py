@@ -17,7 +17,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 
 from jidcl.checks import check_above, check_at_least, check_features, check_rows
-from jidcl.metrics.recovery import _dot, _fit_affine, _moments
+from jidcl.metrics.recovery import _dot, _moments, fit_affine
 from jidcl.numerics import at_least_float32, one_by_one
 from jidcl.types import Array
 
@@ -81,7 +81,7 @@ def fit_linear(z: Array, y: Array) -> Callable[[Array], Array]:
         `[rows, m] -> [rows, n]`.
     """
     z, y = _arrays(z, y)
-    return _fit_affine(y, z)
+    return fit_affine(y, z)
 
 
 def fit_kernel_ridge(

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_above, check_at_least, check_rows
-from jidcl.metrics.recovery import _fit_affine
+from jidcl.metrics.recovery import fit_affine
 
 
 class LinearMap(NamedTuple):
@@ -77,7 +77,7 @@ def linear_map(
     check_rows("z", z, 2)
     if split:
         y, z = y[: len(y) // 2], z[: len(z) // 2]
-    predict = _fit_affine(y, z, intercept=intercept)
+    predict = fit_affine(y, z, intercept=intercept)
     basis = jnp.eye(y.shape[1], dtype=y.dtype)
     shift = predict(0 * basis[:1])
     return LinearMap(predict(basis) - shift, shift[0])

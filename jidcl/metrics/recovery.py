@@ -83,7 +83,7 @@ def r2(
     z = _standardised(z) if intercept else z / _moments(z)[1]
     z_fit, y_fit = (z[:half], y[:half]) if split else (z, y)
     z_score, y_score = (z[half:], y[half:]) if split else (z, y)
-    predicted = _fit_affine(y_fit, z_fit, intercept=intercept)(y_score)
+    predicted = fit_affine(y_fit, z_fit, intercept=intercept)(y_score)
     left, varies = z_score - predicted, jnp.isfinite(_moments(z_score)[1][0])
     total = jnp.sum(_centred(z_score) ** 2, axis=0)
     missed = jnp.sum(left**2, axis=0) / jnp.where(varies, total, 1)
@@ -98,7 +98,7 @@ def r2(
 def linear_pearson(z: jax.Array, y: jax.Array) -> jax.Array:
     """Mean |Pearson correlation| of each latent with its own in-sample linear fit."""
     z, y = _both(z, y)
-    predicted = _fit_affine(y, z)(y)
+    predicted = fit_affine(y, z)(y)
     return jnp.mean(jnp.abs(_correlate_columns(z, predicted)))
 
 
@@ -206,7 +206,7 @@ def read_back(z: jax.Array, y: jax.Array) -> jax.Array:
     """z_hat: the in-sample affine read-out of z from y, `[samples, n]` (plots)."""
     _, scaled = _both(z, y)
     z = jnp.asarray(z, scaled.dtype)
-    return _fit_affine(scaled, z)(scaled)
+    return fit_affine(scaled, z)(scaled)
 
 
 def shuffled(key: jax.Array, y: jax.Array) -> jax.Array:
@@ -338,10 +338,19 @@ def _correlate_columns(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.mean(_standardised(a) * _standardised(b), axis=0)
 
 
-def _fit_affine(
+def fit_affine(
     y: jax.Array, z: jax.Array, *, intercept: bool = True
 ) -> Callable[[jax.Array], jax.Array]:
-    """The least-squares map y -> z, for columns of any scale and any rank."""
+    """Least squares z ~ W y + b for columns of any scale and any rank: the predictor.
+
+    Args:
+        y: `[samples, m]`.
+        z: `[samples, n]`.
+        intercept: whether b is fitted, or 0.
+
+    Returns:
+        A function `[rows, m] -> [rows, n]`.
+    """
     mean, std = _moments(y)
     z_mean = jnp.mean(z, axis=0, keepdims=True)
     if not intercept:

@@ -39,7 +39,7 @@ from jidcl.metrics import (
     rotation_null,
     shuffled,
 )
-from jidcl.metrics.recovery import _fit_affine
+from jidcl.metrics.recovery import fit_affine
 from jidcl.pairs import sample_pair
 from jidcl.systems.common import (
     gap_metrics,
@@ -230,7 +230,7 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
             return scores | {"loss": mse(y, pair.z)}
         y_pos = f(x_pos)
         truth = [apply_oracle(oracle, config.output, z) for z in pair]
-        linear = _fit_affine(x, pair.z)
+        linear = fit_affine(x, pair.z)
         best = [apply_oracle(oracle, config.output, linear(v)) for v in (x, x_pos)]
         # 0 * y keeps it a computed value: XLA would fold a constant for seconds.
         same = [0 * y + config.n**-0.5] * 2

@@ -35,7 +35,7 @@ from jidcl.metrics import (
     shuffled,
     tied_kappa,
 )
-from jidcl.metrics.recovery import _fit_affine
+from jidcl.metrics.recovery import fit_affine
 from jidcl.numerics import unit
 from jidcl.optim.project import on_sphere, rows_from_sphere, scaled
 from jidcl.systems.common import (
@@ -266,7 +266,7 @@ def _evaluate(config: Diet, f, params, frozen, key) -> Metrics:
         y = f(x)
         target = _noisy(config, noise_key, _target(config, drawn))
         drawn = drawn._replace(**_as_target(config, target))
-        linear_z = _fit_affine(x, z)(x)
+        linear_z = fit_affine(x, z)(x)
         tied = tied_kappa(z, y, class_rows, w, beta=beta)
         mixed = shuffled(shuffle_key, y)
         # One compiled score for the encoder, its null and x itself.
