@@ -3,7 +3,7 @@
 One coordinate of every p-norm family has the density
 `p / (2 l Gamma(1/p)) exp(-(|d| / l)^p)`, with d the offset from the centre: Laplace
 (p = 1, l = scale), normal (p = 2, l = sqrt(2) scale, so `scale` is the standard
-deviation) and generalised normal (any p >= 1, l = scale).
+deviation) and generalised normal (any p > 0, l = scale).
 """
 
 import dataclasses
@@ -89,14 +89,14 @@ class Normal:
 @_register
 @dataclasses.dataclass(frozen=True)
 class GeneralisedNormal:
-    """p / (2 scale Gamma(1/p)) exp(-(|d| / scale)^p) per coordinate, p >= 1."""
+    """p / (2 scale Gamma(1/p)) exp(-(|d| / scale)^p) per coordinate, p > 0."""
 
     scale: Any
     p: float = dataclasses.field(default=3.0, metadata=dict(static=True))
 
     def __post_init__(self):
         _check_scale(self.scale)
-        check_at_least("p", self.p, 1)
+        check_above("p", self.p, 0)
 
     @property
     def length(self) -> Any:
