@@ -12,17 +12,19 @@ from jidcl.encoders.heads import OutputSpace
 from jidcl.encoders.norm import BatchNorm
 
 PUBLISHED_WIDTHS = (10, 50, 50, 50, 50, 10)
+ACTIVATIONS = ("leaky_relu", "gelu")
 INITS = ("looks_linear", "he_normal", "fan_in_uniform")
 
 
 class MLP(nnx.Module):
-    """Affine layers with leaky ReLU after all but the last, then an output space.
+    """Affine layers, an activation after all but the last, then an output space.
 
     Args:
         d: width of the input.
         m: width of the output.
         hidden: widths of the hidden layers.
         slope: negative slope of the leaky ReLU.
+        activation: `"leaky_relu"`, or `"gelu"` in its exact form, x Phi(x).
         init: `"looks_linear"` (Balduzzi et al. 2017): mirrored hidden units, so that
             the network starts as one orthogonal linear map (even hidden widths); on
             the sphere it starts without a fold, which training cannot undo.
@@ -31,8 +33,8 @@ class MLP(nnx.Module):
             with almost equal outputs and a plateau.
         output: an output space.
         output_size: where a learnable one starts.
-        batch_norm: batch normalisation between each hidden affine layer and its leaky
-            ReLU; the input is `[batch, d]` then.
+        batch_norm: batch normalisation between each hidden affine layer and its
+            activation; the input is `[batch, d]` then.
         rngs: NNX random streams.
     """
 
@@ -43,6 +45,7 @@ class MLP(nnx.Module):
         *,
         hidden: Sequence[int],
         slope: float = 0.01,
+        activation: str = "leaky_relu",
         init: str = "he_normal",
         output: str = "none",
         output_size: float = 1.0,
@@ -50,14 +53,17 @@ class MLP(nnx.Module):
         rngs: nnx.Rngs,
     ):
         check_choice("init", init, INITS)
+        check_choice("activation", activation, ACTIVATIONS)
         sizes = (d, *hidden, m)
         for size in sizes:
             check_at_least("layer width", size, 1)
-        self.slope = slope
+        self.slope, self.activation = slope, activation
         shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
         self.layers = nnx.List([_linear(*shape, init, rngs) for shape in shapes])
         if init == "looks_linear":
-            kernels = looks_linear_kernels(rngs.params(), sizes, slope)
+            # gelu(u) - gelu(-u) = u, as a leaky ReLU of slope 0.
+            odd_part = slope if activation == "leaky_relu" else 0.0
+            kernels = looks_linear_kernels(rngs.params(), sizes, odd_part)
             for layer, kernel in zip(self.layers, kernels, strict=True):
                 layer.kernel[...] = kernel
         self.output = OutputSpace(output, m, output_size)
@@ -72,7 +78,10 @@ class MLP(nnx.Module):
             x = layer(x)
             if self.batch_norm:
                 x = self.norms[i](x)
-            x = jnp.where(x > 0, x, self.slope * x)
+            if self.activation == "gelu":
+                x = jax.nn.gelu(x, approximate=False)
+            else:
+                x = jnp.where(x > 0, x, self.slope * x)
         return self.output(last(x))
 
 
@@ -82,6 +91,7 @@ def make_mlp(
     m: int | None = None,
     widths: Sequence[int] = PUBLISHED_WIDTHS,
     slope: float = 0.01,
+    activation: str = "leaky_relu",
     init: str = "he_normal",
     output: str = "none",
     output_size: float = 1.0,
@@ -94,6 +104,7 @@ def make_mlp(
         m: width of y.
         widths: hidden widths in units of n; the published ones by default.
         slope: negative slope.
+        activation: see `MLP`.
         init: see `MLP`.
         output: see `OutputSpace`.
         output_size: where a learnable output space starts.
@@ -114,6 +125,7 @@ def make_mlp(
             n if m is None else m,
             hidden=hidden,
             slope=slope,
+            activation=activation,
             init=init,
             output=output,
             output_size=output_size,

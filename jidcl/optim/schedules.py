@@ -1,19 +1,22 @@
 """Optimisers by name, for configurations."""
 
+import jax.numpy as jnp
 import optax
 import optax.contrib
 
 from jidcl.checks import check_above, check_at_least, check_choice
 
-OPTIMISERS = ("adam", "muon")
-SCHEDULES = ("constant", "cosine")
+OPTIMISERS = ("adam", "adamw", "muon")
+SCHEDULES = ("constant", "cosine", "half_constant_cosine")
 
 
 def make_schedule(name: str, learning_rate: float, steps: int, warmup: int = 0):
-    """Learning rate over the steps: constant, or cosine to zero after a warm-up.
+    """Learning rate over the steps: constant, cosine to zero, or half of each.
 
     Args:
-        name: `"constant"` or `"cosine"`.
+        name: `"constant"`; `"cosine"`, to zero after a warm-up; or
+            `"half_constant_cosine"`, constant for the first half of the steps and
+            cosine to zero in the second (Klindt et al. 2026).
         learning_rate: peak value, > 0.
         steps: length of the run, >= 1.
         warmup: steps of linear growth from 0 (cosine only).
@@ -30,6 +33,14 @@ def make_schedule(name: str, learning_rate: float, steps: int, warmup: int = 0):
     check_at_least("warmup", warmup, 0)
     if name == "constant":
         return optax.constant_schedule(learning_rate)
+    if name == "half_constant_cosine":
+        half = steps / 2
+
+        def schedule(count):
+            late = jnp.asarray(count, jnp.result_type(float)) / half - 1
+            return learning_rate / 2 * (1 + jnp.cos(jnp.pi * jnp.clip(late, 0, 1)))
+
+        return schedule
     return optax.warmup_cosine_decay_schedule(
         0.0 if warmup else learning_rate, learning_rate, warmup, max(steps, warmup + 1)
     )
@@ -43,16 +54,18 @@ def make_optimiser(
     schedule: str = "cosine",
     warmup: int = 0,
     muon_steps: int = 5,
+    weight_decay: float = 0.0,
 ) -> optax.GradientTransformation:
-    """Adam, or Muon (orthogonalised momentum for matrices, Adam for the rest).
+    """Adam, AdamW, or Muon (orthogonalised momentum for matrices, Adam for the rest).
 
     Args:
-        name: `"adam"` or `"muon"`.
+        name: `"adam"`, `"adamw"` or `"muon"`.
         learning_rate: peak learning rate.
         steps: length of the run.
         schedule: see `make_schedule`.
         warmup: see `make_schedule`.
         muon_steps: Newton-Schulz iterations of each orthogonalisation, >= 1.
+        weight_decay: decoupled decay of AdamW, each step rate times it, >= 0.
 
     Returns:
         An optax transformation.
@@ -64,5 +77,8 @@ def make_optimiser(
     rate = make_schedule(schedule, learning_rate, steps, warmup)
     if name == "adam":
         return optax.adam(rate)
+    if name == "adamw":
+        check_at_least("weight_decay", weight_decay, 0)
+        return optax.adamw(rate, weight_decay=weight_decay)
     check_at_least("muon_steps", muon_steps, 1)
     return optax.contrib.muon(rate, ns_steps=muon_steps)

@@ -22,6 +22,7 @@ def run_optimiser(config: Training) -> optax.GradientTransformation:
         schedule=config.schedule,
         warmup=config.warmup,
         muon_steps=config.muon_steps,
+        weight_decay=config.weight_decay,
     )
 
 

@@ -5,7 +5,7 @@ process and the objective of its paper.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 from jidcl.checks import check_above, check_at_least, check_choice, check_unit_interval
 
@@ -26,11 +26,12 @@ class Training:
         widths: hidden widths of the encoder in units of its input size.
         slope: negative slope of the encoder's leaky ReLU.
         init: looks_linear, he_normal, or fan_in_uniform (the published one).
-        optimiser: adam or muon.
+        optimiser: adam, adamw or muon.
         learning_rate: peak learning rate.
-        schedule: constant or cosine.
+        schedule: constant, cosine or half_constant_cosine.
         warmup: steps of linear growth.
         muon_steps: Newton-Schulz iterations of muon.
+        weight_decay: decoupled weight decay of adamw.
         batch: samples or pairs per step.
         steps: updates.
         late_share: share of the steps, the last ones, made with another batch.
@@ -39,6 +40,8 @@ class Training:
         eval_batch: samples of one evaluation batch (the claim's batch).
         eval_batches: evaluation batches, scored one by one and averaged.
     """
+
+    mixings: ClassVar[tuple[str, ...]] = MIXINGS  # a system may have others
 
     version: int = VERSION
     mixing: str = "invertible_mlp"
@@ -52,6 +55,7 @@ class Training:
     schedule: str = "cosine"
     warmup: int = 100
     muon_steps: int = 5
+    weight_decay: float = 0.0
     batch: int = 1024
     steps: int = 3000
     late_share: float = 0.0
@@ -66,7 +70,7 @@ class Training:
                 f"version must be {VERSION} (the schema of this release), got "
                 f"{self.version}: the preset was written by another version"
             )
-        check_choice("mixing", self.mixing, MIXINGS)
+        check_choice("mixing", self.mixing, self.mixings)
         check_choice("init", self.init, INITS)
         check_choice("optimiser", self.optimiser, ("adam", "adamw", "muon"))
         check_choice(
@@ -79,6 +83,7 @@ class Training:
         for name in ("steps", "chunk", "mixing_layers", "mixing_draws", "muon_steps"):
             check_at_least(name, getattr(self, name), 1)
         check_at_least("warmup", self.warmup, 0)
+        check_at_least("weight_decay", self.weight_decay, 0)
         check_unit_interval("late_share", self.late_share)
 
     def phases(self) -> list[tuple[Any, int]]:

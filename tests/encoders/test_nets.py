@@ -58,6 +58,23 @@ def test_default_slope_is_the_published_one():
     np.testing.assert_allclose(got, [[-0.01], [2.0]], rtol=1e-6)
 
 
+def test_gelu_is_exact_and_can_start_linear(rng):
+    x = jnp.asarray(rng.normal(size=(50, 4)), jnp.float32)
+    own = dict(m=3, widths=(2,), activation="gelu")
+    f = make_mlp(4, init="fan_in_uniform", **own)
+    params, state = f.init(jax.random.key(0))
+    w0, b0, w1, b1 = jax.tree.leaves(
+        [[params["layers"][k][v] for v in ("kernel", "bias")] for k in "01"]
+    )
+    inner = np.asarray(x) @ w0 + np.asarray(b0)
+    want = inner * stats.norm.cdf(inner) @ w1 + np.asarray(b1)
+    np.testing.assert_allclose(f.apply(params, state, x)[0], want, atol=1e-5)
+    f = make_mlp(4, init="looks_linear", widths=(2, 3), activation="gelu")
+    params, state = f.init(jax.random.key(1))
+    y = np.asarray(f.apply(params, state, x)[0])
+    np.testing.assert_allclose(y @ y.T, x @ x.T, atol=1e-3)
+
+
 def test_fan_in_uniform_law():
     # Kolmogorov-Smirnov at a false-alarm rate of 1e-4 for kernels and biases.
     f = make_mlp(20, m=2000, widths=(5,), init="fan_in_uniform")
@@ -94,6 +111,7 @@ def test_same_key_same_weights_and_layers_differ():
         ({"m": 0}, "must be >= 1, got 0"),
         ({"widths": (2, 0)}, "must be >= 1, got 0"),
         ({"init": "he_norm"}, "init.*'he_norm'.*did you mean 'he_normal'"),
+        ({"activation": "gelo"}, "activation.*did you mean 'gelu'"),
         ({"output": "boxx"}, "output.*'boxx'.*did you mean 'box'"),
     ],
 )

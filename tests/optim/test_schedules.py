@@ -33,6 +33,20 @@ def test_cosine_schedule(warmup):
     assert got[0] == pytest.approx(0 if warmup else rate)
 
 
+def test_half_constant_cosine_schedule():
+    rate, steps = 0.3, 9
+    schedule = make_schedule("half_constant_cosine", rate, steps)
+    got = [float(schedule(step)) for step in range(steps + 3)]
+    half = steps / 2
+    want = [
+        rate / 2 * (1 + np.cos(np.pi * (min(step, steps) - half) / half))
+        if step > half
+        else rate
+        for step in range(steps + 3)
+    ]
+    np.testing.assert_allclose(got, want, atol=1e-6)
+
+
 def run(optimiser, params, gradient, steps):
     state, path = optimiser.init(params), []
     for _ in range(steps):
@@ -56,6 +70,20 @@ def test_adam_equals_numpy(relaxed_promotion, schedule, rates):
     got = run(optimiser, jnp.asarray(start, jnp.float32), gradient, 3)
     want = network.adam(start, gradient, rates)
     np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+def test_adamw_decays_apart_from_the_gradient(relaxed_promotion):
+    start = jnp.array([1.0, -2.0])
+    moved = [
+        run(
+            make_optimiser(name, 0.1, steps=9, schedule="constant", weight_decay=decay),
+            start,
+            lambda x: 3 * x,
+            1,
+        )[0]
+        for name, decay in (("adamw", 0.2), ("adam", 0.2))
+    ]
+    np.testing.assert_allclose(moved[0] - moved[1], -0.1 * 0.2 * start, rtol=1e-4)
 
 
 def test_muon_moves_matrices_by_an_orthogonal_factor(relaxed_promotion, rng):
