@@ -15,6 +15,15 @@ from jidcl.losses.contrastive import (
 )
 from jidcl.losses.entropy import align_maxent, kernel_entropy
 from jidcl.losses.similarity import Similarity, pairwise, rowwise
+from jidcl.losses.sketch import (
+    draw_directions,
+    gauss_infonce,
+    lejepa,
+    sigreg,
+    view_alignment,
+    whitened_alignment,
+    whitening,
+)
 from jidcl.losses.supervised import mse, r2_loss
 
 __all__ = [
@@ -26,12 +35,19 @@ __all__ = [
     "alignment",
     "bits_above_chance",
     "class_logits",
+    "draw_directions",
+    "gauss_infonce",
     "infonce",
     "instance_cross_entropy",
     "kernel_entropy",
+    "lejepa",
     "mse",
     "pairwise",
     "r2_loss",
     "rowwise",
+    "sigreg",
     "uniformity",
+    "view_alignment",
+    "whitened_alignment",
+    "whitening",
 ]

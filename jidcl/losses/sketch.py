@@ -1,0 +1,270 @@
+"""Objectives that ask for a standard normal representation: SIGReg, whitening.
+
+LeJEPA pulls the views of one sample together and compares the representation with
+N(0, I) along random directions. Two published forms differ in the knots, in what is
+pooled and in the scale of the alignment. Views come as one array `[views, batch, m]`.
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_choice,
+    check_features,
+    check_float,
+    check_rows,
+    check_unit_interval,
+)
+from jidcl.losses.contrastive import NegativePolicy, infonce
+from jidcl.losses.similarity import Similarity
+from jidcl.numerics import at_least_float32, unit
+from jidcl.types import Metrics
+
+FORMS = ("pooled", "per_view")
+# The integrand is even, so knots on the half line suffice: 17 on [-5, 5] are 9.
+KNOTS = {"pooled": (17, 3.0), "per_view": (9, 5.0)}
+# Every positive of the batch is an entry, the own one included; no anchor is.
+CROSS_VIEW = NegativePolicy(include_positive=False, compare="positive", symmetric=True)
+
+
+def draw_directions(key: jax.Array, m: int, count: int) -> jax.Array:
+    """Directions for `sigreg`, uniform on the sphere up to length: `[m, count]`."""
+    return jax.random.normal(key, (m, count))
+
+
+def sigreg(
+    y: jax.Array, directions: jax.Array, *, knots: int = 17, t_max: float = 3.0
+) -> jax.Array:
+    r"""How far the rows of y are from N(0, I), seen along directions.
+
+    rows mean_a integral |phi_a(t) - exp(-t^2 / 2)|^2 exp(-t^2 / 2) dt over
+    [-t_max, t_max], phi_a(t) = mean_i exp(i t a . y_i): the Epps-Pulley statistic of
+    each projection, by the trapezoid rule.
+
+    Args:
+        y: `[rows, m]`.
+        directions: `[m, count]`; columns are scaled to unit length. A training step
+            draws new ones.
+        knots: knots of the half line [0, t_max], >= 2.
+        t_max: end of the integral, > 0.
+
+    Returns:
+        A scalar, float32 or wider. It grows with the number of rows; independent
+        normal rows score about 1.2 for t_max = 3.
+
+    Raises:
+        ValueError: on wrong shapes, knots < 2 or t_max <= 0.
+        TypeError: on dtypes that are not floating-point.
+
+    Example:
+        >>> y = jax.random.normal(jax.random.key(0), (512, 2))
+        >>> a = draw_directions(jax.random.key(1), 2, 64)
+        >>> bool(sigreg(y, a) < 5 < sigreg(2 * y, a))
+        True
+
+    Source: Balestriero and LeCun 2025, LeJEPA; Klindt, LeCun and Balestriero 2026.
+
+    Notes:
+        One cosine and one sine for each row and direction: the others follow by
+        turning exp(i t y) from knot to knot, and by Horner's rule in the gradient.
+        Nothing of size rows x directions x knots exists. First derivatives only,
+        in reverse mode.
+    """
+    check_rows("y", y)
+    check_float("directions", directions)
+    if directions.ndim != 2 or directions.shape[0] != y.shape[1]:
+        raise ValueError(
+            f"directions must have shape [{y.shape[1]}, count], "
+            f"got {list(directions.shape)}"
+        )
+    check_at_least("knots", knots, 2)
+    check_above("t_max", t_max, 0)
+    dtype = at_least_float32(y.dtype, directions.dtype)
+    a = unit(directions.astype(dtype).T).T
+    projected = jnp.matmul(y.astype(dtype), a, precision=jax.lax.Precision.HIGHEST)
+    return _epps_pulley(projected, knots, float(t_max))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _epps_pulley(x: jax.Array, knots: int, t_max: float) -> jax.Array:
+    """The statistic of each column of x `[rows, count]`, averaged over columns."""
+    return _epps_pulley_forward(x, knots, t_max)[0]
+
+
+def _epps_pulley_forward(x, knots, t_max):
+    _, weights, normal = _quadrature(knots, t_max, x.dtype)
+    turn = t_max / (knots - 1) * x
+    one = jnp.cos(turn), jnp.sin(turn)
+
+    def at_knot(now, _):
+        return _times(now, one), [jnp.mean(part, axis=0) for part in now]
+
+    _, (real, imaginary) = jax.lax.scan(at_knot, one, length=knots - 1)
+    real = real - normal[:, None]
+    total = jnp.sum(weights[:, None] * (real**2 + imaginary**2), axis=0)
+    return x.shape[0] * jnp.mean(total), (*one, real, imaginary)
+
+
+def _epps_pulley_backward(knots, t_max, held, slope):
+    # d / dx of |phi - normal|^2 at t is 2 t / rows [imag cos(t x) - real sin(t x)],
+    # the real part of a polynomial in exp(i t_1 x).
+    *one, real, imaginary = held
+    t, weights, _ = _quadrature(knots, t_max, real.dtype)
+    scale = 2 * slope / real.shape[1] * (t * weights)[:, None]
+    real, imaginary = scale * real, scale * imaginary
+    zero = jnp.zeros_like(one[0])
+    value = zero, zero
+    for k in reversed(range(knots - 1)):
+        value = value[0] + imaginary[k][None], value[1] + real[k][None]
+        value = _times(value, one)
+    return (value[0],)
+
+
+_epps_pulley.defvjp(_epps_pulley_forward, _epps_pulley_backward)
+
+
+def _quadrature(knots: int, t_max: float, dtype):
+    """(t, weights, exp(-t^2 / 2)) of the knots t > 0; at t = 0 the integrand is 0."""
+    t = jnp.linspace(0, t_max, knots, dtype=dtype)[1:]
+    normal = jnp.exp(-(t**2) / 2)
+    ends = jnp.full_like(t, 2).at[-1].set(1)
+    return t, t_max / (knots - 1) * ends * normal, normal
+
+
+def _times(a, b):
+    """Product of complex numbers given as pairs of real arrays."""
+    return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
+
+
+def view_alignment(views: jax.Array) -> jax.Array:
+    """Mean over views, rows and dimensions of (h - mean of the views)^2.
+
+    A quarter of the mean of (h_1 - h_2)^2 for two views.
+
+    Args:
+        views: `[views, batch, m]`.
+    """
+    _check_views(views)
+    views = views.astype(at_least_float32(views.dtype))
+    return jnp.mean((views - jnp.mean(views, axis=0, keepdims=True)) ** 2)
+
+
+def lejepa(
+    views: jax.Array,
+    directions: jax.Array,
+    *,
+    lam: jax.Array | float,
+    form: str = "pooled",
+    global_views: int | None = None,
+) -> tuple[jax.Array, Metrics]:
+    """The LeJEPA loss, lam SIGReg + (1 - lam) alignment, in either published form.
+
+    `"pooled"` (Klindt et al. 2026): SIGReg of all views' rows together, 17 knots on
+    [0, 3]; alignment is the mean over views, rows and dimensions of the squared
+    distance to the views' mean. `"per_view"` (Balestriero and LeCun 2025): SIGReg of
+    each view, averaged, 17 knots on [-5, 5]; alignment sums over dimensions, and the
+    mean is that of the first `global_views`.
+
+    Args:
+        views: representations, `[views, batch, m]`.
+        directions: `[m, count]`, see `sigreg`.
+        lam: weight of SIGReg in [0, 1]. SIGReg grows with the number of rows, so the
+            best weight depends on the batch.
+        form: `"pooled"` or `"per_view"`.
+        global_views: views whose mean is the target, `"per_view"` only; None for all.
+
+    Returns:
+        `(loss, metrics)`, metrics `alignment` and `sigreg`.
+
+    Raises:
+        ValueError: on wrong shapes, a weight outside of [0, 1], an unknown form, or
+            `global_views` that the form or the views do not have.
+    """
+    _check_views(views)
+    check_unit_interval("lam", lam)
+    check_choice("form", form, FORMS)
+    knots, t_max = KNOTS[form]
+    score = functools.partial(sigreg, directions=directions, knots=knots, t_max=t_max)
+    if form == "pooled":
+        if global_views is not None:
+            raise ValueError(
+                f"global_views must be None for form 'pooled', got {global_views}"
+            )
+        align = view_alignment(views)
+        normal = score(_pooled(views))
+    else:
+        many = views.shape[0] if global_views is None else global_views
+        if not 1 <= many <= views.shape[0]:
+            raise ValueError(
+                f"global_views must be in [1, {views.shape[0]}], got {global_views}"
+            )
+        target = jnp.mean(views[:many], axis=0, keepdims=True)
+        align = jnp.mean(jnp.sum((views - target) ** 2, axis=-1))
+        normal = jnp.mean(jnp.stack([score(view) for view in views]))
+    loss = lam * normal + (1 - lam) * align
+    return loss, {"alignment": align, "sigreg": normal}
+
+
+def whitening(y: jax.Array) -> jax.Array:
+    """Mean over all entries of (Cov(y) - I)^2, unbiased covariance, `[rows, m]`."""
+    check_rows("y", y, 2)
+    y = y.astype(at_least_float32(y.dtype))
+    y = y - jnp.mean(y, axis=0, keepdims=True)
+    cov = jnp.matmul(y.T, y, precision=jax.lax.Precision.HIGHEST) / (y.shape[0] - 1)
+    return jnp.mean((cov - jnp.eye(y.shape[1], dtype=y.dtype)) ** 2)
+
+
+def whitened_alignment(
+    views: jax.Array, *, lam: jax.Array | float = 0.5
+) -> tuple[jax.Array, Metrics]:
+    """lam whitening + (1 - lam) alignment, the covariance over all views' rows.
+
+    Args:
+        views: `[views, batch, m]`.
+        lam: weight of the whitening in [0, 1].
+
+    Returns:
+        `(loss, metrics)`, metrics `alignment` and `whitening`.
+
+    Source: Klindt, LeCun and Balestriero 2026, published code (there called VICReg).
+    """
+    check_unit_interval("lam", lam)
+    align, white = view_alignment(views), whitening(_pooled(views))
+    loss = lam * white + (1 - lam) * align
+    return loss, {"alignment": align, "whitening": white}
+
+
+def gauss_infonce(y: jax.Array, y_pos: jax.Array, *, sigma: float = 1.0):
+    """InfoNCE with s = -||u - v||^2 / (2 sigma^2), across views, both directions.
+
+    Each row is compared with all rows of the other view, its partner included.
+
+    Args:
+        y: `[batch, m]`.
+        y_pos: `[batch, m]`.
+        sigma: width, > 0.
+
+    Returns:
+        `(loss, metrics)` of `infonce`.
+    """
+    check_above("sigma", sigma, 0)
+    return infonce(
+        y, y_pos, similarity=Similarity("lp"), tau=2 * sigma**2, policy=CROSS_VIEW
+    )
+
+
+def _pooled(views: jax.Array) -> jax.Array:
+    return views.reshape(math.prod(views.shape[:2]), views.shape[2])
+
+
+def _check_views(views: jax.Array) -> None:
+    check_features("views", views)
+    if views.ndim != 3 or views.shape[0] < 2:
+        raise ValueError(
+            f"views must have shape [views >= 2, batch, m], got {list(views.shape)}"
+        )
