@@ -1,6 +1,7 @@
 """Encoders y = f(x) as pairs of pure functions over plain dicts."""
 
 from jidcl.encoders.core import Encoder, from_linen, from_nnx
+from jidcl.encoders.flows import make_inverse_coupling
 from jidcl.encoders.heads import OUTPUTS, OutputSpace, rescale, softclip
 from jidcl.encoders.nets import MLP, PUBLISHED_WIDTHS, make_mlp
 from jidcl.encoders.norm import BatchNorm, Running
@@ -15,6 +16,7 @@ __all__ = [
     "Running",
     "from_linen",
     "from_nnx",
+    "make_inverse_coupling",
     "make_mlp",
     "rescale",
     "softclip",
