@@ -40,9 +40,17 @@ from jidcl.latents.families import (
     VonMisesFisher,
     make_density,
 )
+from jidcl.latents.ou import (
+    OU_PAIRS,
+    ou_step,
+    sample_ou_pair,
+    unit_variance,
+    unit_variance_scale,
+)
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 
 __all__ = [
+    "OU_PAIRS",
     "Ball",
     "BlockLaw",
     "Box",
@@ -72,6 +80,7 @@ __all__ = [
     "init_blocks",
     "log_prob",
     "make_density",
+    "ou_step",
     "sample",
     "sample_block_pair",
     "sample_blocks",
@@ -79,7 +88,10 @@ __all__ = [
     "sample_conditional",
     "sample_instances",
     "sample_marginal",
+    "sample_ou_pair",
     "sample_with_acceptance",
     "spectrum",
     "whitening",
+    "unit_variance",
+    "unit_variance_scale",
 ]
