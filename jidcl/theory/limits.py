@@ -341,3 +341,24 @@ def _check_box(n: int, low: float, high: float, lam: float, beta: float) -> None
     check_ordered("low", low, "high", high)
     check_above("lam", lam, 0)
     check_at_least("beta", beta, 1)
+
+
+def ou_alignment_limit(rho, pair: str = "common_anchor"):
+    """Least alignment of a representation with law N(0, I), per dimension.
+
+    Views of a stationary normal process with correlation r have mean squared
+    distance from their mean >= (1 - r) / 2 in each dimension, with equality for
+    h(z) = Q z, Q orthogonal, alone. r = rho^2 for `"common_anchor"` pairs, rho for
+    `"direct"` ones.
+
+    Args:
+        rho: correlation of one step.
+        pair: see `jidcl.latents.sample_ou_pair`.
+
+    Raises:
+        ValueError: on an unknown pair.
+
+    Source: Klindt, LeCun and Balestriero 2026, Theorem 1.
+    """
+    check_choice("pair", pair, ("common_anchor", "direct"))
+    return jnp.asarray((1 - (rho**2 if pair == "common_anchor" else rho)) / 2)

@@ -1,0 +1,141 @@
+"""Linear identifiability of a world model: how near h is to one orthogonal map of z.
+
+Scores of Klindt, LeCun and Balestriero 2026, and the error bound of their Theorem 3.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.checks import check_features, check_rows, check_same_shape
+from jidcl.metrics.recovery import fit_affine
+from jidcl.numerics import at_least_float32
+
+
+class LinearID(NamedTuple):
+    """Scores of a representation h of latents z; scalars.
+
+    Attributes:
+        r2_zh: share of h that an affine map of z explains, over all entries.
+        r2_hz: share of z that an affine map of h explains.
+        orth_err: ||A^T A - I||_F of the fitted slope A of h on z.
+        orth_err_normalized: the same over sqrt(n).
+        epsilon: ||Cov(h) - I||_F.
+        delta: excess of `l_h` over the linear one, max(l_h - 2 (1 - rho) tr Cov h, 0).
+        d_bound: D = delta / (2 rho (1 - rho)).
+        approx_bound: D + (epsilon + D)^2, the most that `procrustes_mse` may be.
+        procrustes_mse: min over orthogonal Q of the mean of ||h - Q z||^2.
+        l_h: mean of ||h' - h||^2 over pairs of correlation rho.
+        trace_cov: tr Cov(h).
+    """
+
+    r2_zh: jax.Array
+    r2_hz: jax.Array
+    orth_err: jax.Array
+    orth_err_normalized: jax.Array
+    epsilon: jax.Array
+    delta: jax.Array
+    d_bound: jax.Array
+    approx_bound: jax.Array
+    procrustes_mse: jax.Array
+    l_h: jax.Array
+    trace_cov: jax.Array
+
+
+def total_r2(a: jax.Array, b: jax.Array) -> jax.Array:
+    """R2 of b from a with intercept, by total sums of squares; in-sample.
+
+    1 - sum (b - fit)^2 / sum (b - mean b)^2 over all entries: large coordinates
+    weigh more than in `r2`.
+
+    Args:
+        a: `[samples, m]`.
+        b: `[samples, n]`.
+    """
+    check_rows("a", a, 2)
+    check_rows("b", b, 2)
+    dtype = at_least_float32(a.dtype, b.dtype)
+    a, b = a.astype(dtype), b.astype(dtype)
+    return _explained(fit_affine(a, b)(a), b)
+
+
+def linear_id(
+    z: jax.Array, h: jax.Array, h_pos: jax.Array, rho: jax.Array | float
+) -> LinearID:
+    """Scores of h = f(g(z)) against z, and Theorem 3's bound, on one sample.
+
+    Args:
+        z: latents, `[samples, n]`.
+        h: their representations, `[samples, n]`.
+        h_pos: representations of partners of correlation rho, `[samples, n]`.
+        rho: correlation in (0, 1).
+
+    Returns:
+        `LinearID`; everything in-sample, covariances unbiased.
+
+    Raises:
+        ValueError: on shapes that differ.
+
+    Source: Klindt, LeCun and Balestriero 2026, Theorem 3 and published code.
+
+    Notes:
+        The theorem speaks of expectations; from finite samples the bound may be
+        missed by sampling noise where both sides are near 0. The Procrustes map is
+        fitted without centring.
+    """
+    check_rows("z", z, 2)
+    for name, array in (("h", h), ("h_pos", h_pos)):
+        check_features(name, array)
+        check_same_shape(name, array, "z", z)
+    dtype = at_least_float32(z.dtype, h.dtype, h_pos.dtype)
+    z, h, h_pos = (x.astype(dtype) for x in (z, h, h_pos))
+    rho = jnp.asarray(rho, dtype)
+    n, eye = z.shape[1], jnp.eye(z.shape[1], dtype=dtype)
+    fit = fit_affine(z, h)
+    slope = fit(eye) - fit(jnp.zeros_like(eye))
+    orth = _size(_dot(slope, slope.T) - eye)
+    centred = h - jnp.mean(h, axis=0, keepdims=True)
+    cov = _dot(centred.T, centred) / (h.shape[0] - 1)
+    epsilon, trace = _size(cov - eye), jnp.trace(cov)
+    l_h = jnp.mean(jnp.sum((h_pos - h) ** 2, axis=1))
+    delta = jnp.maximum(l_h - 2 * (1 - rho) * trace, 0)
+    d = delta / (2 * rho * (1 - rho))
+    return LinearID(
+        r2_zh=_explained(fit(z), h),
+        r2_hz=total_r2(h, z),
+        orth_err=orth,
+        orth_err_normalized=orth / n**0.5,
+        epsilon=epsilon,
+        delta=delta,
+        d_bound=d,
+        approx_bound=d + (epsilon + d) ** 2,
+        procrustes_mse=procrustes_mse(z, h),
+        l_h=l_h,
+        trace_cov=trace,
+    )
+
+
+def procrustes_mse(z: jax.Array, h: jax.Array) -> jax.Array:
+    """min over orthogonal Q of mean ||h - Q z||^2, neither centred nor scaled."""
+    u, _, vt = jnp.linalg.svd(_dot(h.T, z) / z.shape[0])
+    return jnp.mean(jnp.sum((h - _dot(z, _dot(u, vt).T)) ** 2, axis=1))
+
+
+def plane_grid(points: int = 100, span: float = 3.0) -> jax.Array:
+    """A square grid of latents, `[points^2, 2]`: a score that no density weighs."""
+    line = jnp.linspace(-span, span, points)
+    return jnp.stack(jnp.meshgrid(line, line), axis=-1).reshape(-1, 2)
+
+
+def _explained(fitted: jax.Array, b: jax.Array) -> jax.Array:
+    total = b - jnp.mean(b, axis=0, keepdims=True)
+    return 1 - jnp.sum((b - fitted) ** 2) / jnp.sum(total**2)
+
+
+def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def _size(matrix: jax.Array) -> jax.Array:
+    return jnp.sqrt(jnp.sum(matrix**2))
