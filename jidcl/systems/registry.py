@@ -9,11 +9,12 @@ SYSTEMS = {
     "contrastive_ica": "Zimmermann et al. 2021: contrastive ICA",
     "content_style": "von Kuegelgen et al. 2021: content isolated from style",
     "diet": "Reizinger et al. 2024: instance and class labels",
+    "lejepa": "Klindt et al. 2026: when does LeJEPA learn a world model",
 }
 
 # Files of reference vectors that bear another name than the system that replays them;
 # several systems may serve kinds of one file.
-VECTORS: dict[str, str] = {"diet": "cross_entropy"}
+VECTORS = {"diet": "cross_entropy", "lejepa": "content_style"}
 
 
 def load_system(name: str) -> Any:
