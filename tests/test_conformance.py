@@ -10,23 +10,8 @@ from jidcl.systems.registry import load_conformance
 WAITING = {
     "contrastive_ica": {"slowvae", "kitti_mcc", "threedident_scene"},
     "content_style": {
-        "ntxent",
-        "moco",
-        "simsiam",
-        "byol",
-        "swav",
-        "barlow",
-        "vicreg",
-        "lejepa",
-        "sigreg_original",
-        "whitening",
-        "gauss_infonce",
-        "mix2d",
-        "coupling",
-        "gennorm_scale",
-        "half_constant_cosine",
+        *("ntxent", "moco", "simsiam", "byol", "swav", "barlow", "vicreg"),
         "ema_schedule",
-        "linear_id_metrics",
     },
 }
 PATHS = conformance.packaged_vectors()
@@ -42,7 +27,7 @@ def packaged():
 def test_every_packaged_vector_passes(path, float64):
     reports = list(conformance.replay(path, float64=float64))
     cases = json.loads(path.read_text())["cases"]
-    assert sum(report.cases for report in reports) == len(cases) > 30
+    assert sum(report.cases for report in reports) == len(cases) > 20
     waiting = {report.kind for report in reports if not report.covered}
     assert waiting == WAITING.get(path.stem, set())
     assert [report.failed for report in reports if report.failed] == []
