@@ -55,6 +55,7 @@ __all__ = [
     "linear_id",
     "linear_map",
     "linear_pearson",
+    "linear_id",
     "linear_pearson",
     "linear_share",
     "linear_share",
