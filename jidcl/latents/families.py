@@ -170,8 +170,16 @@ def noise(key: jax.Array, density: Any, shape: tuple[int, ...], dtype) -> jax.Ar
         return jnp.asarray(density.scale, dtype) * jax.random.normal(key, shape, dtype)
     # Through logarithms: Gamma(1/p) itself underflows at large p.
     k_size, k_sign = jax.random.split(key)
-    log_size = jax.random.loggamma(k_size, 1 / density.p, shape, dtype) / density.p
+    log_size = _loggamma(k_size, 1 / density.p, shape, dtype) / density.p
     return length * jax.random.rademacher(k_sign, shape, dtype) * jnp.exp(log_size)
+
+
+def _loggamma(key: jax.Array, a: float, shape: tuple[int, ...], dtype) -> jax.Array:
+    """Logarithm of Gamma(a, 1); for small whole a a sum of exponentials, no loop."""
+    if a in range(2, 9):
+        parts = jax.random.exponential(key, (int(a), *shape), dtype)
+        return jnp.log(jnp.sum(parts, axis=0))
+    return jax.random.loggamma(key, a, shape, dtype)
 
 
 def log_kernel(density: Any, d: jax.Array) -> jax.Array:

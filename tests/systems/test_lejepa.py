@@ -35,8 +35,8 @@ def test_published_presets_are_the_published_settings():
                 world = (c.n, c.alpha, c.rho, c.pair, c.mixing, c.mixing_layers)
                 assert world == (n, 2.0, 0.95, "common_anchor", "coupling", 4)
                 assert (c.encoder, c.eval_batch) == ("matched", 10_000)
-                assert c.restarts == (3 if n <= 32 else 1)
         c = ROWS[f"published/scaling-{n}-infonce"]
+        assert c.restarts == (3 if n <= 32 else 1)
         assert (c.objective, c.sigma) == ("infonce", 1.0)
         assert (c.optimiser, c.learning_rate, c.weight_decay) == ("adamw", 3e-3, 0.01)
         assert (c.schedule, c.warmup, c.batch) == ("half_constant_cosine", 0, 256)
