@@ -44,7 +44,7 @@ def observe(frozen: Any, z: Array) -> Array:
     return mix(frozen["g"], z)
 
 
-def over_batches(score: Callable[[Array], Metrics], key: Array, batches: int):
+def over_batches(score: Callable[[Array], Any], key: Array, batches: int):
     """Scores of `batches` independent draws, one after another: `[batches, ...]`."""
     return jax.lax.map(score, jax.random.split(key, batches))
 

@@ -67,8 +67,9 @@ def make_problem(config: LeJEPA) -> Problem:
         return {"g": init_coupling(key, config.n, layers=config.mixing_layers)}
 
     def draw(frozen, key):
-        pair = draw_pair(config, key)
-        return Batch(*(observe(config, frozen, z) for z in pair), *pair)
+        z, z_pos = draw_pair(config, key)
+        x, x_pos = observe(config, frozen, z), observe(config, frozen, z_pos)
+        return Batch(x, x_pos, z, z_pos)
 
     def loss(params, state, batch, key):
         views, state = _views(encoder, params, state, batch, train=True)
