@@ -15,7 +15,6 @@ SYSTEMS = {
 # Files of reference vectors that bear another name than the system that replays them;
 # several systems may serve kinds of one file.
 VECTORS = {"diet": "cross_entropy", "lejepa": "content_style"}
-VECTORS: dict[str, str] = {"lejepa": "content_style"}
 
 
 def load_system(name: str) -> Any:
