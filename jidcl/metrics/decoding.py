@@ -174,10 +174,10 @@ def legacy_levels(values: jax.Array) -> np.ndarray:
     It is right for multiples of that value from 0 on, and merges levels elsewhere; use
     `ordinal_levels`.
     """
-    values = np.asarray(values)
-    distinct = np.unique(values)
+    numbers = np.asarray(values)
+    distinct = np.unique(numbers)
     check_at_least("number of distinct values", len(distinct), 2)
-    return np.trunc(values / distinct[1]).astype(int)
+    return np.trunc(numbers / distinct[1]).astype(int)
 
 
 def _pearson(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -152,7 +152,7 @@ def frozen_identity(config: Diet) -> dict[str, object]:
     """The settings that the frozen draws depend on (for caches)."""
     names = ("n", "clusters", "cluster_density")
     names += ("mixing", "mixing_layers", "mixing_draws")
-    return {"system": "diet"} | {name: getattr(config, name) for name in names}
+    return {"system": "diet", **{name: getattr(config, name) for name in names}}
 
 
 def floor_kind(config: Diet) -> str:
