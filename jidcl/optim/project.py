@@ -35,19 +35,3 @@ def rows_from_sphere(name: str = "w") -> optax.GradientTransformation:
 def on_sphere(w: jax.Array) -> jax.Array:
     """Rows divided by their norms, with the gradient of w itself (straight through)."""
     return w + jax.lax.stop_gradient(unit(w) - w)
-
-
-def scaled(factor: float, name: str) -> optax.GradientTransformation:
-    """Multiply the update of one entry of the parameters by a factor."""
-
-    def init(params):
-        return optax.EmptyState()
-
-    def update(updates, state, params=None):
-        del params
-        part = jax.tree.map(
-            lambda leaf: jnp.asarray(factor, leaf.dtype) * leaf, updates[name]
-        )
-        return {**updates, name: part}, state
-
-    return optax.GradientTransformation(init, update)

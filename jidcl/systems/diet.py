@@ -37,7 +37,7 @@ from jidcl.metrics import (
 )
 from jidcl.metrics.recovery import fit_affine
 from jidcl.numerics import unit
-from jidcl.optim.project import on_sphere, rows_from_sphere, scaled
+from jidcl.optim.project import on_sphere, rows_from_sphere
 from jidcl.systems.common import (
     gap_metrics,
     init_mixing,
@@ -139,13 +139,11 @@ def build_encoder(config: Diet) -> Encoder:
 
 
 def make_run_optimiser(config: Diet) -> optax.GradientTransformation:
-    """The optimiser of a configuration; W has its own rate, and may be projected."""
-    parts = [run_optimiser(config)]
-    if config.head_rate != 1:
-        parts.append(scaled(config.head_rate, "w"))
-    if config.rows == "projected":
-        parts.append(rows_from_sphere("w"))
-    return optax.chain(*parts) if parts[1:] else parts[0]
+    """The optimiser of a configuration, with the projection of W where it is asked."""
+    optimiser = run_optimiser(config)
+    if config.rows != "projected":
+        return optimiser
+    return optax.chain(optimiser, rows_from_sphere("w"))
 
 
 def frozen_identity(config: Diet) -> dict[str, object]:

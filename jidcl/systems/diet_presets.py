@@ -55,7 +55,6 @@ class Diet(Training):
         bias: a bias for every row.
         smoothing: label smoothing.
         batch_norm: batch normalisation in the encoder.
-        head_rate: learning rate of W relative to the encoder's.
     """
 
     mixing_layers: int = 4
@@ -78,7 +77,6 @@ class Diet(Training):
     bias: bool = False
     smoothing: float = 0.0
     batch_norm: bool = True
-    head_rate: float = 1.0
     eval_batch: int = 8192
     eval_batches: int = 4
 
@@ -97,7 +95,7 @@ class Diet(Training):
                 f"{self.instances}: some clusters would be empty"
             )
         check_at_least("gennorm_p", self.gennorm_p, 1)
-        for name in ("kappa", "scale", "limit", "beta", "head_rate"):
+        for name in ("kappa", "scale", "limit", "beta"):
             check_above(name, getattr(self, name), 0)
         for name in ("label_noise", "smoothing"):
             check_unit_interval(name, getattr(self, name))
@@ -191,7 +189,6 @@ def as_published(config: Diet) -> Diet:
         batch=1024,
         steps=50_000 * max(config.instances // 1024, 1),
         late_share=0.0,
-        head_rate=1.0,
         chunk=250,
     )
 

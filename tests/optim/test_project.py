@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from jidcl.optim.project import on_sphere, rows_from_sphere, scaled
+from jidcl.optim.project import on_sphere, rows_from_sphere
 from reference import network
 
 
@@ -40,10 +40,3 @@ def test_steps_are_projection_then_adam_on_the_free_entries(rng):
         np.testing.assert_allclose(params["w"], w, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="needs the parameters"):
         rows_from_sphere().update({"w": params["w"]}, optax.EmptyState())
-
-
-def test_only_the_named_update_is_scaled():
-    updates = {"w": jnp.ones(2), "encoder": jnp.ones(2)}
-    got, _ = scaled(3.0, "w").update(updates, optax.EmptyState())
-    assert got["w"].tolist() == [3, 3]
-    assert got["encoder"].tolist() == [1, 1]
