@@ -1,7 +1,6 @@
 """Weights that are put back on the sphere as part of the update."""
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from jidcl.numerics import unit
