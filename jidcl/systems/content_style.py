@@ -150,7 +150,7 @@ def objective(config: ContentStyle, y: Array, y_pos: Array, y_neg: Array):
     AlignMaxEnt takes its entropy from the anchors and leaves the negatives unused.
     """
     if config.objective == "align_maxent":
-        return align_maxent(y, y_pos, variance=config.variance)
+        return align_maxent(y, y_pos, variance=config.variance, weight=config.weight)
     policy = NegativePolicy(
         negatives="independent",
         include_positive=config.include_positive,

@@ -49,6 +49,7 @@ class ContentStyle(Training):
         include_positive: the positive is an entry of the denominator.
         log_mean: log-mean-exp instead of log-sum-exp.
         variance: of the entropy kernel of align_maxent.
+        weight: of its alignment.
         fit_rows: samples that the regressions of the evaluation are fitted on.
         score_rows: samples of each batch that they are scored on.
     """
@@ -70,6 +71,7 @@ class ContentStyle(Training):
     include_positive: bool = True
     log_mean: bool = True
     variance: float = 0.05
+    weight: float = 1.0
     fit_rows: int = 20_480
     score_rows: int = 4096
 
@@ -77,7 +79,7 @@ class ContentStyle(Training):
         super().__post_init__()
         for name in ("n_c", "n_s", "p", "outputs"):
             check_at_least(name, getattr(self, name), 1)
-        for name in ("tau", "variance"):
+        for name in ("tau", "variance", "weight"):
             check_above(name, getattr(self, name), 0)
         for name in ("change", "alpha"):
             check_unit_interval(name, getattr(self, name))
@@ -149,12 +151,14 @@ QUICK = {
     **{name: replace(_QUICK, **CONDITIONS[name]) for name in ("n1", "n2", "n4")},
     # One output more: room for the coordinate that became content.
     "frozen-style": replace(_QUICK, **CONDITIONS["n1"], fixed_style=(0,), m=3),
+    # No claim names it: at weight 1 it ends with content mixed up with some style.
     "align-maxent": replace(
         _QUICK,
         **CONDITIONS["n1"],
         objective="align_maxent",
         output="box",
         variance=0.005,
+        weight=100.0,
     ),
 }
 

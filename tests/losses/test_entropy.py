@@ -28,6 +28,10 @@ def test_values_equal_numpy(x64, rng, variance):
     apart = np.mean(np.sum((y - y_pos) ** 2, axis=1))
     np.testing.assert_allclose(metrics["alignment"], apart, rtol=1e-12)
     np.testing.assert_allclose(loss, apart - want, rtol=1e-12)
+    heavy, _ = align_maxent(
+        jnp.asarray(y), jnp.asarray(y_pos), variance=variance, weight=7.0
+    )
+    np.testing.assert_allclose(heavy, 7 * apart - want, rtol=1e-12)
 
 
 def test_tiles_give_the_same_value_and_gradient(x64, rng):
