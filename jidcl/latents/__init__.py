@@ -30,6 +30,7 @@ from jidcl.latents.densities import (
     sample_with_acceptance,
 )
 from jidcl.latents.families import (
+    Anisotropic,
     Density,
     GeneralisedNormal,
     Laplace,
@@ -51,6 +52,7 @@ from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Spher
 
 __all__ = [
     "OU_PAIRS",
+    "Anisotropic",
     "Ball",
     "BlockLaw",
     "Box",

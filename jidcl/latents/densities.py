@@ -13,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.checks import check_features, check_finite, is_traced
+from jidcl.latents.anisotropic import sample_anisotropic
 from jidcl.latents.families import (
+    Anisotropic,
     Density,
     GeneralisedNormal,
     Laplace,
@@ -132,6 +134,8 @@ def sample_with_acceptance(
             )
         case Sphere(), VonMisesFisher():
             return sample_vmf(key, mean, density.kappa)
+        case Sphere(), Anisotropic():
+            return sample_anisotropic(key, density, mean)
         case Real(), Laplace() | Normal() | GeneralisedNormal():
             return mean + noise(key, density, mean.shape, mean.dtype), jnp.ones(
                 (), jnp.float32
@@ -276,7 +280,8 @@ def _check_factors(density: ProductDensity, space: Product) -> None:
 
 def _unsupported(density: Any, space: Space) -> ValueError:
     allowed = {
-        Sphere: "Uniform, VonMisesFisher, Laplace, Normal or GeneralisedNormal",
+        Sphere: "Uniform, VonMisesFisher, Laplace, Normal, GeneralisedNormal or "
+        "(sampling only) Anisotropic",
         Box: "Uniform, Laplace, Normal or GeneralisedNormal",
         Real: "Laplace, Normal or GeneralisedNormal",
         Product: "a ProductDensity",

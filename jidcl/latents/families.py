@@ -120,6 +120,30 @@ class VonMisesFisher:
 
 @_register
 @dataclasses.dataclass(frozen=True)
+class Anisotropic:
+    """~ exp(-(z - mean)' diag(lam) (z - mean) / 2) on the sphere, lam > 0.
+
+    Attributes:
+        lam: precision of each coordinate, `[n]`: large ones vary little.
+        shell: half width of the shell that a step has to end in; infinite for steps
+            that are projected wherever they end (another law).
+        noise: normal or laplace steps, of variance 1 / lam.
+    """
+
+    lam: Any
+    shell: float = dataclasses.field(default=0.1, metadata=dict(static=True))
+    noise: str = dataclasses.field(default="normal", metadata=dict(static=True))
+
+    def __post_init__(self):
+        if _is_number("lam", self.lam):
+            check_above("lam", self.lam, 0)
+            check_finite("lam", self.lam)
+        check_above("shell", self.shell, 0)
+        check_choice("noise", self.noise, ("normal", "laplace"))
+
+
+@_register
+@dataclasses.dataclass(frozen=True)
 class ProductDensity:
     """One density for each factor of a `Product` space."""
 
@@ -127,7 +151,13 @@ class ProductDensity:
 
 
 Density = (
-    Uniform | Laplace | Normal | GeneralisedNormal | VonMisesFisher | ProductDensity
+    Uniform
+    | Laplace
+    | Normal
+    | GeneralisedNormal
+    | VonMisesFisher
+    | Anisotropic
+    | ProductDensity
 )
 PNormDensity = Laplace | Normal | GeneralisedNormal
 DENSITIES = ("uniform", "laplace", "normal", "gennorm", "vmf")

@@ -11,7 +11,7 @@ from jidcl.numerics import unit
 
 def reject(
     key: jax.Array,
-    propose: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+    propose: Callable[[jax.Array], tuple[jax.Array, ...]],
     like: jax.Array,
     *,
     max_rounds: int = 128,
@@ -21,14 +21,15 @@ def reject(
     Args:
         key: a typed key.
         propose: `key -> (value, accepted)`; `value` has like's shape, `accepted`
-            its shape or its leading axes (then whole vectors are redrawn).
+            its shape or its leading axes (then whole vectors are redrawn). A third
+            output, of accepted's shape, says how many proposals each value came from.
         like: array that gives shape and dtype.
         max_rounds: bound on the rounds; what is left then is NaN.
 
     Returns:
         `(value, acceptance)`: the share of proposals accepted while needed.
     """
-    _, mask = jax.eval_shape(propose, key)
+    _, mask, *_ = jax.eval_shape(propose, key)
 
     def unfinished(carry):
         _, done, tried, _ = carry
@@ -36,10 +37,10 @@ def reject(
 
     def round_(carry):
         value, done, tried, proposals = carry
-        proposal, accepted = propose(jax.random.fold_in(key, tried))
+        proposal, accepted, *used = propose(jax.random.fold_in(key, tried))
         take = accepted & ~done
         wide = take[..., None] if take.ndim < value.ndim else take
-        proposals += jnp.sum(~done, dtype=jnp.float32)
+        proposals += jnp.sum(jnp.where(done, 0, *(used or [1])), dtype=jnp.float32)
         return jnp.where(wide, proposal, value), done | accepted, tried + 1, proposals
 
     start = (jnp.full_like(like, jnp.nan), jnp.zeros(mask.shape, bool), 0, 0.0)

@@ -1,5 +1,6 @@
 """Objectives: similarities, the contrastive family, supervised losses."""
 
+from jidcl.losses.anisotropic import aninfonce, aninfonce_ensemble, from_lam, to_lam
 from jidcl.losses.classification import (
     accuracy,
     class_logits,
@@ -33,10 +34,13 @@ __all__ = [
     "align_maxent",
     "align_uniform",
     "alignment",
+    "aninfonce",
+    "aninfonce_ensemble",
     "bits_above_chance",
     "class_logits",
     "draw_directions",
     "gauss_infonce",
+    "from_lam",
     "infonce",
     "instance_cross_entropy",
     "kernel_entropy",
@@ -46,6 +50,7 @@ __all__ = [
     "r2_loss",
     "rowwise",
     "sigreg",
+    "to_lam",
     "uniformity",
     "view_alignment",
     "whitened_alignment",

@@ -1,5 +1,11 @@
 """Recovery scores, usable alone on NumPy or JAX arrays."""
 
+from jidcl.metrics.anisotropy import (
+    LambdaRecovery,
+    block_r2,
+    equal_blocks,
+    lambda_recovery,
+)
 from jidcl.metrics.blocks import (
     KernelRidge,
     determination,
@@ -23,6 +29,7 @@ from jidcl.metrics.linear_id import (
     procrustes_mse,
     total_r2,
 )
+from jidcl.metrics.nulls import rotation_null, shuffled
 from jidcl.metrics.recovery import (
     assign,
     bootstrap_interval,
@@ -34,26 +41,36 @@ from jidcl.metrics.recovery import (
     procrustes_error,
     r2,
     read_back,
-    rotation_null,
-    shuffled,
 )
 
 __all__ = [
     "KernelRidge",
+    "LambdaRecovery",
     "LinearID",
     "assign",
+    "assign",
     "balanced_logistic",
+    "block_r2",
+    "bootstrap_interval",
     "bootstrap_interval",
     "correlation_matrix",
+    "correlation_matrix",
     "determination",
+    "determination",
+    "equal_blocks",
     "fit_affine",
     "fit_kernel_ridge",
+    "fit_kernel_ridge",
+    "fit_linear",
     "fit_linear",
     "isometry_error",
+    "isometry_error",
+    "lambda_recovery",
     "legacy_levels",
     "linear_decode_pearson",
     "linear_id",
     "linear_map",
+    "linear_pearson",
     "linear_pearson",
     "linear_share",
     "mcc",

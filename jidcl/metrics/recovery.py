@@ -209,31 +209,6 @@ def read_back(z: jax.Array, y: jax.Array) -> jax.Array:
     return fit_affine(scaled, z)(scaled)
 
 
-def shuffled(key: jax.Array, y: jax.Array) -> jax.Array:
-    """The rows of y in random order: breaks the pairing and keeps the marginal."""
-    return jax.random.permutation(key, y, axis=0)
-
-
-def rotation_null(key: jax.Array, z: jax.Array, *, draws: int = 200) -> jax.Array:
-    """MCC of z under Haar-random rotations: what "linear, no more" looks like.
-
-    Args:
-        key: a typed key.
-        z: `[samples, n]`.
-        draws: number of rotations.
-
-    Returns:
-        `[draws]` scores.
-    """
-    z, _ = _both(z, z)
-
-    def one(key):
-        q = jax.random.orthogonal(key, z.shape[1], dtype=z.dtype)
-        return mcc(z, _dot(z, q)).mean
-
-    return jax.lax.map(one, jax.random.split(key, draws))
-
-
 def bootstrap_interval(
     key: jax.Array,
     score: Callable[[jax.Array, jax.Array], jax.Array],

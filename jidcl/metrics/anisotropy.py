@@ -1,0 +1,103 @@
+"""Was the precision of each latent recovered, and each group of equal precision?"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jidcl.checks import check_at_least
+from jidcl.metrics.recovery import correlation_matrix, r2
+
+
+class LambdaRecovery(NamedTuple):
+    """Learned precisions beside the true ones.
+
+    Attributes:
+        aligned: the learned value of each latent's output, `[n]`.
+        error: mean |aligned - lam| / lam.
+        pearson: correlation of aligned with lam, 0 where either is constant.
+        sorted_error: the error of both in order: for equal lam, where no assignment is
+            right.
+    """
+
+    aligned: jax.Array
+    error: jax.Array
+    pearson: jax.Array
+    sorted_error: jax.Array
+
+
+def lambda_recovery(
+    lam: jax.Array, lam_hat: jax.Array, columns: jax.Array
+) -> LambdaRecovery:
+    """How well precisions were learned, given which output reads which latent.
+
+    Args:
+        lam: true precisions, `[n]`.
+        lam_hat: learned ones, `[m]`, m >= n.
+        columns: the output assigned to each latent, `[n]` (`jidcl.metrics.mcc`).
+
+    Returns:
+        `LambdaRecovery`; with m > n the sorted error takes the n largest.
+
+    Raises:
+        ValueError: if m < n.
+
+    Source: Rusak et al. 2024, training logs (the values); the scores are ours.
+    """
+    n = lam.shape[0]
+    check_at_least("number of learned lam", lam_hat.shape[0], n)
+    aligned = lam_hat[columns]
+    ordered, largest = jnp.sort(lam), jnp.sort(lam_hat)[-n:]
+    return LambdaRecovery(
+        aligned,
+        jnp.mean(jnp.abs(aligned - lam) / lam),
+        correlation_matrix(lam[:, None], aligned[:, None])[0, 0],
+        jnp.mean(jnp.abs(largest - ordered) / ordered),
+    )
+
+
+def equal_blocks(*lams: Sequence[float]) -> list[list[int]]:
+    """Latents with equal precisions in every setting, the largest first.
+
+    Example:
+        >>> equal_blocks((25, 25, 5, 5))
+        [[0, 1], [2, 3]]
+        >>> equal_blocks((25, 25, 5, 5), (25, 5, 25, 5))
+        [[0], [1], [2], [3]]
+    """
+    values = list(zip(*lams, strict=True))
+    return [
+        [i for i, own in enumerate(values) if own == value]
+        for value in sorted(set(values), reverse=True)
+    ]
+
+
+def block_r2(
+    z: jax.Array, y: jax.Array, lam_hat: jax.Array, blocks: Sequence[Sequence[int]]
+) -> jax.Array:
+    """R2 of each latent from the outputs of its block alone, `[n]`.
+
+    Outputs are given to blocks in the order of their learned precisions: the first
+    block has as many of the largest as it has latents, and so on.
+
+    Args:
+        z: true latents, `[samples, n]`.
+        y: outputs, `[samples, m]`, m >= n.
+        lam_hat: learned precisions, `[m]`.
+        blocks: latents by falling precision, see `equal_blocks`.
+
+    Returns:
+        In-sample scores, as of `jidcl.metrics.r2`; 1 where y is z rotated within
+        blocks.
+    """
+    order = jnp.argsort(-lam_hat)
+    scores, begin = jnp.zeros(z.shape[1], z.dtype), 0
+    for block in blocks:
+        own = y[:, order[begin : begin + len(block)]]
+        latents = np.asarray(block)
+        score = r2(z[:, latents], own).per_dim
+        scores = scores.at[latents].set(score.astype(z.dtype))
+        begin += len(block)
+    return scores
