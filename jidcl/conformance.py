@@ -220,7 +220,12 @@ def _compare(name, actual, expected, case, float64) -> tuple[float, float]:
 
 
 def _flatten(value: Any) -> list[np.ndarray]:
-    """Arrays of a value; ragged nested lists become one array per leaf list."""
+    """Arrays of a value; ragged nested lists become one array per leaf list.
+
+    None, where there is no value, has none.
+    """
+    if value is None:
+        return []
     if isinstance(value, dict):
         return [a for key in sorted(value) for a in _flatten(value[key])]
     try:

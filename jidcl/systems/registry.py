@@ -10,11 +10,13 @@ SYSTEMS = {
     "content_style": "von Kuegelgen et al. 2021: content isolated from style",
     "diet": "Reizinger et al. 2024: instance and class labels",
     "lejepa": "Klindt et al. 2026: when does LeJEPA learn a world model",
+    "anisotropic": "Rusak et al. 2024: anisotropic InfoNCE",
 }
 
 # Files of reference vectors that bear another name than the system that replays them;
 # several systems may serve kinds of one file.
 VECTORS = {"diet": "cross_entropy", "lejepa": "content_style"}
+VECTORS: dict[str, str] = {"anisotropic": "anisotropic_infonce"}
 
 
 def load_system(name: str) -> Any:

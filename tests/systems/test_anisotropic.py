@@ -1,0 +1,179 @@
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jidcl.losses import to_lam
+from jidcl.report.claims import load_claims
+from jidcl.systems import anisotropic as system
+from jidcl.systems.anisotropic_presets import Anisotropic, presets, spread
+from jidcl.train import fit
+
+ROWS = presets()
+TINY = dataclasses.replace(
+    ROWS["quick/linear"],
+    widths=(4, 8),
+    batch=16,
+    eval_batch=64,
+    eval_batches=2,
+    mixing_draws=20,
+)
+
+
+def test_published_settings():
+    for name in ("linear", "bimodal"):
+        c = ROWS[f"published/{name}"]
+        assert (c.n, c.batch, c.steps, c.cross) == (10, 1000, 300_003, "reference")
+        assert (c.optimiser, c.learning_rate, c.lam_rate) == ("adam", 1e-4, 1e-3)
+        assert (c.schedule, c.widths) == ("constant", (10, 50, 50, 50, 50, 10))
+        assert (c.pair, c.shell, c.marginal) == ("rejection", 0.1, "uniform")
+        assert c.lam_start == math.log(2)
+    np.testing.assert_allclose(ROWS["published/linear"].lams[0], np.linspace(5, 25, 10))
+    assert ROWS["published/bimodal"].lams == ((25,) * 5 + (5,) * 5,)
+
+
+def test_every_claim_names_a_preset():
+    claims = load_claims("anisotropic")
+    assert {f"quick/{c.preset}" for c in claims.quick} <= set(ROWS)
+    for budget in ("full", "published"):
+        assert {f"{budget}/{c.preset}" for c in claims.published} <= set(ROWS)
+
+
+def test_spreads_keep_their_geometric_mean_and_ratio():
+    for ratio in (1.0, 25.0, 400.0):
+        values = np.array(spread(ratio))
+        np.testing.assert_allclose(np.exp(np.log(values).mean()), math.sqrt(125))
+        np.testing.assert_allclose(values[-1] / values[0], ratio)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n": 1}, "n of a sphere must be >= 2"),
+        ({"lam": "linaer"}, "did you mean 'linear'"),
+        ({"lam": "custom"}, "got 0 with lam='custom'"),
+        ({"lam_values": (1.0,) * 10}, "none otherwise, got 10 with lam='linear'"),
+        ({"lam": "custom", "lam_values": (1.0,) * 15}, "multiple of n=10"),
+        ({"lam": "custom", "lam_values": (0.0,) * 10}, "lam_values must be > 0"),
+        ({"lam_model": "truth", "m": 12}, "lam_model 'truth' needs m = n, got m=12"),
+        ({"pair": "vfm"}, "did you mean 'vmf'"),
+        ({"tau_plus": 1.5}, "tau_plus must be in"),
+        ({"lam_rate": 0.0}, "lam_rate must be > 0"),
+    ],
+)
+def test_bad_settings_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Anisotropic(**changes)
+
+
+def evaluate(config, f, lam):
+    config = dataclasses.replace(config, mixing="identity")
+    frozen = system.make_problem(config).freeze(jax.random.key(0))
+    run = jax.jit(
+        lambda key: system.evaluate_encoder(
+            config, lambda x: (f(x), f(x)), jnp.asarray(lam), frozen, key
+        )
+    )
+    return run(jax.random.key(1))
+
+
+@pytest.fixture(scope="module")
+def bimodal():
+    return dataclasses.replace(TINY, lam="bimodal", eval_batch=512)
+
+
+def test_the_true_encoder_has_no_gap_and_full_scores(bimodal):
+    scores = evaluate(bimodal, lambda x: x[:, ::-1], [(5.0, 5.0, 25.0, 25.0)])
+    assert abs(float(scores["gap"])) < 1e-5
+    for name in ("r2", "mcc", "block_r2"):
+        assert float(scores[name]) > 0.9999
+    for name in ("lam_error", "lam_error_sorted"):
+        assert abs(float(scores[name])) < 1e-6
+    np.testing.assert_allclose(scores["chance"], math.log(2 * 512 - 1), rtol=1e-5)
+    assert float(scores["mcc_rotation_low"]) < 0.8
+
+
+def test_rotations_inside_blocks_are_optimal_and_no_permutation(bimodal):
+    c, s = math.cos(0.7), math.sin(0.7)
+    turn = jnp.array([[c, s], [-s, c]])
+    zero = jnp.zeros((2, 2))
+    inside = jnp.block([[turn, zero], [zero, turn]])
+    lam = [(25.0, 25.0, 5.0, 5.0)]
+    scores = evaluate(bimodal, lambda x: x @ inside, lam)
+    assert abs(float(scores["gap"])) < 1e-5
+    assert float(scores["block_r2"]) > 0.9999
+    low, high = (float(scores[f"mcc_rotation_{end}"]) for end in ("low", "high"))
+    assert low < float(scores["mcc"]) < high
+    across = jnp.roll(jnp.eye(4), 1, axis=0) @ inside
+    assert float(evaluate(bimodal, lambda x: x @ across, lam)["gap"]) > 0.1
+
+
+def test_loss_of_the_true_latents_is_the_published_target():
+    # The specification: means over batches of 1000, batch to batch 0.05, +- 0.01.
+    for lam, target, isotropic in (("linear", 4.03, 4.40), ("bimodal", 4.32, 5.12)):
+        config = Anisotropic(lam=lam, eval_batch=1000)
+        truth = jnp.asarray(config.lams)
+
+        def losses(key, config=config, truth=truth):
+            pair = system.draw_pairs(config, key, 1000)
+            best = system._oracle_lam(
+                dataclasses.replace(config, lam_model="scalar"), truth, key
+            )
+            both = (system._objective(config, *pair, lam) for lam in (truth, best))
+            return jnp.stack(list(both))
+
+        keys = jax.random.split(jax.random.key(0), 4)
+        got = np.mean(jax.jit(lambda k: jax.lax.map(losses, k))(keys), axis=0)
+        error = 3.9 * math.hypot(0.05 / 2, 0.01)
+        assert abs(got[0] - target) < error
+        assert abs(got[1] - isotropic) < error
+
+
+def test_lambda_has_an_optimiser_of_its_own():
+    problem = system.make_problem(TINY)
+    config = dataclasses.replace(TINY, schedule="constant", lam_rate=0.5)
+    optimiser = system.make_run_optimiser(config)
+    params, _ = problem.init(jax.random.key(0))
+    np.testing.assert_allclose(to_lam(params["raw_lam"]), TINY.lam_start, rtol=0.2)
+    grads = jax.tree.map(jnp.ones_like, params)
+    with jax.numpy_dtype_promotion("standard"):
+        updates, _ = optimiser.update(grads, optimiser.init(params), params)
+    np.testing.assert_allclose(updates["raw_lam"], -0.5, rtol=1e-4)
+    largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(updates["f"]))
+    assert largest < 0.1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(pair="projected", marginal="lam", lam_model="scalar"),
+        dict(pair="laplace", marginal="normal", m=2, beta=0.5),
+        dict(pair="vmf", lam_model="fixed", m=6, cross="reference"),
+        dict(lam="custom", lam_values=(25.0, 5.0, 5.0, 5.0) * 2, head=(4,)),
+    ],
+    ids=str,
+)
+def test_every_mismatch_trains_and_scores(changes):
+    config = dataclasses.replace(TINY, **changes)
+    problem, optimiser = system.make_problem(config), system.make_run_optimiser(config)
+    state, scores = fit(problem, optimiser, seeds=2, steps=2, chunk_steps=2)
+    for name in ("r2", "mcc", "loss", "floor", "gap", "lam_error"):
+        assert np.isfinite(scores[name]).all()
+    assert ("head_mcc" in scores) == bool(config.head)
+    assert ("raw_lam" in state.params) == (config.lam_model != "fixed")
+
+
+@pytest.mark.slow
+def test_training_finds_the_axes_with_its_own_lambda_and_not_without():
+    small = dict(steps=500, eval_batch=512, eval_batches=2, mixing_draws=500)
+    scores = {}
+    for name in ("linear", "infonce"):
+        config = dataclasses.replace(ROWS[f"quick/{name}"], **small)
+        args = system.make_problem(config), system.make_run_optimiser(config)
+        scores[name] = fit(*args, seeds=1, steps=500)[1]
+    assert scores["linear"]["mcc"] > scores["infonce"]["mcc"] + 0.05
+    assert scores["linear"]["loss"] < 5.2
+    assert scores["infonce"]["r2"] > 0.9
