@@ -1,0 +1,93 @@
+"""AnInfoNCE when one assumption fails: R2, MCC and Lambda of each mismatch.
+
+Command: python experiments/mismatch.py --out FOLDER [--rows vmf batch-16] [--seeds 3]
+Writes FOLDER/mismatch.json and FOLDER/mismatch.png; finished runs are reused. Time:
+about half a minute a row on two quiet CPU cores (batches of 4000: ten minutes).
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from jidcl.report.records import Record
+from jidcl.runner import run
+from jidcl.systems.anisotropic_presets import Anisotropic, study
+
+SCORES = ("r2", "mcc", "lam_error", "lam_error_sorted", "lam_pearson", "block_r2")
+OTHERS = ("loss", "floor", "gap", "gap_se", "r2_per_dim", "head_r2", "head_mcc")
+
+
+def train(
+    rows: dict[str, Anisotropic], seeds: Sequence[int], root: Path
+) -> dict[str, Record]:
+    """The record of every row, all seeds of a row at once."""
+    records = {}
+    for name, config in rows.items():
+        own = dict(system="anisotropic", preset=f"study/{name}", seeds=seeds, root=root)
+        *_, last = run(config, **own)
+        record = records[name] = last.record
+        means = ", ".join(f"{s} {record.mean(s):.3f}" for s in SCORES[:4])
+        print(f"{name:<20} {means}", flush=True)
+    return records
+
+
+def summary(config: Anisotropic, record: Record) -> dict:
+    """What the JSON file keeps of a row: settings and scores of each seed."""
+    held = {s: record.metrics[s] for s in SCORES + OTHERS if s in record.metrics}
+    return dict(
+        settings=config.summary(),
+        lams=config.lams,
+        seeds=list(record.seeds),
+        steps=config.steps,
+        batch=config.batch,
+        seconds=record.seconds,
+        **held,
+    )
+
+
+def draw(records: dict[str, Record], path: Path) -> None:
+    """One point for each seed, one line of rows for each score."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    names = list(records)
+    height = 1.2 + 0.22 * len(names)
+    fig, axes = plt.subplots(1, 3, figsize=(10, height), sharey=True)
+    titles = {"r2": "R2", "mcc": "MCC", "lam_error": "relative error of Lambda"}
+    for axis, (score, title) in zip(axes, titles.items(), strict=True):
+        for row, name in enumerate(names):
+            values = records[name].metrics[score]
+            axis.plot(values, [row] * len(values), "o", ms=4, alpha=0.7, color="C0")
+        axis.set_title(title)
+        axis.grid(alpha=0.3)
+    axes[2].set_xscale("log")
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].invert_yaxis()
+    fig.tight_layout()
+    fig.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rows", nargs="*", choices=sorted(study()))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--root", type=Path, default=Path("runs/mismatch"))
+    options = parser.parse_args()
+    rows = {k: c for k, c in study().items() if k in (options.rows or study())}
+    if options.steps:
+        rows = {k: dataclasses.replace(c, steps=options.steps) for k, c in rows.items()}
+    records = train(rows, tuple(range(options.seeds)), options.root)
+    options.out.mkdir(parents=True, exist_ok=True)
+    table = {name: summary(rows[name], record) for name, record in records.items()}
+    (options.out / "mismatch.json").write_text(json.dumps(table, indent=1) + "\n")
+    draw(records, options.out / "mismatch.png")
+
+
+if __name__ == "__main__":
+    main()
