@@ -20,8 +20,6 @@ PATHS = conformance.packaged_vectors()
 @pytest.fixture(scope="module")
 def packaged():
     return next(path for path in PATHS if path.stem == "contrastive_ica")
-    paths = {path.stem: path for path in conformance.packaged_vectors()}
-    return paths["contrastive_ica"]
 
 
 @pytest.mark.parametrize("float64", [True, False])

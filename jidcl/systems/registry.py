@@ -15,8 +15,11 @@ SYSTEMS = {
 
 # Files of reference vectors that bear another name than the system that replays them;
 # several systems may serve kinds of one file.
-VECTORS = {"diet": "cross_entropy", "lejepa": "content_style"}
-VECTORS: dict[str, str] = {"anisotropic": "anisotropic_infonce"}
+VECTORS = {
+    "diet": "cross_entropy",
+    "lejepa": "content_style",
+    "anisotropic": "anisotropic_infonce",
+}
 
 
 def load_system(name: str) -> Any:
