@@ -14,6 +14,7 @@ from jidcl.metrics.blocks import (
     linear_share,
     predict,
 )
+from jidcl.metrics.collapse import effective_rank, feature_variance, spread
 from jidcl.metrics.decoding import (
     balanced_logistic,
     legacy_levels,
@@ -57,7 +58,9 @@ __all__ = [
     "correlation_matrix",
     "determination",
     "determination",
+    "effective_rank",
     "equal_blocks",
+    "feature_variance",
     "fit_affine",
     "fit_kernel_ridge",
     "fit_kernel_ridge",
@@ -85,6 +88,7 @@ __all__ = [
     "row_collapse",
     "scale_error",
     "shuffled",
+    "spread",
     "t_test",
     "tied_kappa",
     "total_r2",
