@@ -5,19 +5,31 @@ from jidcl.encoders.flows import make_inverse_coupling
 from jidcl.encoders.heads import OUTPUTS, OutputSpace, rescale, softclip
 from jidcl.encoders.nets import MLP, PUBLISHED_WIDTHS, make_mlp
 from jidcl.encoders.norm import BatchNorm, Running
+from jidcl.encoders.objectives import (
+    OBJECTIVES,
+    Objective,
+    ObjectiveSettings,
+    Views,
+    make_objective,
+)
 
 __all__ = [
     "MLP",
+    "OBJECTIVES",
     "OUTPUTS",
     "PUBLISHED_WIDTHS",
     "BatchNorm",
     "Encoder",
+    "Objective",
+    "ObjectiveSettings",
     "OutputSpace",
     "Running",
+    "Views",
     "from_linen",
     "from_nnx",
     "make_inverse_coupling",
     "make_mlp",
+    "make_objective",
     "rescale",
     "softclip",
 ]
