@@ -8,17 +8,19 @@ from jidcl.checks import check_choice
 SYSTEMS = {
     "contrastive_ica": "Zimmermann et al. 2021: contrastive ICA",
     "content_style": "von Kuegelgen et al. 2021: content isolated from style",
+    "anisotropic": "Rusak et al. 2024: anisotropic InfoNCE",
     "diet": "Reizinger et al. 2024: instance and class labels",
     "lejepa": "Klindt et al. 2026: when does LeJEPA learn a world model",
-    "anisotropic": "Rusak et al. 2024: anisotropic InfoNCE",
+    "rivals": "the objectives of self-supervised learning on the same pairs",
 }
 
 # Files of reference vectors that bear another name than the system that replays them;
 # several systems may serve kinds of one file.
 VECTORS = {
+    "anisotropic": "anisotropic_infonce",
     "diet": "cross_entropy",
     "lejepa": "content_style",
-    "anisotropic": "anisotropic_infonce",
+    "rivals": "content_style",
 }
 
 

@@ -1,0 +1,113 @@
+"""The comparison of objectives: draws, scores with known values, one short run."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jidcl.mixing import unmix
+from jidcl.numerics import stream_key
+from jidcl.systems import rivals
+from jidcl.systems.common import observe
+from jidcl.systems.rivals_presets import DATA, OBJECTIVES, QUICK, Rivals, presets
+from jidcl.train.state import frozen_draws, init_state
+from jidcl.train.step import make_step
+
+SMALL = dataclasses.replace(
+    QUICK, mixing_draws=50, fit_rows=300, score_rows=500, batch=128, warmup=0
+)
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_pairs_share_what_the_data_says(data):
+    config = dataclasses.replace(SMALL, data=data)
+    frozen = frozen_draws(rivals.make_problem(config), 0)
+    z, z_pos, z_neg = rivals.draw_latents(config, frozen, jax.random.key(1), 400)
+    shared, style = config.n_c, z[:, config.n_c :]
+    assert bool(jnp.all(z != z_neg))
+    if data in ("box", "sphere"):
+        assert shared == config.n
+        assert 0.3 < float(jnp.corrcoef(z[:, 0], z_pos[:, 0])[0, 1]) < 1
+        return
+    np.testing.assert_array_equal(z[:, :shared], z_pos[:, :shared])
+    moved = float(jnp.mean(style != z_pos[:, shared:]))
+    # 800 coordinates: 5 standard errors of a share of 0.75.
+    assert moved == 1 if data == "n1" else abs(moved - 0.75) < 0.08
+
+
+def test_true_content_scores_one_and_its_style_the_oracle():
+    config = dataclasses.replace(SMALL, data="n4", fit_rows=1500, score_rows=2000)
+    frozen = frozen_draws(rivals.make_problem(config), 3)
+
+    def content(x):
+        return unmix(frozen["g"], x)[:, :2]
+
+    fit, held = rivals.draw_rows(config, content, frozen, jax.random.key(0))
+    np.testing.assert_allclose(observe(frozen, held.z), held.x, rtol=1e-5)
+    got = rivals.scores(fit.z, fit.y, held.z, held.y, n_c=2, cross_validate=False)
+    oracle = float(rivals.style_oracle(frozen)["style_oracle"])
+    assert 0.2 < oracle < 1
+    for name in ("content", "r2", "mcc"):
+        np.testing.assert_allclose(got[name], 1, atol=0.01)
+    np.testing.assert_allclose(got["style"], oracle, atol=0.06)
+    np.testing.assert_allclose(got["effective_rank"], 2, atol=0.02)
+
+
+def test_infonce_isolates_content_and_its_untrained_encoder_does_not():
+    config = dataclasses.replace(SMALL, learning_rate=8e-3, steps=150)
+    problem, optimiser = rivals.make_problem(config), rivals.make_run_optimiser(config)
+    frozen = frozen_draws(problem, 0)
+    step = make_step(problem, optimiser)
+
+    def run(state):
+        return jax.lax.scan(lambda s, _: step(s), state, length=config.steps)
+
+    start = init_state(problem, optimiser, jnp.asarray(0), frozen)
+    state, _ = jax.jit(run)(start)
+    evaluate = jax.jit(problem.evaluate)
+
+    def scored(run):
+        key = stream_key(jax.random.key(0), "eval")
+        return evaluate(run.params, run.state, frozen, key)
+
+    before, after = scored(start), scored(state)
+    assert float(after["content"]) > 0.9 > float(before["content"])
+    assert abs(float(after["style_excess"])) < 0.2 < float(before["style_excess"])
+    assert abs(float(after["r2_shuffled"])) < 0.05
+    assert float(after["r2_identity"]) < float(after["r2"])
+
+
+def test_presets_and_outputs_follow_the_rules():
+    named = presets()
+    assert len(named) == 2 * len(DATA) * len(OBJECTIVES)
+    widths = {n: named[f"quick/{n}"].outputs for n in named_worlds()}
+    assert widths == {
+        "n1-barlow": 2,
+        "n1-byol": 3,
+        "box-vicreg": 4,
+        "box-simclr": 5,
+        "sphere-simclr": 4,
+    }
+    assert "byol" in named["full/n1-byol"].summary()
+
+
+def named_worlds():
+    return ["n1-barlow", "n1-byol", "box-vicreg", "box-simclr", "sphere-simclr"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(objective="simclrr"), "did you mean 'simclr'"),
+        (dict(data="n6"), "data must be one of"),
+        (dict(n=5), "n must be even for data 'n1'"),
+        (dict(m=1), "m must be >= 5"),
+        (dict(tau=0.0), "tau must be > 0"),
+        (dict(late_share=0.1), "late_share must be 0"),
+    ],
+)
+def test_bad_settings_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        Rivals(**change)
