@@ -167,9 +167,16 @@ def cached(path: Path, make):
     return json.loads(path.read_text())
 
 
+def settings_of(config: Rivals) -> dict:
+    """The settings but the rate, which `RATES` stand for."""
+    settings = dataclasses.asdict(config)
+    del settings["learning_rate"]
+    return settings
+
+
 def cell_path(root: Path, kind: str, config: Rivals) -> Path:
     """Named by everything that decides the cell's numbers."""
-    settings = [dataclasses.asdict(config), RATES, VALIDATION_SEEDS, TEST_SEEDS]
+    settings = [settings_of(config), RATES, VALIDATION_SEEDS, TEST_SEEDS]
     mark = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
     return root / f"{config.data}-{config.objective}-{kind}-{mark}.json"
 
@@ -291,7 +298,7 @@ def main() -> None:
     )
     record = {
         "what": what,
-        "settings": dataclasses.asdict(base),
+        "settings": settings_of(base),
         "rates": RATES,
         "validation_seeds": VALIDATION_SEEDS,
         "test_seeds": TEST_SEEDS,
