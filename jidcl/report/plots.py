@@ -52,7 +52,9 @@ def plot_curve(record: Record, path: Path) -> Path:
         left.axhline(floor, color=_ACCENT, ls="--", lw=1.2, label="oracle floor")
         left.legend(frameon=False, loc="upper right")
     left.set(xlabel="step", ylabel="training loss (nats)", title="loss and floor")
-    names = [name for name in record.curve[0] if name in record.untrained]
+    first = record.curve[0]
+    scalars = [name for name in first if np.ndim(first[name]) == 1]
+    names = [name for name in scalars if name in record.untrained]
     for name, colour in zip(names, _COLOURS, strict=False):
         scores = np.asarray([row[name] for row in record.curve])
         lines = right.plot(steps, scores, color=colour, lw=1, alpha=0.7)

@@ -19,7 +19,7 @@ from jidcl.losses import (
 )
 from jidcl.metrics import assign, lambda_recovery, mcc, r2
 from jidcl.numerics import unit
-from jidcl.systems.registry import Erratum
+from jidcl.systems.registry import Erratum, on_host
 
 Outputs = dict[str, Any]
 
@@ -91,6 +91,7 @@ def _align_uniform(params: Any, inputs: Any) -> Outputs:
     return _with_gradients(loss, inputs)
 
 
+@on_host
 def _sphere_conditional(params: Any, inputs: Any) -> Outputs:
     step = partial(shell_step, inputs["mean"][None], inputs["lam"])
     value, accepted = step(inputs["eps"], shell=params["threshold"])

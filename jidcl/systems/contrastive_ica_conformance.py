@@ -26,7 +26,7 @@ from jidcl.metrics import assign, linear_pearson, mcc, r2
 from jidcl.mixing import mix, normalise_columns
 from jidcl.mixing.dense import condition_number
 from jidcl.numerics import log_sphere_area
-from jidcl.systems.registry import Erratum
+from jidcl.systems.registry import Erratum, on_host
 
 Outputs = dict[str, Any]
 
@@ -152,6 +152,7 @@ def encoder_mlp(params: Any, inputs: Any) -> Outputs:
     return {"y": encoder.apply(values, {}, inputs["x"])[0]}
 
 
+@on_host
 def adam_trajectory(params: Any, inputs: Any) -> Outputs:
     """Three training steps of the published loop: losses and final weights."""
     output = params["output_normalization"]
@@ -232,6 +233,7 @@ def _vmf_theory(params: Any, inputs: Any) -> Outputs:
     }
 
 
+@on_host
 def _box_theory(params: Any, inputs: Any) -> Outputs:
     box = [params[name] for name in ("low", "high", "lam", "beta")]
     n, low, high = params["n"], params["low"], params["high"]

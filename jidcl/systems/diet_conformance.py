@@ -41,7 +41,7 @@ from jidcl.metrics import (
 from jidcl.mixing import mix, normalise_columns
 from jidcl.mixing.dense import condition_number
 from jidcl.numerics import unit
-from jidcl.systems.registry import Erratum
+from jidcl.systems.registry import Erratum, on_host
 
 Outputs = dict[str, Any]
 
@@ -243,6 +243,7 @@ def _linear_decode(params: Any, inputs: Any) -> Outputs:
     }
 
 
+@on_host
 def _balanced_logistic(params: Any, inputs: Any) -> Outputs:
     fit = balanced_logistic(
         inputs["x"], inputs["y"], train=params["n_train"], strength=params["C"]
@@ -280,6 +281,7 @@ def _batch_norm(params: Any, inputs: Any) -> Outputs:
     }
 
 
+@on_host
 def _quantisation(params: Any, inputs: Any) -> Outputs:
     def one(values):
         legacy, ordinal = legacy_levels(values), ordinal_levels(values)

@@ -11,7 +11,7 @@ from jidcl.losses import gauss_infonce, lejepa, sigreg, whitening
 from jidcl.metrics import linear_id, total_r2
 from jidcl.mixing import PLANE_MAPS, couple, uncouple
 from jidcl.optim import make_schedule
-from jidcl.systems.registry import Erratum
+from jidcl.systems.registry import Erratum, on_host
 
 Outputs = dict[str, Any]
 
@@ -67,6 +67,7 @@ def _coupling(params: Any, inputs: Any) -> Outputs:
     }
 
 
+@on_host
 def _gennorm_scale(params: Any, inputs: Any) -> Outputs:
     shapes = np.asarray(inputs["alpha"], np.float64).tolist()
     return {"scale": [unit_variance_scale(alpha) for alpha in shapes]}

@@ -42,6 +42,12 @@ def load_checks(name: str) -> Any:
     return importlib.import_module(f"jidcl.systems.{name}_checks")
 
 
+def on_host(run: Any) -> Any:
+    """Marks a function of `CONFORMANCE` that needs numbers, not traced arrays."""
+    run.on_host = True
+    return run
+
+
 class Erratum(NamedTuple):
     """A reference value known to be inexact, with the correct one and the reason."""
 
