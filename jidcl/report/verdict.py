@@ -76,13 +76,15 @@ def gap_bar(record: Record) -> np.ndarray:
     max(3 standard errors, 2 % of the signal), the errors capped at 10 % of it; the
     signal is the loss of a constant encoder minus the floor. Where the best linear map
     of x is known, the share is also at most 5 % of what separates its loss from the
-    floor: at large batches most of the signal is gained before anything is recovered.
+    floor, though not below 1 % of the signal: at large batches most of it is gained
+    before anything is recovered.
     """
     floor = record.values("floor")
     signal = record.values("chance") - floor
     share = 0.02 * signal
     if "linear_loss" in record.metrics:
-        share = np.minimum(share, 0.05 * (record.values("linear_loss") - floor))
+        left = 0.05 * (record.values("linear_loss") - floor)
+        share = np.clip(left, 0.01 * signal, share)
     return np.maximum(np.minimum(3 * record.values("gap_se"), 0.1 * signal), share)
 
 

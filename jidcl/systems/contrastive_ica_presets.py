@@ -212,6 +212,7 @@ QUICK = {
         p=1.0,
         tau=0.1,
         output="learnable_box",
+        steps=700,
     ),
     "real-normal": replace(
         _QUICK,

@@ -76,7 +76,7 @@ def test_gap_is_closed_below_three_errors_or_two_percent():
 
 def test_what_a_linear_map_leaves_bounds_the_share_of_an_open_gap():
     plain = record([1.0], gap_se=0.0)
-    for linear, bar in ((1.1, 0.005), (2.0, 0.02)):
+    for linear, bar in ((1.1, 0.01), (1.3, 0.015), (2.0, 0.02)):
         metrics = plain.metrics | {"linear_loss": [linear]}
         bars = gap_bar(dataclasses.replace(plain, metrics=metrics))
         np.testing.assert_allclose(bars, [bar])
@@ -196,15 +196,16 @@ def test_packaged_claims_are_complete_and_name_presets_that_exist():
         claims, names = load_claims(system), load_presets(system)
         ids = [c.id for c in (*claims.published, *claims.quick)]
         assert len(ids) == len(set(ids))
-        assert {f"t1r{i}" for i in range(1, 13)} <= set(ids)
-        assert {f"t2r{i}" for i in range(1, 11)} <= set(ids)
         for claim in claims.published:
             assert f"full/{claim.preset}" in names
             assert f"published/{claim.preset}" in names
-            assert 0 < claim.mean < 100
+            assert 0 <= claim.mean <= 500  # percent; errors may exceed 100
             assert claim.same_run is None or claim.same_run in ids
         for claim in claims.quick:
             assert f"quick/{claim.preset}" in names
+    claims = load_claims("contrastive_ica")
+    rows = {f"t1r{i}" for i in range(1, 13)} | {f"t2r{i}" for i in range(1, 11)}
+    assert rows <= {claim.id for claim in claims.published}
     with pytest.raises(ValueError, match="did you mean 't1r3'"):
         claims.published_by_id("t1r33")
 
