@@ -63,15 +63,15 @@ def test_gelu_is_exact_and_can_start_linear(rng):
     own = dict(m=3, widths=(2,), activation="gelu")
     f = make_mlp(4, init="fan_in_uniform", **own)
     params, state = f.init(jax.random.key(0))
-    w0, b0, w1, b1 = jax.tree.leaves(
-        [[params["layers"][k][v] for v in ("kernel", "bias")] for k in "01"]
-    )
-    inner = np.asarray(x) @ w0 + np.asarray(b0)
-    want = inner * stats.norm.cdf(inner) @ w1 + np.asarray(b1)
+    leaves = [[params["layers"][k][v] for v in ("kernel", "bias")] for k in "01"]
+    w0, b0, w1, b1 = map(np.asarray, jax.tree.leaves(leaves))
+    inner = np.asarray(x) @ w0 + b0
+    want = inner * stats.norm.cdf(inner) @ w1 + b1
     np.testing.assert_allclose(f.apply(params, state, x)[0], want, atol=1e-5)
     f = make_mlp(4, init="looks_linear", widths=(2, 3), activation="gelu")
     params, state = f.init(jax.random.key(1))
     y = np.asarray(f.apply(params, state, x)[0])
+    x = np.asarray(x)
     np.testing.assert_allclose(y @ y.T, x @ x.T, atol=1e-3)
 
 
