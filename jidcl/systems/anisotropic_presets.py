@@ -32,7 +32,7 @@ MARGINALS = ("uniform", "normal", "lam")
 class Anisotropic(Training):
     """Every setting of an AnInfoNCE run; any field can be overridden.
 
-    Attributes (besides those of `Training`):
+    Attributes:
         n: latent dimension of the sphere.
         m: outputs of the encoder; 0 for n.
         lam: true precisions: linear (5 to 25), bimodal (25, then 5), isotropic (10),

@@ -30,7 +30,7 @@ OUTPUTS = ("none", "box")
 class ContentStyle(Training):
     """Every setting of a content/style run; any field can be overridden.
 
-    Attributes (besides those of `Training`):
+    Attributes:
         n_c: content coordinates, shared by a pair.
         n_s: style coordinates, which may change.
         m: outputs of the encoder; n_c when None.

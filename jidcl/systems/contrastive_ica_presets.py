@@ -33,7 +33,7 @@ OBJECTIVES = ("contrastive", "supervised", "marginal_only")
 class ContrastiveICA(Training):
     """Every setting of a contrastive ICA run; any field can be overridden.
 
-    Attributes (besides those of `Training`):
+    Attributes:
         space: latent space: sphere, box, real, ball or simplex.
         n: latent dimension.
         low: lower bound of the box.

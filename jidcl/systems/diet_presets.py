@@ -33,7 +33,7 @@ ROWS = ("free", "unit", "projected")
 class Diet(Training):
     """Every setting of a run; any field can be overridden.
 
-    Attributes (besides those of `Training`):
+    Attributes:
         n: dimension of latents, observations and features.
         clusters: C, number of cluster vectors.
         cluster_density: uniform, or the noise (laplace, normal, scale 1) around e_1.

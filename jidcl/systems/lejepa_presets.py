@@ -30,8 +30,9 @@ DIMENSIONS = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 class LeJEPA(Training):
     """Every setting of a run; any field can be overridden.
 
-    Attributes (besides those of `Training`; the loss is evaluated at `batch`, scores
-    on one sample of `eval_batch`):
+    The loss is evaluated at `batch`, scores on one sample of `eval_batch`.
+
+    Attributes:
         n: latent dimension, 2 for the plane maps, even for coupling.
         alpha: shape of the generalised normal of latents and noise, 2 for normal.
         rho: correlation of one step of the process.

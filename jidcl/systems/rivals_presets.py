@@ -40,7 +40,7 @@ OBJECTIVES = (
 class Rivals(Training):
     """Every setting of one objective on one data-generating process.
 
-    Attributes (besides those of `Training`):
+    Attributes:
         data: n1 to n5, box or sphere.
         objective: one of `OBJECTIVES`.
         n: latents in all; half of them are content in n1 to n5.
