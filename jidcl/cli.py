@@ -105,8 +105,18 @@ def _verify(args: list[str]) -> int:
     options = parse(Verify, args, "verify")
     from jidcl.systems.registry import SYSTEMS
 
-    names = list(SYSTEMS) if options.system == "all" else [options.system]
-    return max(_verify_one(options, name) for name in names)
+    if options.fresh and not options.dry_run:
+        _move_aside(options.root)
+    if options.system != "all":
+        return _verify_one(options, options.system)
+    code = max(_verify_one(options, name) for name in SYSTEMS)
+    if not options.dry_run:
+        from jidcl.report.document import join_reports
+
+        folders = [f"report-{name}-{options.budget}" for name in SYSTEMS]
+        reports = [options.root / folder / "report.md" for folder in folders]
+        print(f"all: {join_reports(reports, options.root / 'report.md')}")
+    return code
 
 
 def _verify_one(options: Verify, system: str) -> int:
@@ -127,8 +137,6 @@ def _verify_one(options: Verify, system: str) -> int:
     if options.dry_run:
         dry_run_verify(work)
         return 0
-    if options.fresh:
-        _move_aside(options.root)
     show_verification(work)
     return 0 if work.passed else 1
 

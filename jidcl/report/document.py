@@ -71,6 +71,13 @@ def write_report(
     return report
 
 
+def join_reports(reports: Sequence[Path], out: Path) -> Path:
+    """The heads of several `report.md`, without their figures, in one file."""
+    heads = [report.read_text().split("\n## ")[0].strip() for report in reports]
+    out.write_text("\n\n".join(heads).replace("\n# ", "\n## ") + "\n")
+    return out
+
+
 def judge_finished(root: Path) -> tuple[list[Verdict], dict[Path, Record]]:
     """Judge every finished run below `root` against the claims that name its preset.
 
