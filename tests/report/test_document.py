@@ -75,7 +75,7 @@ def test_joined_reports_keep_their_tables_and_leave_their_figures(tmp_path):
     for name in ("a", "b"):
         text = f"# System {name}\n\n| claim |\n\n## curve\n\n![curve](c.png)\n"
         (tmp_path / name).write_text(text)
-    out = join_reports([tmp_path / "a", tmp_path / "b"], tmp_path / "all.md")
+    out = document.join_reports([tmp_path / "a", tmp_path / "b"], tmp_path / "all.md")
     want = "# System a\n\n| claim |\n\n## System b\n\n| claim |\n"
     assert out.read_text() == want
 
