@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from jidcl import cli, conformance, verify
+from jidcl.report.claims import load_claims
 from jidcl.systems.contrastive_ica_presets import presets
 from reference.tiny import TINY
 
@@ -134,8 +135,19 @@ def tiny_presets(monkeypatch):
     monkeypatch.setattr(verify, "load_presets", lambda system: named)
 
 
+@pytest.fixture
+def few_claims(monkeypatch):
+    claims = load_claims("contrastive_ica")
+    quick = [c for c in claims.quick if c.preset.startswith(("sphere", "uniformity"))]
+    few = dict(quick=tuple(quick), theorem1=claims.theorem1[:1])
+    few = dataclasses.replace(claims, **few)
+    monkeypatch.setattr(verify, "load_claims", lambda system: few)
+
+
 @pytest.mark.slow
-def test_verify_goes_from_claims_to_a_report(tmp_path, capsys, tiny_presets):
+def test_verify_goes_from_claims_to_a_report(
+    tmp_path, capsys, tiny_presets, few_claims
+):
     args = ["verify", "--budget", "smoke", "--seeds", "2", "--root", str(tmp_path)]
     assert cli.main(args) == 1  # twenty steps identify nothing
     out = capsys.readouterr().out
