@@ -199,7 +199,7 @@ class _Run:
     def go(self) -> Iterator[RunEvent]:
         frozen = cached_frozen(
             self.problem,
-            self.module.frozen_identity(self.config),
+            {"system": self.system} | self.module.frozen_identity(self.config),
             self.seeds,
             self.shared.parent / "cache",
         )

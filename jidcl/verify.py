@@ -200,7 +200,7 @@ class Verification:
         config = self._presets[f"full/{claim.preset}"]
         frozen = cached_frozen(
             module.make_problem(config),
-            module.frozen_identity(config),
+            {"system": self.system} | module.frozen_identity(config),
             self.seeds,
             self.root / "cache",
         )

@@ -116,7 +116,7 @@ def imports_point_down(modules):
 def systems_stand_alone(modules):
     # A system may be split over files: presets, checks, conformance kinds. What all
     # systems share lies beside them.
-    shared = {"common", "registry", "training"}
+    shared = {"common", "conditions", "registry", "training"}
 
     def owner(parts):
         return re.sub("_(presets|checks|conformance)$", "", parts[1])

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jidcl.encoders import Encoder, make_mlp
 from jidcl.mixing import init_invertible_mlp, init_linear, init_orthogonal, mix
 from jidcl.optim import make_optimiser
 from jidcl.systems.training import Training
@@ -23,6 +24,13 @@ def run_optimiser(config: Training) -> optax.GradientTransformation:
         warmup=config.warmup,
         muon_steps=config.muon_steps,
         weight_decay=config.weight_decay,
+    )
+
+
+def init_encoder(config: Training, d: int, **own: Any) -> Encoder:
+    """The MLP of a configuration's widths, slope and start; `own` as for `make_mlp`."""
+    return make_mlp(
+        d, widths=config.widths, slope=config.slope, init=config.init, **own
     )
 
 

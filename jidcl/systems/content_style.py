@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.encoders import Encoder, make_mlp, softclip
+from jidcl.encoders import Encoder, softclip
 from jidcl.latents import (
     BlockLaw,
     covariance,
@@ -34,6 +34,7 @@ from jidcl.metrics import (
 )
 from jidcl.systems.common import (
     gap_metrics,
+    init_encoder,
     init_mixing,
     mean_over_batches,
     observe,
@@ -125,12 +126,10 @@ def floor_kind(config: ContentStyle) -> str:
 
 def build_encoder(config: ContentStyle) -> Encoder:
     """The encoder of a configuration, n -> outputs."""
-    return make_mlp(
+    return init_encoder(
+        config,
         config.n,
         m=config.outputs,
-        widths=config.widths,
-        slope=config.slope,
-        init=config.init,
         output=config.output,
     )
 

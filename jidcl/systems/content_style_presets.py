@@ -12,7 +12,6 @@ section 5.1, appendix and published code.
 
 import dataclasses
 from dataclasses import replace
-from typing import Any
 
 from jidcl.checks import (
     check_above,
@@ -20,6 +19,7 @@ from jidcl.checks import (
     check_choice,
     check_unit_interval,
 )
+from jidcl.systems.conditions import CONDITIONS
 from jidcl.systems.training import Training
 
 OBJECTIVES = ("infonce", "align_maxent")
@@ -118,14 +118,6 @@ class ContentStyle(Training):
         model = f"-|d|_{self.p:g} / {self.tau:g}, " * (self.objective == "infonce")
         return f"{z}; {pair} -> {self.output} {self.outputs}, {model}{self.objective}"
 
-
-CONDITIONS: dict[str, dict[str, Any]] = {
-    "n1": dict(change=1.0),
-    "n2": dict(change=0.75),
-    "n3": dict(change=0.75, stat=True),
-    "n4": dict(change=0.75, causal=True),
-    "n5": dict(change=0.75, stat=True, causal=True),
-}
 
 FULL = {
     name: replace(ContentStyle(steps=3000, muon_steps=3), **condition)

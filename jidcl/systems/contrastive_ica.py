@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from jidcl.checks import is_traced
-from jidcl.encoders import Encoder, make_mlp
+from jidcl.encoders import Encoder
 from jidcl.latents import (
     Ball,
     Box,
@@ -43,6 +43,7 @@ from jidcl.metrics.recovery import fit_affine
 from jidcl.pairs import sample_pair
 from jidcl.systems.common import (
     gap_metrics,
+    init_encoder,
     init_mixing,
     mean_over_batches,
     observe,
@@ -92,11 +93,9 @@ def build_parts(config: ContrastiveICA) -> Parts:
         conditional=make_density(
             config.conditional, config.conditional_param, config.gennorm_p
         ),
-        encoder=make_mlp(
+        encoder=init_encoder(
+            config,
             n,
-            widths=config.widths,
-            slope=config.slope,
-            init=config.init,
             output=config.output,
             output_size=config.output_size,
         ),

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from jidcl.checks import is_traced
-from jidcl.encoders import Encoder, make_mlp
+from jidcl.encoders import Encoder
 from jidcl.latents import (
     Instances,
     TruncatedLaplace,
@@ -40,6 +40,7 @@ from jidcl.numerics import unit
 from jidcl.optim.project import on_sphere, rows_from_sphere
 from jidcl.systems.common import (
     gap_metrics,
+    init_encoder,
     init_mixing,
     mean_over_batches,
     observe,
@@ -128,11 +129,9 @@ def make_problem(config: Diet, mesh: Mesh | None = None) -> Problem:
 
 def build_encoder(config: Diet) -> Encoder:
     """The MLP of a configuration."""
-    return make_mlp(
+    return init_encoder(
+        config,
         config.n,
-        widths=config.widths,
-        slope=config.slope,
-        init=config.init,
         output=config.output,
         batch_norm=config.batch_norm,
     )
@@ -150,7 +149,7 @@ def frozen_identity(config: Diet) -> dict[str, object]:
     """The settings that the frozen draws depend on (for caches)."""
     names = ("n", "clusters", "cluster_density")
     names += ("mixing", "mixing_layers", "mixing_draws")
-    return {"system": "diet", **{name: getattr(config, name) for name in names}}
+    return {name: getattr(config, name) for name in names}
 
 
 def floor_kind(config: Diet) -> str:

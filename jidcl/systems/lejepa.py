@@ -9,7 +9,7 @@ Theorem 3 in `jidcl.metrics.linear_id`, Theorem 1's minimum in `jidcl.theory.lim
 import jax
 import jax.numpy as jnp
 
-from jidcl.encoders import Encoder, make_inverse_coupling, make_mlp
+from jidcl.encoders import Encoder, make_inverse_coupling
 from jidcl.latents import ou_step, sample_ou_pair, unit_variance
 from jidcl.latents.families import noise
 from jidcl.losses import draw_directions, gauss_infonce, lejepa, whitened_alignment
@@ -22,7 +22,7 @@ from jidcl.metrics import (
     total_r2,
 )
 from jidcl.mixing import PLANE_MAPS, couple, init_coupling
-from jidcl.systems.common import gap_metrics, over_batches, run_optimiser
+from jidcl.systems.common import gap_metrics, init_encoder, over_batches, run_optimiser
 from jidcl.systems.lejepa_presets import LeJEPA
 from jidcl.theory import ou_alignment_limit
 from jidcl.types import Array, Batch, Metrics, Problem
@@ -38,13 +38,7 @@ def build_encoder(config: LeJEPA) -> Encoder:
             config.n, layers=config.mixing_layers, scale=config.init_scale
         )
     else:
-        one = make_mlp(
-            config.n,
-            widths=config.widths,
-            slope=config.slope,
-            activation=config.activation,
-            init=config.init,
-        )
+        one = init_encoder(config, config.n, activation=config.activation)
 
     def init(key):
         keys = [jax.random.fold_in(key, k) for k in range(config.restarts)]
@@ -115,7 +109,7 @@ make_run_optimiser = run_optimiser
 def frozen_identity(config: LeJEPA) -> dict[str, object]:
     """The settings that the frozen draws depend on (for caches)."""
     names = ("n", "mixing", "mixing_layers")
-    return {"system": "lejepa", **{name: getattr(config, name) for name in names}}
+    return {name: getattr(config, name) for name in names}
 
 
 def floor_kind(config: LeJEPA) -> str:

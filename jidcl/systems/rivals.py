@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.encoders import Encoder, ObjectiveSettings, Views, make_mlp, make_objective
+from jidcl.encoders import Encoder, ObjectiveSettings, Views, make_objective
 from jidcl.latents import (
     Box,
     Laplace,
@@ -43,6 +43,7 @@ from jidcl.metrics import (
 from jidcl.metrics.blocks import ALPHAS, GAMMAS
 from jidcl.pairs import sample_pair
 from jidcl.systems.common import (
+    init_encoder,
     init_mixing,
     observe,
     run_optimiser,
@@ -130,12 +131,10 @@ def build_encoder(config: Rivals) -> Encoder:
     does not see, would be free to carry style. The unit box for align_maxent.
     """
     output = "sphere" if config.objective in ON_SPHERE else "none"
-    return make_mlp(
+    return init_encoder(
+        config,
         config.n,
         m=config.outputs,
-        widths=config.widths,
-        slope=config.slope,
-        init=config.init,
         output="box" if config.objective == "align_maxent" else output,
     )
 

@@ -10,18 +10,11 @@ and two worlds of Zimmermann et al. 2021 where pairs share all latents up to noi
 
 import dataclasses
 from dataclasses import replace
-from typing import Any
 
 from jidcl.checks import check_above, check_at_least, check_choice
+from jidcl.systems.conditions import CONDITIONS
 from jidcl.systems.training import Training
 
-CONDITIONS: dict[str, dict[str, Any]] = {
-    "n1": dict(change=1.0),
-    "n2": dict(change=0.75),
-    "n3": dict(change=0.75, stat=True),
-    "n4": dict(change=0.75, causal=True),
-    "n5": dict(change=0.75, stat=True, causal=True),
-}
 DATA = (*CONDITIONS, "box", "sphere")
 # Those whose outputs are compared as unit vectors.
 ON_SPHERE = ("simclr", "moco", "aninfonce", "simsiam", "byol", "swav")
