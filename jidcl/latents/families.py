@@ -23,6 +23,7 @@ from jidcl.checks import (
     check_finite,
     is_traced,
 )
+from jidcl.latents.rejection import propose_noise, reject
 
 _register = jax.tree_util.register_dataclass
 
@@ -192,13 +193,19 @@ def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
 
 
 def noise(key: jax.Array, density: Any, shape: tuple[int, ...], dtype) -> jax.Array:
-    """Centred noise of a p-norm family, length * sign * Gamma(1/p)^(1/p)."""
+    """Centred noise of a p-norm family, length * sign * Gamma(1/p)^(1/p) in law."""
     length = jnp.asarray(density.length, dtype)
     if isinstance(density, Laplace):
         return length * jax.random.laplace(key, shape, dtype)
     if isinstance(density, Normal):
         return jnp.asarray(density.scale, dtype) * jax.random.normal(key, shape, dtype)
-    # Through logarithms: Gamma(1/p) itself underflows at large p.
+    if density.p >= 1:
+        d, _ = reject(
+            key,
+            lambda key: propose_noise(key, density.p, shape, dtype),
+            jnp.zeros(shape, dtype),
+        )
+        return length * d
     k_size, k_sign = jax.random.split(key)
     log_size = _loggamma(k_size, 1 / density.p, shape, dtype) / density.p
     return length * jax.random.rademacher(k_sign, shape, dtype) * jnp.exp(log_size)

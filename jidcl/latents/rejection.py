@@ -49,14 +49,44 @@ def reject(
     return value, accepted / jnp.maximum(proposals, 1)
 
 
+def propose_noise(
+    key: jax.Array, p: float, shape: tuple[int, ...], dtype
+) -> tuple[jax.Array, jax.Array]:
+    """A proposal for the density ~ exp(-|d|^p), p >= 1, and whether it is accepted.
+
+    The envelope of |d| is 1 up to (p - 1) / p and exp(-1 - p (|d| - 1)), the tangent
+    of the density's logarithm at 1, beyond: of all tangents the one with the least
+    area, 1 for every p. So Gamma(1 + 1/p) >= 0.88 of the proposals are accepted, and
+    they cost two uniform numbers, where a gamma variate takes a loop of its own.
+
+    Args:
+        key: a typed key.
+        p: exponent, >= 1.
+        shape: of the draw.
+        dtype: of the draw.
+
+    Returns:
+        `(d, accepted)`.
+    """
+    k_size, k_u = jax.random.split(key)
+    flat = 1 - 1 / p
+    v = jax.random.uniform(k_size, shape, dtype)
+    beyond = -jnp.log1p(-jnp.clip((v - flat) * p, 0, 1 - jnp.finfo(dtype).epsneg)) / p
+    size = jnp.where(v < flat, v, flat + beyond)
+    # One number decides and gives the sign: its size and its sign are independent.
+    u = jax.random.uniform(k_u, shape, dtype, -1, 1)
+    log_ratio = p * beyond - size**p
+    return jnp.where(u < 0, -size, size), jnp.log(jnp.abs(u)) <= log_ratio
+
+
 def sample_truncated(
     key: jax.Array, density: Any, mean: jax.Array, low: float, high: float
 ) -> tuple[jax.Array, jax.Array]:
     """Coordinate-wise p-norm noise around `mean`, truncated to [low, high].
 
     Exact for p = 1 (inverse distribution function) and p = 2
-    (`jax.random.truncated_normal`); otherwise rejection from the wider of noise and
-    interval's better proposal, accepted at least four times in ten for any scale.
+    (`jax.random.truncated_normal`); otherwise rejection from the better of two
+    proposals, noise or uniform, accepted at least a third of the time for any scale.
 
     Args:
         key: a typed key.
@@ -87,13 +117,17 @@ def sample_truncated(
 
     def propose(key):
         k_noise, k_flat, k_u = jax.random.split(key, 3)
-        noisy = mean + length * jax.random.generalized_normal(
-            k_noise, density.p, mean.shape, dtype
-        )
+        if density.p < 1:  # not log-concave: no tangent lies above it
+            d, kept = jax.random.generalized_normal(
+                k_noise, density.p, mean.shape, dtype
+            ), True
+        else:
+            d, kept = propose_noise(k_noise, density.p, mean.shape, dtype)
+        noisy = mean + length * d
         flat = jax.random.uniform(k_flat, mean.shape, dtype, low, high)
         energy = (jnp.abs(flat - mean) / length) ** density.p
         log_u = jnp.log(jax.random.uniform(k_u, mean.shape, dtype))
-        inside = (noisy >= low) & (noisy <= high)
+        inside = kept & (noisy >= low) & (noisy <= high)
         accepted = jnp.where(narrow, inside, log_u <= -energy)
         return jnp.where(narrow, noisy, flat), accepted
 
