@@ -2,9 +2,12 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from jidcl import costs
+from jidcl.losses import infonce
 from jidcl.train.sharding import make_mesh
 from reference.tiny import TINY
 
@@ -14,7 +17,9 @@ def test_estimate_counts_parameters_and_flops():
     sizes = [(3, 12), (12, 24), (24, 3)]
     assert cost.parameters == sum(a * b + b for a, b in sizes)
     forward = 2 * sum(a * b for a, b in sizes) * TINY.batch * 2
-    assert cost.flops > 2 * forward
+    # Forwards, and twice that backwards but for the first layer's input; two seeds.
+    first = 2 * sizes[0][0] * sizes[0][1] * TINY.batch * 2
+    assert 2 * (3 * forward - first) < cost.flops < 12 * forward
     assert cost.seconds == pytest.approx(cost.step_seconds * TINY.steps)
 
 
@@ -26,6 +31,27 @@ def test_estimate_adds_the_phases():
     assert cost.flops > 2 * plain.flops
     assert cost.memory > plain.memory
     assert cost.seconds == pytest.approx(cost.step_seconds * TINY.steps)
+
+
+def test_flops_count_every_round_of_a_loop_and_every_tile_of_a_loss():
+    x = jnp.ones((300, 4))
+
+    def flops(function):
+        return costs.count_flops(jax.make_jaxpr(function)(x).jaxpr)
+
+    def loop(x):
+        return jax.lax.scan(lambda c, _: (c @ (x.T @ c), None), x, length=7)[0]
+
+    assert flops(loop) == 7 * 2 * (2 * 4 * 300 * 4)
+    assert flops(lambda x: jnp.sum(x, axis=0)) == x.size
+
+    def loss(tile):
+        return lambda x: infonce(x, x[::-1], tile=tile)[0]
+
+    whole, tiled = (flops(jax.grad(loss(tile))) for tile in (None, 50))
+    dots = 3 * 2 * 300 * 300 * 4  # forwards, and for rows and columns
+    assert whole > dots
+    assert dots < tiled < 2 * whole
 
 
 @pytest.mark.parametrize(
