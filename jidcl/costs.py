@@ -160,11 +160,12 @@ def _inner_jaxprs(params: dict[str, Any]) -> Iterator[Any]:
 
 
 # Equations that give floating-point numbers without arithmetic.
-_MOVES = frozenset(
-    "broadcast_in_dim reshape transpose squeeze slice dynamic_slice gather concatenate "
-    "dynamic_update_slice pad rev select_n copy convert_element_type iota split "
-    "bitcast_convert_type stop_gradient pvary sharding_constraint".split()
-)
+_MOVES = {
+    *("broadcast_in_dim", "reshape", "transpose", "squeeze", "slice", "dynamic_slice"),
+    *("dynamic_update_slice", "gather", "concatenate", "pad", "rev", "select_n"),
+    *("copy", "convert_element_type", "iota", "split", "bitcast_convert_type"),
+    *("stop_gradient", "pvary", "sharding_constraint"),
+}
 
 
 def program_bytes(compiled: Any) -> int:

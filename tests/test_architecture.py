@@ -28,8 +28,8 @@ LEVELS = (
     ("systems",),
     ("report",),
     ("costs",),
-    ("runner", "sweep", "estimator", "conformance", "bench"),
-    ("verify",),
+    ("runner", "sweep", "estimator", "conformance"),
+    ("verify", "bench"),
     ("terminal",),
     ("cli",),
 )

@@ -15,6 +15,7 @@ GROWN = {
     "width": ("n", 1),
     "small": ("seeds", 1),
     "devices": ("devices", -1),
+    "verify": ("seeds", 1),
 }
 LABELS = {
     "median_s": "seconds (dotted: floors)",

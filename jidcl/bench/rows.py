@@ -4,17 +4,22 @@ A row is a dict with what was measured, by whom, its times, memory and floor.
 """
 
 import dataclasses
+import math
 import os
 import resource
+import tempfile
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jidcl import runner
 from jidcl.bench.measure import Ceilings, Timing, repeat, time_program, timing
 from jidcl.losses import Similarity, infonce
 from jidcl.systems.registry import load_presets, load_system
@@ -140,6 +145,9 @@ def losses(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
             what = {"similarity": name, "batch": batch, "n": n}
             floor = loss_floor(top, name, n, batch)
             yield _row("loss", "torch", what, timing(times), floor)
+            if name == "dot" and options.torch.has_inf_cl(n):
+                times = options.torch.time_inf_cl(*arrays, repeats=options.repeats)
+                yield _row("loss", "inf_cl", what, timing(times), floor)
 
 
 def steps(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
@@ -179,6 +187,35 @@ def growth(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
             row = loss_row(name, batch, options.n, top, repeats=repeats)
             yield row | {"what": "growth"}
             batch *= 2
+
+
+def verification(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
+    """A whole run of `jidcl verify` (draw, train, evaluate, record), over the seeds.
+
+    Its floor is that of its steps alone.
+    """
+    preset = "quick/sphere-vmf"
+    config = load_presets("contrastive_ica")[preset]
+    size = sum(map(math.prod, _shapes(config)))
+    for seeds in (1, 5, 20):
+        with tempfile.TemporaryDirectory() as root:
+            began = time.perf_counter()
+            own = dict(preset=preset, seeds=range(seeds), root=Path(root))
+            *_, last = runner.run(config, system="contrastive_ica", **own)
+            took = time.perf_counter() - began
+        compiling = last.record.seconds["compile"]
+        step = 12 * size * config.batch / top.flops
+        step += loss_floor(top, "dot", config.n, config.batch)
+        what = {"similarity": "dot", "batch": config.batch, "n": config.n}
+        what |= {"seeds": seeds, "preset": preset, "seconds": last.record.seconds}
+        times = timing(np.asarray([took]), compiling)
+        yield _row("verify", "jidcl", what, times, seeds * config.steps * step)
+
+
+def _shapes(config: Any) -> list[tuple[int, int]]:
+    """Shapes of the encoder's matrices."""
+    sizes = [config.n, *(width * config.n for width in config.widths), config.n]
+    return list(zip(sizes[:-1], sizes[1:], strict=True))
 
 
 def width(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
@@ -230,6 +267,7 @@ SUITES = {
     "growth": growth,
     "width": width,
     "devices": devices,
+    "verification": verification,
 }
 
 

@@ -146,9 +146,10 @@ _FULL = ContrastiveICA(steps=2000, muon_steps=3, early_share=0.25, late_share=0.
 _SPHERE = replace(_FULL, space="sphere", similarity="dot", output="sphere")
 _BOX = _FULL
 # Where a learnable bound b starts matters, and only as b^p / tau does: no early
-# temperature, whose end would be a jump of the scale. From far outside the sigmoid is a
-# line, and p = 1 and 3 find the axes by themselves. With p = 2 the walls must show them:
-# a bound below the one it ends at (4 to 6) fills the box, and grows with what it finds.
+# temperature, whose end would be a jump of the scale. From far outside the sigmoid is
+# a line, and p = 1 and 3 find the axes by themselves. With p = 2 the walls must show
+# them: a bound below the one it ends at (4 to 6) is filled, and grows with what is
+# found.
 _WIDE_BOX = dict(output="learnable_box", output_size=20.0, early_share=0.0)
 _TIGHT_BOX = dict(output="learnable_box", output_size=3.2, early_share=0.0)
 _REAL = replace(_FULL, space="real", conditional_param=1.0)
