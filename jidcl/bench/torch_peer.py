@@ -56,7 +56,7 @@ def time_loss(name: str, y: np.ndarray, y_pos: np.ndarray, *, repeats: int):
 
 
 def has_inf_cl(n: int) -> bool:
-    """Whether the published `inf_cl` package runs: CUDA, installed, a width it takes."""
+    """Whether the published `inf_cl` package runs: CUDA, installed, known width."""
     installed = find_spec("inf_cl") is not None
     return device() == "cuda" and installed and n in _INF_CL_WIDTHS
 
