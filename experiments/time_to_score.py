@@ -4,8 +4,11 @@ Two rows (Table 1 row 3, Table 2 row 6); data, loss, encoder and final temperatu
 as published, the arms differ in initialisation, optimiser, temperature and batch.
 
 Command: python experiments/time_to_score.py [--rows t1r3 t2r6] [--arms ...] [--seeds 1]
-         [--root runs/time-to-score] [--out FILE.json]
-Finished runs are read back; the picture lies beside FILE.json.
+         [--n 10] [--batch 1024] [--steps 1500] [--root runs/time-to-score]
+         [--out FILE.json]
+Finished runs are read back; the picture lies beside FILE.json. With fewer latents
+(--n 5 --batch 512 --steps 600) a run takes a minute instead of ten on one core; the
+published score is of n = 10.
 """
 
 import argparse
@@ -18,26 +21,27 @@ from jidcl.runner import run
 from jidcl.systems.registry import load_presets
 
 SYSTEM = "contrastive_ica"
-STEPS = 1500
-ARMS = {
+ARMS = {  # "length": share of the steps that --steps names, 1 if not said
     "muon": dict(muon_steps=5),
     "muon, 3 iterations": dict(muon_steps=3),
-    "muon, last eighth at B=6144": dict(muon_steps=3, late_share=1 / 8, steps=1200),
+    "muon, last eighth at 6 x the batch": dict(muon_steps=3, late_share=1 / 8, length=0.8),
     "muon, first quarter at tau=0.1": dict(muon_steps=3, early_share=0.25),
-    "muon, both": dict(muon_steps=3, early_share=0.25, late_share=1 / 8, steps=1200),
+    "muon, both": dict(muon_steps=3, early_share=0.25, late_share=1 / 8, length=0.8),
     "muon, rate 2e-2": dict(muon_steps=3, learning_rate=2e-2),
     "muon, he_normal": dict(muon_steps=3, init="he_normal"),
-    "adam 1e-3": dict(optimiser="adam", learning_rate=1e-3, steps=2 * STEPS),
+    "adam 1e-3": dict(optimiser="adam", learning_rate=1e-3, length=2),
 }
 
 
-def study(rows, arms, seeds: int, root: Path) -> list[dict]:
+def study(rows, arms, seeds: int, shape: dict, root: Path) -> list[dict]:
     claims, presets, results = load_claims(SYSTEM), load_presets(SYSTEM), []
     for arm in arms:
         for row in rows:
             claim = claims.published_by_id(row)
-            plain = dict(steps=STEPS, early_share=0.0, late_share=0.0)
-            config = replace(presets[f"full/{row}"], **plain | ARMS[arm])
+            own = dict(ARMS[arm])
+            own["steps"] = round(own.pop("length", 1) * shape["steps"])
+            plain = shape | dict(early_share=0.0, late_share=0.0)
+            config = replace(presets[f"full/{row}"], **plain | own)
             own = dict(preset=f"{row}-arm", seeds=range(seeds), root=root)
             *_, last = run(config, system=SYSTEM, **own)
             record = last.record
@@ -49,6 +53,8 @@ def study(rows, arms, seeds: int, root: Path) -> list[dict]:
                     arm=arm,
                     metric=claim.metric,
                     published=claim.mean,
+                    n=config.n,
+                    batch=config.batch,
                     scores=scores,
                     gap=record.metrics["gap"],
                     seconds=spent,
@@ -56,7 +62,7 @@ def study(rows, arms, seeds: int, root: Path) -> list[dict]:
                     curve=[[p["step"], p[claim.metric]] for p in record.curve],
                 )
             )
-            print(f"{row} {arm:<28} {scores} in {spent:.0f} s", flush=True)
+            print(f"{row} {arm:<34} {scores} in {spent:.0f} s", flush=True)
     return results
 
 
@@ -75,7 +81,8 @@ def draw(results: list[dict], path: Path) -> None:
             share = [step / steps[-1] * result["seconds"] for step in steps]
             axis.plot(share, score, label=result["arm"])
         axis.axhline(result["published"], color="black", linestyle=":")
-        axis.set_title(f"{row}; dotted: published")
+        n = results[0]["n"]
+        axis.set_title(f"{row} at n = {n}; dotted: published, n = 10")
         axis.set_xlabel("seconds of training (steps spread evenly)")
         axis.set_ylabel(f"{result['metric'].upper()} of the probe, %")
         axis.set_ylim(40, 100.5)
@@ -89,10 +96,15 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", default=["t1r3", "t2r6"])
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--n", type=int, default=10)
+    parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--root", type=Path, default=Path("runs/time-to-score"))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    results = study(options.rows, options.arms, options.seeds, options.root)
+    shape = dict(n=options.n, batch=options.batch, steps=options.steps)
+    shape |= dict(late_batch=6 * options.batch)
+    results = study(options.rows, options.arms, options.seeds, shape, options.root)
     if options.out:
         options.out.write_text(json.dumps(results, indent=1) + "\n")
         draw(results, options.out.with_suffix(".png"))
