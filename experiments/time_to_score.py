@@ -24,7 +24,9 @@ SYSTEM = "contrastive_ica"
 ARMS = {  # "length": share of the steps that --steps names, 1 if not said
     "muon": dict(muon_steps=5),
     "muon, 3 iterations": dict(muon_steps=3),
-    "muon, last eighth at 6 x the batch": dict(muon_steps=3, late_share=1 / 8, length=0.8),
+    "muon, last eighth at 6 x the batch": dict(
+        muon_steps=3, late_share=1 / 8, length=0.8
+    ),
     "muon, first quarter at tau=0.1": dict(muon_steps=3, early_share=0.25),
     "muon, both": dict(muon_steps=3, early_share=0.25, late_share=1 / 8, length=0.8),
     "muon, rate 2e-2": dict(muon_steps=3, learning_rate=2e-2),

@@ -1,8 +1,10 @@
 """The strict environment every test and doctest runs in.
 
 JAX reads its environment once, when it is imported, so the first block comes before
-the import: eight virtual CPU devices, and one thread per operation, because the tests
-already run in as many processes as there are cores.
+the import: eight virtual CPU devices; one thread per operation, because the tests
+already run in as many processes as there are cores; and machine code that is little
+optimised, because compiling is most of the time (with XLA_FLAGS=
+--xla_backend_optimization_level=3 they test the code that users run).
 """
 
 import os
@@ -11,6 +13,7 @@ import sys
 XLA_FLAGS = {
     "--xla_force_host_platform_device_count": "8",
     "--xla_cpu_multi_thread_eigen": "false",
+    "--xla_backend_optimization_level": "1",
 }
 _given = os.environ.get("XLA_FLAGS", "")
 os.environ["XLA_FLAGS"] = " ".join(

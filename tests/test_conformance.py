@@ -28,14 +28,15 @@ def test_every_packaged_vector_passes(path, float64):
 
 
 def test_the_one_erratum_is_named_and_only_applies_to_its_number(packaged, tmp_path):
-    reports = list(conformance.replay(packaged, float64=True))
-    errata = [line for report in reports for line in report.errata]
-    assert len(errata) == 1
-    assert "projected_normal/02 tv_to_uniform" in errata[0]
     data = json.loads(packaged.read_text())
+    data["cases"] = [c for c in data["cases"] if c["kind"] == "projected_normal"]
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(data))
+    (report,) = conformance.replay(path, float64=True)
+    (line,) = report.errata
+    assert "projected_normal/02 tv_to_uniform" in line
     data["cases"] = [c for c in data["cases"] if c["id"] == "projected_normal/02"]
     data["cases"][0]["outputs"]["tv_to_uniform"] = 0.39
-    path = tmp_path / "wrong.json"
     path.write_text(json.dumps(data))
     (report,) = conformance.replay(path, float64=True)
     assert report.failed

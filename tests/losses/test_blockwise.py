@@ -53,7 +53,7 @@ def test_tiles_equal_the_plain_form_in_value_and_gradient(
             options = dict(similarity=similarity, policy=policy, tile=tile)
             return infonce(y, y_pos, tau=tau, **options)[0]
 
-        return jax.value_and_grad(loss, argnums=(0, 1, 2))(y, y_pos, tau)
+        return jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))(y, y_pos, tau)
 
     with jax.enable_x64(True):
         args = jnp.asarray(y), jnp.asarray(y_pos), jnp.asarray(0.7)
@@ -87,10 +87,11 @@ def test_vmap_and_second_derivatives(x64, rng, p):
 
     mapped = jax.jit(jax.vmap(loss))(y)
     np.testing.assert_allclose(mapped, [loss(v, tile=None) for v in y])
-    check_grads(loss, (y[0], warm), order=2, modes=["rev"], rtol=1e-5)
-    np.testing.assert_allclose(
-        jax.hessian(loss)(y[0]), jax.hessian(partial(loss, tile=None))(y[0]), atol=1e-9
+    check_grads(jax.jit(loss), (y[0], warm), order=2, modes=["rev"], rtol=1e-5)
+    tiled, plain = (
+        jax.jit(jax.hessian(partial(loss, tile=t)))(y[0]) for t in (2, None)
     )
+    np.testing.assert_allclose(tiled, plain, atol=1e-9)
 
 
 def test_forward_mode_is_refused_by_tiles_and_given_by_the_plain_form():
