@@ -3,11 +3,13 @@
 Command: python experiments/lejepa_grid.py [--preset full/spiral] [--seeds 3]
     [--root runs/lejepa-grid]; `--quick` is a small network on the banana.
 Time: 189 published runs in one program: about an hour on one H100, days on two CPU
-cores; `--quick` trains 3 x 3 points in minutes. The map is ROOT/grid.png.
+cores; `--quick` trains 3 x 3 points in minutes. Writes ROOT/lejepa_grid.json and
+ROOT/lejepa_grid.png; finished runs are reused.
 Expected: R2 near 0 at weight 0.5, best at 1e-3 to 5e-3 with correlations from 0.9.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from jidcl.report.plots import grid_figure
@@ -39,7 +41,12 @@ def main() -> None:
             f"R2 {row.get('r2', float('nan')):.4f}, orthogonality error "
             f"{row.get('orth_err_normalized', float('nan')):.3f}"
         )
-    grid_figure(rows, list(grid), "r2", options.root / "grid.png")
+    path = options.root / "lejepa_grid.json"
+    kept = ("lam", "rho", "seed", "r2", "orth_err_normalized")
+    table = [{name: row[name] for name in kept if name in row} for row in rows]
+    settings = dict(preset=options.preset, steps=config.steps)
+    path.write_text(json.dumps(settings | {"rows": table}, indent=1) + "\n")
+    grid_figure(rows, list(grid), "r2", path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

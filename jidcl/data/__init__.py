@@ -1,5 +1,15 @@
 """Data from files: readers, and what is done to images before they are seen."""
 
 from jidcl.data.augment import brightness, contrast, grey, hue_shift, saturation
+from jidcl.data.mnist import Mnist, load_mnist, mnist_digest
 
-__all__ = ["brightness", "contrast", "grey", "hue_shift", "saturation"]
+__all__ = [
+    "Mnist",
+    "brightness",
+    "contrast",
+    "grey",
+    "hue_shift",
+    "load_mnist",
+    "mnist_digest",
+    "saturation",
+]

@@ -88,6 +88,7 @@ class MLP(nnx.Module):
 def make_mlp(
     n: int,
     *,
+    d: int | None = None,
     m: int | None = None,
     widths: Sequence[int] = PUBLISHED_WIDTHS,
     slope: float = 0.01,
@@ -100,8 +101,9 @@ def make_mlp(
     """The published MLP: hidden widths are multiples of n.
 
     Args:
-        n: width of x and, unless `m` is given, of y.
-        m: width of y.
+        n: unit of the widths.
+        d: width of x; n when None.
+        m: width of y; n when None.
         widths: hidden widths in units of n; the published ones by default.
         slope: negative slope.
         activation: see `MLP`.
@@ -121,7 +123,7 @@ def make_mlp(
     hidden = tuple(width * n for width in widths)
     return from_nnx(
         lambda rngs: MLP(
-            n,
+            n if d is None else d,
             n if m is None else m,
             hidden=hidden,
             slope=slope,

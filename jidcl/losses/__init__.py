@@ -39,6 +39,7 @@ from jidcl.losses.sketch import (
 )
 from jidcl.losses.supervised import mse, r2_loss
 from jidcl.losses.targets import ema_schedule, ema_update, init_queue, push
+from jidcl.losses.variational import bernoulli_nll, gaussian_kl
 
 __all__ = [
     "NegativePolicy",
@@ -51,7 +52,7 @@ __all__ = [
     "aninfonce",
     "aninfonce_ensemble",
     "barlow",
-    "bits_above_chance",
+    "bernoulli_nll",
     "bits_above_chance",
     "byol",
     "class_logits",
@@ -59,8 +60,8 @@ __all__ = [
     "ema_schedule",
     "ema_update",
     "from_lam",
-    "from_lam",
     "gauss_infonce",
+    "gaussian_kl",
     "infonce",
     "init_queue",
     "instance_cross_entropy",

@@ -14,7 +14,8 @@ from jidcl.checks import (
     check_same_shape,
 )
 from jidcl.losses.blockwise import Tile, row_logsumexp
-from jidcl.losses.contrastive import REDUCTIONS
+from jidcl.losses.contrastive import REDUCTIONS, reduce_rows
+from jidcl.losses.distributed import sharded_logsumexp
 from jidcl.losses.similarity import Similarity, rowwise, stretched
 from jidcl.numerics import at_least_float32, unit
 from jidcl.types import Metrics
@@ -49,6 +50,8 @@ def aninfonce(
     tau_plus: float = 0.0,
     reduction: str = "mean",
     tile: Tile = "auto",
+    axis: str | None = None,
+    form: str = "ring",
 ) -> tuple[jax.Array, Metrics]:
     r"""AnInfoNCE of anchors a and positives b, projected on the unit sphere.
 
@@ -74,6 +77,9 @@ def aninfonce(
             rows of b.
         tile: see `jidcl.losses.blockwise.row_logsumexp`; nothing of the size of all
             pairs times m is stored.
+        axis: mesh axis over which all rows are spread, as for
+            `jidcl.losses.contrastive.infonce`.
+        form: with `axis`, `"ring"` or `"gathered"`.
 
     Returns:
         `(loss, metrics)`, metrics `positive` (mean of -s+) and `negative` (mean of the
@@ -98,7 +104,8 @@ def aninfonce(
         policy, the p = 2 similarity and weights lam / 2. lam = 1 / tau everywhere is
         NT-Xent at temperature tau. A constant encoder has the loss log(2 B - 1).
     """
-    check_rows("y", y, 2)
+    devices = 1 if axis is None else jax.lax.axis_size(axis)
+    check_rows("y", y, -(-2 // devices))
     check_rows("y_pos", y_pos)
     check_same_shape("y_pos", y_pos, "y", y)
     if jnp.shape(lam) != y.shape[1:]:
@@ -119,25 +126,32 @@ def aninfonce(
     wide = at_least_float32(y.dtype, y_pos.dtype)
     a, b = (stretched(unit(x.astype(wide)), lam / 2, 2.0) for x in (y, y_pos))
     positive = rowwise(_SQUARES, a, b)
-    over = functools.partial(row_logsumexp, _SQUARES, tile=tile)
+    spread = row_logsumexp
+    if axis is not None:
+        spread = functools.partial(sharded_logsumexp, axis=axis, form=form)
+    over = functools.partial(spread, _SQUARES, tile=tile)
     if hard:
-        rows = functools.partial(_hard_negatives, over, positive, lam, beta, tau_plus)
+        entries = 2 * (devices * y.shape[0] - 1)
+        rows = functools.partial(
+            _hard_negatives, over, entries, positive, lam, beta, tau_plus
+        )
         negative = jnp.concatenate([rows(a, b), rows(b, a)])
+    elif cross == "symmetric":
+        views = jnp.concatenate([a, b])
+        negative = over(views, views, exclude_diagonal=True)
     else:
         forth = over(a, b)
-        back = forth if cross == "reference" else over(b, a)
         own = [over(x, x, exclude_diagonal=True) for x in (a, b)]
-        negative = jnp.logaddexp(jnp.concatenate(own), jnp.concatenate([forth, back]))
+        negative = jnp.logaddexp(jnp.concatenate(own), jnp.tile(forth, 2))
     both = jnp.concatenate([positive, positive])
     per_row = negative - both
-    metrics = {"positive": -jnp.mean(positive), "negative": jnp.mean(negative)}
-    loss = per_row if reduction == "none" else getattr(jnp, reduction)(per_row)
-    return loss, metrics
+    metrics = {"positive": -positive, "negative": negative}
+    metrics = {name: reduce_rows(rows, "mean", axis) for name, rows in metrics.items()}
+    return reduce_rows(per_row, reduction, axis), metrics
 
 
-def _hard_negatives(over, positive, lam, beta: float, tau_plus: float, a, b):
-    """log(e^{s+} + M G) of the rows of a, `[batch]`."""
-    count = 2 * (a.shape[0] - 1)
+def _hard_negatives(over, count: int, positive, lam, beta: float, tau_plus, a, b):
+    """log(e^{s+} + M G) of the rows of a, `[batch]`, M = count."""
 
     def negatives(power: float):
         if power == 0:
@@ -163,6 +177,7 @@ def aninfonce_ensemble(
     cross: str = "symmetric",
     beta: float = 0.0,
     tau_plus: float = 0.0,
+    axis: str | None = None,
 ) -> tuple[jax.Array, Metrics]:
     """sum_k w_k AnInfoNCE of the pairs and precisions of pair distribution k.
 
@@ -174,11 +189,13 @@ def aninfonce_ensemble(
         cross: see `aninfonce`, like the rest.
         beta: concentration on hard negatives.
         tau_plus: share of positives among the negatives.
+        axis: mesh axis over which the rows of every distribution are spread.
 
     Returns:
         `(loss, metrics)`, metrics `components` `[K]`.
     """
     check_at_least("weights", weights, 0)
-    one = functools.partial(aninfonce, cross=cross, beta=beta, tau_plus=tau_plus)
+    own = dict(cross=cross, beta=beta, tau_plus=tau_plus, axis=axis)
+    one = functools.partial(aninfonce, **own)
     losses, _ = jax.vmap(one)(y, y_pos, lam)
     return jnp.sum(weights * losses), {"components": losses}

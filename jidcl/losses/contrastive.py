@@ -164,8 +164,8 @@ def infonce(
         negative -= math.log(policy.entries(devices * y.shape[0], cols))
     per_row = 2 * (policy.alpha * positive + (1 - policy.alpha) * negative)
     metrics = {"positive": positive, "negative": negative}
-    metrics = {name: _reduce(rows, "mean", axis) for name, rows in metrics.items()}
-    return _reduce(per_row, reduction, axis), metrics
+    metrics = {name: reduce_rows(rows, "mean", axis) for name, rows in metrics.items()}
+    return reduce_rows(per_row, reduction, axis), metrics
 
 
 def _one_direction(y, y_pos, y_neg, similarity, tau, policy, over):
@@ -226,7 +226,7 @@ def alignment(y: jax.Array, y_pos: jax.Array, *, p: float = 2.0, reduction="mean
     check_rows("y", y)
     check_same_shape("y_pos", y_pos, "y", y)
     check_choice("reduction", reduction, REDUCTIONS)
-    return _reduce(-rowwise(Similarity("lp", p), y, y_pos), reduction)
+    return reduce_rows(-rowwise(Similarity("lp", p), y, y_pos), reduction)
 
 
 def uniformity(y: jax.Array, y_neg: jax.Array, *, p: float = 2.0, reduction="mean"):
@@ -249,7 +249,7 @@ def uniformity(y: jax.Array, y_neg: jax.Array, *, p: float = 2.0, reduction="mea
     check_features("y_neg", y_neg, y.shape[1])
     check_choice("reduction", reduction, REDUCTIONS)
     rows = row_logsumexp(Similarity("lp", p), y_neg, y)
-    return _reduce(rows - math.log(y.shape[0]), reduction)
+    return reduce_rows(rows - math.log(y.shape[0]), reduction)
 
 
 def align_uniform(
@@ -272,7 +272,8 @@ def bits_above_chance(loss: jax.Array, entries: int) -> jax.Array:
     return (math.log(entries) - loss) / math.log(2)
 
 
-def _reduce(rows: jax.Array, reduction: str, axis: str | None = None) -> jax.Array:
+def reduce_rows(rows: jax.Array, reduction: str, axis: str | None = None) -> jax.Array:
+    """Mean or sum of all rows, also of those of other devices along `axis`."""
     if reduction == "none":
         return rows
     value = getattr(jnp, reduction)(rows)

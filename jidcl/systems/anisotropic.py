@@ -1,9 +1,9 @@
 """AnInfoNCE: contrastive learning when latents vary to different degrees.
 
 Wiring of Rusak et al. 2024. Where its equations live: the conditional in
-`jidcl.latents.anisotropic`, the mixing g in `jidcl.mixing.dense`, the encoder in
-`jidcl.encoders`, the loss in `jidcl.losses.anisotropic`, the scores in
-`jidcl.metrics`.
+`jidcl.latents.anisotropic`, the mixing g in `jidcl.mixing.dense` (a decoder trained on
+MNIST: `jidcl.train.generator`), the encoder in `jidcl.encoders`, the loss in
+`jidcl.losses.anisotropic`, the scores in `jidcl.metrics`.
 """
 
 import math
@@ -12,7 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
+from jidcl.data import mnist_digest
 from jidcl.encoders import make_mlp
 from jidcl.latents import (
     Anisotropic as AnisotropicDensity,
@@ -25,7 +27,7 @@ from jidcl.latents import (
     sample,
     sample_marginal,
 )
-from jidcl.losses import aninfonce_ensemble, from_lam, to_lam
+from jidcl.losses import aninfonce_ensemble, from_lam, mse, to_lam
 from jidcl.metrics import (
     block_r2,
     equal_blocks,
@@ -45,6 +47,7 @@ from jidcl.systems.common import (
     mean_over_batches,
     observe,
     over_batches,
+    over_rows,
     run_optimiser,
 )
 from jidcl.types import Batch, Metrics, Pair, Problem
@@ -53,27 +56,26 @@ from jidcl.types import Batch, Metrics, Pair, Problem
 TRACED = ("marginal_param", "kappa")
 
 
-def make_problem(config: Anisotropic) -> Problem:
+def make_problem(config: Anisotropic, mesh: Mesh | None = None) -> Problem:
     """The problem of a configuration; see `jidcl.types.Problem`.
 
     Args:
         config: a preset or any override of one.
+        mesh: spread the rows of the training loss over its `data` axis.
 
     Returns:
         Pure functions `freeze`, `init`, `draw`, `loss`, `probe`, `evaluate`. Batches
-        hold `batch` pairs of each pair distribution, one after another.
+        hold `batch` pairs of each pair distribution, of one after the other in turn.
     """
     m = config.outputs
 
-    def mlp(width, hidden):
-        slope, start = config.slope, config.init
-        return make_mlp(
-            width, m=m, widths=hidden, slope=slope, init=start, output="sphere"
-        )
+    def mlp(unit, d, hidden):
+        own = dict(slope=config.slope, init=config.init, output="sphere")
+        return make_mlp(unit, d=d, m=m, widths=hidden, **own)
 
-    encoder = mlp(config.n, config.widths)
+    encoder = mlp(config.n, config.observed, config.widths)
     # Hidden widths of the head are in units of its input, the encoder's output.
-    head = mlp(m, config.head) if config.head else None
+    head = mlp(m, m, config.head) if config.head else None
 
     def freeze(key):
         return {"g": init_mixing(config, key, config.n)}
@@ -102,9 +104,12 @@ def make_problem(config: Anisotropic) -> Problem:
         return y, head.apply(params["head"], {}, y, train=train)[0]
 
     def loss(params, state, batch, key):
+        if config.objective == "supervised":
+            y, _ = outputs(params, batch.x, train=True)
+            return mse(y, batch.z), (state, {})
         y, y_pos = (outputs(params, x, train=True)[1] for x in (batch.x, batch.x_pos))
         lam = model_lam(config, params)
-        return _objective(config, y, y_pos, lam), (state, {})
+        return _objective(config, y, y_pos, lam, mesh=mesh), (state, {})
 
     def probe(params, state, frozen, key):
         z = draw_pairs(config, key, min(config.eval_batch, 4096)).z
@@ -119,7 +124,10 @@ def make_problem(config: Anisotropic) -> Problem:
 
         return evaluate_encoder(config, f, model_lam(config, params), frozen, key)
 
-    return Problem(freeze, init, draw, loss, probe, evaluate)
+    def sharded(mesh):
+        return make_problem(config, mesh)
+
+    return Problem(freeze, init, draw, loss, probe, evaluate, sharded)
 
 
 def make_run_optimiser(config: Anisotropic) -> optax.GradientTransformation:
@@ -141,20 +149,24 @@ def make_run_optimiser(config: Anisotropic) -> optax.GradientTransformation:
 def frozen_identity(config: Anisotropic) -> dict[str, object]:
     """The settings that the frozen draws depend on (for caches)."""
     names = ("n", "mixing", "mixing_layers", "mixing_draws")
-    return {name: getattr(config, name) for name in names}
+    data = {"data": mnist_digest()} if config.mixing == "mnist" else {}
+    return {name: getattr(config, name) for name in names} | data
 
 
 def floor_kind(config: Anisotropic) -> str:
-    """`"oracle"`: the Monte Carlo loss of the true latents.
+    """`"oracle"`: the Monte Carlo loss of the true latents; supervised: `"none"`.
 
     With the true Lambda where the model's is learned as a diagonal, with the best
     number where it is one number, and with the fixed one where it is fixed.
     """
-    return "oracle"
+    return "none" if config.objective == "supervised" else "oracle"
 
 
 def draw_pairs(config: Anisotropic, key: jax.Array, batch: int) -> Pair:
-    """Latents of `batch` pairs of each pair distribution, `[K batch, n]`."""
+    """Latents of `batch` pairs of each of K pair distributions, `[batch K, n]`.
+
+    Row i is of distribution i mod K: a share of the rows has its share of each.
+    """
     space = Sphere(config.n)
 
     def one(key, lam):
@@ -172,7 +184,8 @@ def draw_pairs(config: Anisotropic, key: jax.Array, batch: int) -> Pair:
         one(jax.random.fold_in(key, k), jnp.asarray(lam))
         for k, lam in enumerate(config.lams)
     ]
-    return Pair(*(jnp.concatenate(parts) for parts in zip(*drawn, strict=True)))
+    rows = (jnp.stack(parts, axis=1) for parts in zip(*drawn, strict=True))
+    return Pair(*(x.reshape(-1, config.n) for x in rows))
 
 
 def conditional(config: Anisotropic, lam: jax.Array):
@@ -198,19 +211,27 @@ def model_lam(config: Anisotropic, params: Any) -> jax.Array:
     return jnp.broadcast_to(to_lam(params["raw_lam"]), shape)
 
 
-def _objective(config: Anisotropic, y, y_pos, lam) -> jax.Array:
+def _objective(
+    config: Anisotropic, y, y_pos, lam, *, mesh: Mesh | None = None
+) -> jax.Array:
     count = len(config.lams)
-    y, y_pos = (x.reshape(count, -1, x.shape[-1]) for x in (y, y_pos))
-    weights = jnp.full((count,), 1 / count)
-    return aninfonce_ensemble(
-        y,
-        y_pos,
-        lam,
-        weights,
-        cross=config.cross,
-        beta=config.beta,
-        tau_plus=config.tau_plus,
-    )[0]
+
+    def loss(y, y_pos, lam, *, axis):
+        y, y_pos = (
+            x.reshape(-1, count, x.shape[-1]).swapaxes(0, 1) for x in (y, y_pos)
+        )
+        return aninfonce_ensemble(
+            y,
+            y_pos,
+            lam,
+            jnp.full((count,), 1 / count),
+            cross=config.cross,
+            beta=config.beta,
+            tau_plus=config.tau_plus,
+            axis=axis,
+        )[0]
+
+    return over_rows(loss, mesh, (y, y_pos), (lam,))
 
 
 def evaluate_encoder(config: Anisotropic, f, lam, frozen, key) -> Metrics:
@@ -236,22 +257,27 @@ def evaluate_encoder(config: Anisotropic, f, lam, frozen, key) -> Metrics:
         x, x_pos = (observe(frozen, z) for z in pair)
         y, seen = f(x)
         found, mixed = _mcc(pair.z, y), shuffled(shuffle_key, y)
-        # 0 * y keeps it a computed value: XLA would fold a constant for seconds.
-        same = 0 * seen + config.outputs**-0.5
         scores = {
             "r2": r2(pair.z, y).mean,
             "mcc": found.mean,
             "mcc_spearman": _mcc(pair.z, y, spearman=True).mean,
             "r2_shuffled": r2(pair.z, mixed).mean,
             "mcc_shuffled": _mcc(pair.z, mixed).mean,
-            "r2_identity": r2(pair.z, x).mean,
+            "r2_identity": r2(pair.z, x, split=config.observed > config.n).mean,
             "mcc_identity": mcc(pair.z, x).mean,
             "r2_per_dim": r2(pair.z, y).per_dim,
             "mcc_per_dim": found.per_dim,
-            "loss": _objective(config, seen, f(x_pos)[1], lam),
-            "oracle_loss": _objective(config, pair.z, pair.z_pos, true_lam),
-            "chance": _objective(config, same, same, lam),
         }
+        if config.objective == "supervised":
+            scores |= {"loss": mse(y, pair.z)}
+        else:
+            # 0 * y keeps it a computed value: XLA would fold a constant for seconds.
+            same = 0 * seen + config.outputs**-0.5
+            scores |= {
+                "loss": _objective(config, seen, f(x_pos)[1], lam),
+                "oracle_loss": _objective(config, pair.z, pair.z_pos, true_lam),
+                "chance": _objective(config, same, same, lam),
+            }
         if config.outputs >= config.n:
             by_block = block_r2(pair.z, y, lam[0], equal_blocks(config.lams[0]))
             scores["block_r2"] = jnp.mean(by_block)
@@ -262,7 +288,10 @@ def evaluate_encoder(config: Anisotropic, f, lam, frozen, key) -> Metrics:
 
     batches = over_batches(score, batch_key, config.eval_batches)
     metrics = mean_over_batches(batches)
-    metrics |= gap_metrics(*(batches[k] for k in ("loss", "oracle_loss", "chance")))
+    if config.objective != "supervised":
+        metrics |= gap_metrics(*(batches[k] for k in ("loss", "oracle_loss", "chance")))
+    if config.mixing == "mnist":
+        metrics["decoder_loss"] = frozen["g"]["loss"]
     z = draw_pairs(config, sample_key, 1000).z[:1000]
     y, _ = f(observe(frozen, z))
     rotations = rotation_null(null_key, z, blocks=blocks)

@@ -4,7 +4,8 @@
 - `full/linear`, `full/bimodal`, `full/isotropic`, `full/infonce`: published data and
   encoder, our loss, optimiser, batch and steps;
 - `published/...`: their loss, optimiser, batch and steps as well;
-- `study/...`: one assumption broken at a time, at four latents.
+- `study/...`: one assumption broken at a time, at four latents;
+- `mnist/...`: g is a decoder trained on MNIST (found through JIDCL_DATA).
 
 Source: Rusak, Reizinger, Juhos, Bringmann, Zimmermann, Brendel 2024, *InfoNCE:
 Identifying the Gap Between Theory and Practice*.
@@ -13,6 +14,7 @@ Identifying the Gap Between Theory and Practice*.
 import dataclasses
 import math
 from dataclasses import replace
+from typing import ClassVar
 
 from jidcl.checks import (
     check_above,
@@ -20,9 +22,10 @@ from jidcl.checks import (
     check_choice,
     check_unit_interval,
 )
-from jidcl.systems.training import Training
+from jidcl.systems.training import MIXINGS, Training
 
 LAMS = ("linear", "bimodal", "isotropic", "custom")
+OBJECTIVES = ("contrastive", "supervised")
 LAM_MODELS = ("diagonal", "scalar", "fixed", "truth")
 PAIRS = ("rejection", "projected", "laplace", "vmf")
 MARGINALS = ("uniform", "normal", "lam")
@@ -31,6 +34,10 @@ MARGINALS = ("uniform", "normal", "lam")
 @dataclasses.dataclass(frozen=True)
 class Anisotropic(Training):
     """Every setting of an AnInfoNCE run; any field can be overridden.
+
+    The mixing `mnist` is the decoder of a variational autoencoder that is trained on
+    MNIST, for `mixing_draws` updates, before the run: `mixing_layers` layers, 25 n
+    wide, to 784 pixels; it sees the latents times sqrt(n).
 
     Attributes:
         n: latent dimension of the sphere.
@@ -46,6 +53,7 @@ class Anisotropic(Training):
         marginal: uniform; normal: a projected normal around e_1; lam: the direction of
             a normal vector of precisions lam.
         marginal_param: scale of the normal marginal, small is concentrated.
+        objective: contrastive, or supervised (mean squared error to z): the ceiling.
         lam_model: Lambda of the loss: diagonal (learned), scalar (one learned number),
             fixed (all `lam_start`: InfoNCE at temperature 1 / lam_start), or truth
             (fixed at the true values).
@@ -59,6 +67,8 @@ class Anisotropic(Training):
             the scores do not; none when empty.
     """
 
+    mixings: ClassVar[tuple[str, ...]] = (*MIXINGS, "mnist")
+
     n: int = 10
     m: int = 0
     lam: str = "linear"
@@ -68,6 +78,7 @@ class Anisotropic(Training):
     kappa: float = 10.0
     marginal: str = "uniform"
     marginal_param: float = 1.0
+    objective: str = "contrastive"
     lam_model: str = "diagonal"
     lam_start: float = math.log(2)
     lam_rate: float = 3e-2
@@ -84,6 +95,7 @@ class Anisotropic(Training):
         check_choice("lam", self.lam, LAMS)
         check_choice("pair", self.pair, PAIRS)
         check_choice("marginal", self.marginal, MARGINALS)
+        check_choice("objective", self.objective, OBJECTIVES)
         check_choice("lam_model", self.lam_model, LAM_MODELS)
         check_choice("cross", self.cross, ("symmetric", "reference"))
         for name in ("shell", "marginal_param", "lam_start", "lam_rate"):
@@ -101,11 +113,21 @@ class Anisotropic(Training):
             check_above("lam_values", value, 0)
         if self.lam_model == "truth" and self.outputs != self.n:
             raise ValueError(f"lam_model 'truth' needs m = n, got m={self.m}")
+        if self.objective == "supervised" and (self.outputs != self.n or self.head):
+            raise ValueError(
+                "objective 'supervised' needs m = n and no head, got "
+                f"m={self.outputs} and head={self.head}"
+            )
 
     @property
     def outputs(self) -> int:
         """Width of the encoder's output."""
         return self.m or self.n
+
+    @property
+    def observed(self) -> int:
+        """Width of x."""
+        return 28 * 28 if self.mixing == "mnist" else self.n
 
     @property
     def lams(self) -> tuple[tuple[float, ...], ...]:
@@ -128,10 +150,12 @@ class Anisotropic(Training):
         model = self.lam_model
         model += f" {self.lam_start:g}" if model == "fixed" else ""
         hard = f", beta {self.beta:g}, tau+ {self.tau_plus:g}"
-        return (
-            f"sphere n={self.n}{marginal}; pairs {self.pair}, lam {lam} -> sphere "
-            f"m={self.outputs}, lam {model}, {self.cross}"
-            + (hard if self.beta or self.tau_plus else "")
+        head = f"sphere n={self.n}{marginal}; pairs {self.pair}, lam {lam}"
+        head += ", images" if self.mixing == "mnist" else ""
+        if self.objective == "supervised":
+            return f"{head} -> sphere m={self.outputs}, supervised"
+        return f"{head} -> sphere m={self.outputs}, lam {model}, {self.cross}" + (
+            hard if self.beta or self.tau_plus else ""
         )
 
 
@@ -150,6 +174,7 @@ FULL = {
     "bimodal": replace(_FULL, lam="bimodal"),
     "isotropic": replace(_FULL, lam="isotropic"),
     "infonce": replace(_FULL, lam_model="fixed", lam_start=1.0),
+    "supervised": replace(_FULL, objective="supervised"),
 }
 
 _QUICK = replace(
@@ -168,6 +193,7 @@ QUICK = {
     # Axes whose precisions differ little turn last.
     "linear": replace(_QUICK, steps=1200),
     "infonce": replace(_QUICK, lam_model="fixed", lam_start=1.0),
+    "supervised": replace(_QUICK, objective="supervised"),
     "bimodal": replace(_QUICK, n=6, lam="bimodal"),
     "ensemble": replace(_QUICK, lam="custom", lam_values=_PARTITIONS),
 }
@@ -207,10 +233,28 @@ def study() -> dict[str, Anisotropic]:
     rows |= {f"outputs-{m}": dict(m=m) for m in (2, 6, 8)}
     for beta in (0.0, 0.25, 0.5, 1.0, 2.0):
         for tau_plus in (0.0, 0.1):
+            if not (beta or tau_plus):  # rows `matched` and `truth`
+                continue
             hard = dict(beta=beta, tau_plus=tau_plus)
             rows[f"hard-{beta:g}-{tau_plus:g}"] = hard
             rows[f"hard-{beta:g}-{tau_plus:g}-truth"] = hard | dict(lam_model="truth")
     return {name: replace(_QUICK, **changes) for name, changes in rows.items()}
+
+
+def learned() -> dict[str, Anisotropic]:
+    """AnInfoNCE, InfoNCE and the supervised ceiling on images of a learned decoder."""
+    images = dict(mixing="mnist", mixing_draws=3000, widths=(25, 25, 25))
+    base = replace(_QUICK, **images, eval_batch=4096, eval_batches=2)
+    rows = {
+        "linear": {},
+        "infonce": dict(lam_model="fixed", lam_start=1.0),
+        "supervised": dict(objective="supervised"),
+    }
+    return {
+        f"{name}{tail}": replace(base, **size, **change)
+        for tail, size in (("", {}), ("-10", dict(n=10, batch=1000, steps=1500)))
+        for name, change in rows.items()
+    }
 
 
 def as_published(config: Anisotropic) -> Anisotropic:
@@ -237,4 +281,5 @@ def presets() -> dict[str, Anisotropic]:
     named = {f"quick/{name}": config for name, config in QUICK.items()}
     named |= {f"full/{name}": config for name, config in FULL.items()}
     named |= {f"published/{name}": as_published(c) for name, c in FULL.items()}
-    return named | {f"study/{name}": config for name, config in study().items()}
+    named |= {f"study/{name}": config for name, config in study().items()}
+    return named | {f"mnist/{name}": config for name, config in learned().items()}

@@ -1,16 +1,21 @@
 """Wiring that every system shares: mixing and optimiser of its settings, the gap."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 
+from jidcl.data import load_mnist
 from jidcl.encoders import Encoder, make_mlp
 from jidcl.mixing import init_invertible_mlp, init_linear, init_orthogonal, mix
 from jidcl.optim import make_optimiser
 from jidcl.systems.training import Training
+from jidcl.train.generator import decode, train_decoder
 from jidcl.types import Array, Metrics
 
 
@@ -44,12 +49,46 @@ def init_mixing(config: Training, key: Array, n: int) -> Any:
             return init_linear(key, n, draws=draws)
         case "orthogonal":
             return init_orthogonal(key, n)
+        case "mnist":
+            hidden = (25 * n,) * (config.mixing_layers - 1)
+            images = load_mnist().train_images
+            return train_decoder(key, images, n=n, hidden=hidden, steps=draws)
     return {"kernels": jnp.eye(n)[None], "cond": jnp.ones((1,))}
 
 
 def observe(frozen: Any, z: Array) -> Array:
-    """x = g(z) with the frozen mixing."""
-    return mix(frozen["g"], z)
+    """x = g(z) with the frozen mixing.
+
+    A decoder sees latents of the length of its prior's, sqrt(n) for those of a sphere.
+    """
+    g = frozen["g"]
+    if "decoder" in g:
+        return decode(g["decoder"], z * z.shape[-1] ** 0.5)
+    return mix(g, z)
+
+
+def over_rows(loss: Callable, mesh: Mesh | None, rows: tuple, whole: tuple = ()):
+    """`loss(*rows, *whole, axis=...)`, the rows spread over the mesh's `data` axis.
+
+    Args:
+        loss: with `axis` None of whole arrays, with `"data"` of a device's rows.
+        mesh: None: no axis.
+        rows: arrays `[batch, ...]`.
+        whole: arrays that every device has.
+
+    Returns:
+        What `loss` returns: the same on every device.
+    """
+    if mesh is None:
+        return loss(*rows, *whole, axis=None)
+    # A vmap over seeds outside adds `seed` to some operands' varying axes only.
+    return jax.shard_map(
+        partial(loss, axis="data"),
+        mesh=mesh,
+        in_specs=(P("data"),) * len(rows) + (P(),) * len(whole),
+        out_specs=P(),
+        check_vma=False,
+    )(*rows, *whole)
 
 
 def over_batches(score: Callable[[Array], Any], key: Array, batches: int):

@@ -6,10 +6,12 @@ Wiring of von Kuegelgen et al. 2021. Where its equations live: the latent proces
 `jidcl.metrics.blocks`.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from jidcl.encoders import Encoder, softclip
 from jidcl.latents import (
@@ -39,6 +41,7 @@ from jidcl.systems.common import (
     mean_over_batches,
     observe,
     over_batches,
+    over_rows,
     run_optimiser,
 )
 from jidcl.systems.content_style_presets import ContentStyle
@@ -57,11 +60,12 @@ class Batch(NamedTuple):
     x_neg: Array
 
 
-def make_problem(config: ContentStyle) -> Problem:
+def make_problem(config: ContentStyle, mesh: Mesh | None = None) -> Problem:
     """The problem of a configuration; see `jidcl.types.Problem`.
 
     Args:
         config: a preset or any override of one.
+        mesh: spread the rows of the training loss, InfoNCE, over its `data` axis.
 
     Returns:
         Pure functions `freeze`, `init`, `draw`, `loss`, `probe`, `evaluate`.
@@ -88,7 +92,7 @@ def make_problem(config: ContentStyle) -> Problem:
 
     def loss(params, state, batch, key):
         y, state = encoder.apply(params, state, jnp.stack(batch), train=True)
-        value, metrics = objective(config, *y)
+        value, metrics = objective(config, *y, mesh=mesh)
         return value, (state, metrics)
 
     def probe(params, state, frozen, key):
@@ -106,7 +110,11 @@ def make_problem(config: ContentStyle) -> Problem:
 
         return _evaluate(config, f, frozen, key)
 
-    return Problem(freeze, encoder.init, draw, loss, probe, evaluate)
+    def sharded(mesh):
+        return make_problem(config, mesh)
+
+    spread = sharded if config.objective == "infonce" else None
+    return Problem(freeze, encoder.init, draw, loss, probe, evaluate, spread)
 
 
 make_run_optimiser = run_optimiser
@@ -143,7 +151,14 @@ def draw_latents(config: ContentStyle, law: BlockLaw, key, batch: int):
     return *pair, sample_blocks(k_negative, law, batch=batch)
 
 
-def objective(config: ContentStyle, y: Array, y_pos: Array, y_neg: Array):
+def objective(
+    config: ContentStyle,
+    y: Array,
+    y_pos: Array,
+    y_neg: Array,
+    *,
+    mesh: Mesh | None = None,
+):
     """The training loss and its parts, `(scalar, metrics)`.
 
     AlignMaxEnt takes its entropy from the anchors and leaves the negatives unused.
@@ -157,8 +172,12 @@ def objective(config: ContentStyle, y: Array, y_pos: Array, y_neg: Array):
         alpha=config.alpha,
     )
     similarity = Similarity("lp", config.p, config.power)
-    return infonce(
-        y, y_pos, y_neg, similarity=similarity, tau=config.tau, policy=policy
+    loss = partial(infonce, similarity=similarity, policy=policy)
+    return over_rows(
+        lambda y, y_pos, y_neg, tau, axis: loss(y, y_pos, y_neg, tau=tau, axis=axis),
+        mesh,
+        (y, y_pos, y_neg),
+        (config.tau,),
     )
 
 

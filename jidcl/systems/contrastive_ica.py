@@ -13,7 +13,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
-from jax.sharding import PartitionSpec as P
 
 from jidcl.checks import is_traced
 from jidcl.encoders import Encoder
@@ -48,6 +47,7 @@ from jidcl.systems.common import (
     mean_over_batches,
     observe,
     over_batches,
+    over_rows,
     run_optimiser,
 )
 from jidcl.systems.contrastive_ica_presets import ContrastiveICA
@@ -303,17 +303,12 @@ def _isometry(config, parts: Parts, pair: Pair, y, y_pos) -> Metrics:
 
 def _objective(config, parts: Parts, y, y_pos, *, mesh: Mesh | None = None):
     loss = partial(infonce, similarity=parts.similarity, policy=parts.policy)
-    if mesh is None:
-        value, metrics = loss(y, y_pos, tau=config.tau)
-    else:
-        # A vmap over seeds outside adds `seed` to some operands' varying axes only.
-        value, metrics = jax.shard_map(
-            lambda y, y_pos, tau: loss(y, y_pos, tau=tau, axis="data"),
-            mesh=mesh,
-            in_specs=(P("data"), P("data"), P()),
-            out_specs=P(),
-            check_vma=False,
-        )(y, y_pos, jnp.asarray(config.tau))
+    value, metrics = over_rows(
+        lambda y, y_pos, tau, axis: loss(y, y_pos, tau=tau, axis=axis),
+        mesh,
+        (y, y_pos),
+        (config.tau,),
+    )
     return metrics["negative"] if config.objective == "marginal_only" else value
 
 

@@ -22,7 +22,8 @@ class Training:
         version: version of this schema; a run of another version is refused.
         mixing: invertible_mlp, linear, orthogonal or identity.
         mixing_layers: linear layers of the mixing.
-        mixing_draws: matrices tried for each layer; the best conditioned is kept.
+        mixing_draws: matrices tried for each layer; the best conditioned is kept. Of a
+            mixing that is learned, the updates.
         widths: hidden widths of the encoder in units of its input size.
         slope: negative slope of the encoder's leaky ReLU.
         init: looks_linear, he_normal, or fan_in_uniform (the published one).

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jidcl.encoders import make_mlp
 from jidcl.losses import to_lam
 from jidcl.report.claims import load_claims
 from jidcl.systems import anisotropic as system
@@ -62,6 +63,7 @@ def test_spreads_keep_their_geometric_mean_and_ratio():
         ({"pair": "vfm"}, "did you mean 'vmf'"),
         ({"tau_plus": 1.5}, "tau_plus must be in"),
         ({"lam_rate": 0.0}, "lam_rate must be > 0"),
+        ({"objective": "supervised", "m": 12}, "needs m = n and no head, got m=12"),
     ],
 )
 def test_bad_settings_are_refused(changes, message):
@@ -164,6 +166,68 @@ def test_every_mismatch_trains_and_scores(changes):
         assert np.isfinite(scores[name]).all()
     assert ("head_mcc" in scores) == bool(config.head)
     assert ("raw_lam" in state.params) == (config.lam_model != "fixed")
+
+
+def test_supervised_training_is_a_regression_without_a_floor():
+    config = dataclasses.replace(TINY, objective="supervised", mixing="identity")
+    problem = system.make_problem(config)
+    params, state = problem.init(jax.random.key(2))
+    frozen = problem.freeze(jax.random.key(0))
+    scores = jax.eval_shape(problem.evaluate, params, state, frozen, jax.random.key(1))
+    assert system.floor_kind(config) == "none"
+    assert {"r2", "mcc", "loss"} <= set(scores)
+    assert not {"floor", "gap", "chance"} & set(scores)
+    batch = problem.draw(frozen, jax.random.key(1))
+    loss, _ = problem.loss(params, {}, batch, None)
+    swapped = batch._replace(x_pos=batch.x[::-1])  # it sees no positives
+    np.testing.assert_array_equal(problem.loss(params, {}, swapped, None)[0], loss)
+    exact = batch._replace(z=unit_outputs(config, params, batch.x))
+    assert float(problem.loss(params, {}, exact, None)[0]) < 1e-12
+
+
+def unit_outputs(config, params, x):
+    return make_mlp(
+        config.n, widths=config.widths, slope=config.slope, output="sphere"
+    ).apply(params["f"], {}, x)[0]
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch, rng):
+    """Twelve images of noise where MNIST is looked for."""
+    (tmp_path / "mnist").mkdir()
+    monkeypatch.setenv("JIDCL_DATA", str(tmp_path))
+    images = rng.integers(0, 256, size=(12, 28, 28)).astype(np.uint8)
+    labels = np.zeros(12, np.uint8)
+    parts = {"train_images": images, "train_labels": labels}
+    parts |= {"test_images": images, "test_labels": labels}
+    np.savez(tmp_path / "mnist" / "mnist.npz", **parts)
+    return ROWS["mnist/linear"]
+
+
+def test_a_learned_decoder_is_a_frozen_draw_of_each_seed(stand_in):
+    small = dict(mixing_draws=3, widths=(4,), batch=8)
+    problem = system.make_problem(dataclasses.replace(stand_in, **small))
+    seeds = jax.random.split(jax.random.key(0), 2)
+    frozen = jax.jit(jax.vmap(problem.freeze))(seeds)
+    kernel = frozen["g"]["decoder"]["layers"]["2"]["kernel"]
+    assert kernel.shape == (2, 100, 784)
+    assert float(jnp.abs(kernel[0] - kernel[1]).max()) > 0.01
+    params, _ = problem.init(jax.random.key(1))
+    assert params["f"]["layers"]["0"]["kernel"].shape == (784, 16)
+    frozen = jax.tree.map(lambda leaf: leaf[0], frozen)
+    x = problem.draw(frozen, jax.random.key(0)).x
+    assert x.shape == (8, 784)
+    assert 0 < float(x.min()) < float(x.max()) < 1
+
+
+def test_caches_know_which_images_a_decoder_saw(stand_in, monkeypatch, tmp_path):
+    before = system.frozen_identity(stand_in)
+    path = tmp_path / "mnist" / "mnist.npz"
+    path.write_bytes(path.read_bytes() + b"0")
+    assert system.frozen_identity(stand_in) != before
+    monkeypatch.delenv("JIDCL_DATA")
+    with pytest.raises(ValueError, match="JIDCL_DATA must name a folder"):
+        system.make_problem(stand_in).freeze(jax.random.key(0))
 
 
 @pytest.mark.slow

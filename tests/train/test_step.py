@@ -99,14 +99,6 @@ def test_eight_devices_equal_one(axes):
     )
 
 
-def test_a_spread_batch_goes_round_the_ring_and_is_never_gathered():
-    mesh = make_mesh(seed=2, data=4)
-    state = loop.start(PROBLEM, OPTIMISER, np.arange(2), mesh=mesh)
-    text = make_chunk(PROBLEM, OPTIMISER, steps=2, mesh=mesh).lower(state).compile()
-    assert " all-gather(" not in text.as_text()
-    assert " collective-permute(" in text.as_text()
-
-
 def test_gradients_are_the_same_on_a_sharded_batch():
     mesh, run = make_mesh(data=8), one_seed(0)
     batch = PROBLEM.draw(run.frozen, jax.random.key(1))
