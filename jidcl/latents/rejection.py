@@ -118,9 +118,10 @@ def sample_truncated(
     def propose(key):
         k_noise, k_flat, k_u = jax.random.split(key, 3)
         if density.p < 1:  # not log-concave: no tangent lies above it
-            d, kept = jax.random.generalized_normal(
-                k_noise, density.p, mean.shape, dtype
-            ), True
+            d, kept = (
+                jax.random.generalized_normal(k_noise, density.p, mean.shape, dtype),
+                True,
+            )
         else:
             d, kept = propose_noise(k_noise, density.p, mean.shape, dtype)
         noisy = mean + length * d
