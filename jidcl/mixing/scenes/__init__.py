@@ -7,13 +7,28 @@ from collections.abc import Callable
 from typing import Any
 
 from jidcl.checks import check_choice
-from jidcl.mixing.scenes import ident3d
-from jidcl.mixing.scenes.common import factor_index, sweep
+from jidcl.mixing.scenes import ident3d, masks, shapes3d, sprites
+from jidcl.mixing.scenes.common import factor_index, grid_latents, sweep
 from jidcl.mixing.scenes.ident3d import Ident3D
+from jidcl.mixing.scenes.masks import Masks
+from jidcl.mixing.scenes.shapes3d import Shapes3D
+from jidcl.mixing.scenes.sprites import Sprites, Triangles
 from jidcl.types import Array
 
-SCENES: dict[str, Any] = {"ident3d": Ident3D}
-_RENDERERS: dict[Any, Callable[[Any, Array], Array]] = {Ident3D: ident3d.render}
+SCENES: dict[str, Any] = {
+    "ident3d": Ident3D,
+    "sprites": Sprites,
+    "triangles": Triangles,
+    "shapes3d": Shapes3D,
+    "masks": Masks,
+}
+_RENDERERS: dict[Any, Callable[[Any, Array], Array]] = {
+    Ident3D: ident3d.render,
+    Sprites: sprites.render_sprites,
+    Triangles: sprites.render_triangles,
+    Shapes3D: shapes3d.render,
+    Masks: masks.render,
+}
 
 
 def make_scene(name: str, **settings: Any) -> Any:
@@ -46,4 +61,16 @@ def render(scene: Any, z: Array) -> Array:
     return _RENDERERS[type(scene)](scene, z)
 
 
-__all__ = ["SCENES", "Ident3D", "factor_index", "make_scene", "render", "sweep"]
+__all__ = [
+    "SCENES",
+    "Ident3D",
+    "Masks",
+    "Shapes3D",
+    "Sprites",
+    "Triangles",
+    "factor_index",
+    "grid_latents",
+    "make_scene",
+    "render",
+    "sweep",
+]

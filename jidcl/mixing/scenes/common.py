@@ -1,5 +1,8 @@
 """What the scenes share: checks of settings and latents, names of factors."""
 
+import math
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -45,3 +48,35 @@ def sweep(factors: tuple[str, ...], name: str, z: Array, values: Array) -> Array
     column = factor_index(factors, name)
     rows = jnp.broadcast_to(z, (values.shape[0], len(factors)))
     return rows.at[:, column].set(values.astype(z.dtype))
+
+
+def choice(z: Array, count: int) -> Array:
+    """Which of `count` equal parts of [-1, 1] holds z: 0 .. count - 1."""
+    part = jnp.floor(0.5 * (z + 1) * count)
+    return jnp.clip(part, 0, count - 1).astype("int32")
+
+
+def grid_latents(scene: Any, index: Array) -> Array:
+    """Latents of pictures of a published grid, the last factor changing fastest.
+
+    Args:
+        scene: one with a `grid`, the number of values of each factor.
+        index: `[...]`, 0 .. prod(grid) - 1.
+
+    Returns:
+        `[..., n]` in [-1, 1].
+
+    Raises:
+        ValueError: without a grid or, concretely, beyond it.
+    """
+    counts = getattr(scene, "grid", None)
+    if counts is None:
+        raise ValueError(f"scene must have a published grid, got {scene!r}")
+    total = math.prod(counts)
+    index = jnp.asarray(index)
+    if not is_traced(index) and bool(((index < 0) | (index >= total)).any()):
+        raise ValueError(f"index must be in 0..{total - 1}, got {index}")
+    places = jnp.unravel_index(index, counts)
+    return jnp.stack(
+        [2 * p / (n - 1) - 1 for p, n in zip(places, counts, strict=True)], -1
+    )
