@@ -151,7 +151,8 @@ def _gif(scene: Any, options: Render, path: Path) -> Path:
     from jidcl.mixing.scenes import sweep
 
     middle = jnp.full(len(scene.factors), 0.1)
-    wave = jnp.clip(0.1 + 0.9 * jnp.sin(2 * jnp.pi * jnp.arange(16) / 16), -1, 1)
+    turn = jnp.linspace(0, 2 * jnp.pi, 16, endpoint=False)
+    wave = jnp.clip(0.1 + 0.9 * jnp.sin(turn), -1, 1)
     rows = [sweep(scene.factors, name, middle, wave) for name in scene.factors]
     shown = np.round(255 * _pictures(scene, jnp.concatenate(rows))).astype(np.uint8)
     frames = [Image.fromarray(np.broadcast_to(f, (*f.shape[:2], 3))) for f in shown]

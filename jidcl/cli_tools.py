@@ -18,7 +18,7 @@ class Bench:
 
     suites: tuple[str, ...] = ("losses", "steps", "small")
     """losses, steps (whole, published encoder), small (n = 4, B = 256; seeds), and cost
-    against batch (growth), n (width) and devices"""
+    against batch (growth), n (width) and devices; scenes (pictures a second)"""
     batch: int = 6144
     """rows of a loss and of a step"""
     n: int = 10

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.bench.measure import Ceilings, Timing, repeat, time_program, timing
+from jidcl.bench.scenes import scene_rows
 from jidcl.losses import Similarity, infonce
 from jidcl.systems.registry import load_presets, load_system
 from jidcl.train import loop
@@ -223,6 +224,11 @@ def ring_row(
     return _row("devices", "jidcl", what, took, loss_floor(top, name, n, batch))
 
 
+def scenes(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
+    """Pictures a second of every scene; no floor, no peer."""
+    return scene_rows(options.batch, options.repeats)
+
+
 SUITES = {
     "losses": losses,
     "steps": steps,
@@ -230,6 +236,7 @@ SUITES = {
     "growth": growth,
     "width": width,
     "devices": devices,
+    "scenes": scenes,
 }
 
 
