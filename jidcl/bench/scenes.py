@@ -29,7 +29,9 @@ def scene_row(name: str, *, batch: int, repeats: int, **settings: Any) -> dict:
     began = time.process_time()
     times = repeat(lambda: jax.block_until_ready(program(z)), repeats, warmups=0)
     core = (time.process_time() - began) / repeats
-    took = timing(times, compiling, program.memory_analysis().temp_size_in_bytes)
+    memory = program.memory_analysis()
+    extra = None if memory is None else memory.temp_size_in_bytes
+    took = timing(times, compiling, extra)
     return {
         "what": "scene",
         "by": "jidcl",

@@ -103,7 +103,9 @@ _SIDES = tuple(jnp.pi * degrees / 180 for degrees in (-90, 30, 150))
 
 def _pixels(size: int, dtype) -> tuple[Array, Array]:
     middle = (jnp.arange(size, dtype=dtype) + 0.5) / size
-    return jnp.broadcast_arrays(middle[None, :], middle[:, None])
+    shape = size, size
+    across = jnp.broadcast_to(middle[None, :], shape)
+    return across, jnp.broadcast_to(middle[:, None], shape)
 
 
 def _coverage(gap: Array, size: int) -> Array:
