@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from jidcl import cli_tools as tools
 from jidcl.cli_common import parse, parse_grid, quiet
+from jidcl.cli_render import render
 
 VERBS = {
     "verify": "check claims: train, compare with theory, judge, report",
@@ -14,6 +15,7 @@ VERBS = {
     "sweep": "train a grid of settings, batched; map of the scores",
     "table": "print verdicts of finished runs as Markdown or CSV",
     "report": "write the report of finished runs, figures included",
+    "render": "pictures of a scene: sheet, sweeps, pairs, GIF",
     "bench": "time losses and steps against the device's limits and PyTorch",
     "conformance": "replay reference vectors on this device",
     "list": "list systems, presets, claims or losses",
@@ -325,6 +327,7 @@ _VERBS = {
     "sweep": _sweep,
     "table": _table,
     "report": _report,
+    "render": render,
     "bench": tools.bench,
     "conformance": tools.conformance,
     "list": tools.list_,

@@ -194,8 +194,13 @@ def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
         forms = {None: ", one matrix", "kernel": ", kernels"}
         form = forms.get(row.get("tile", ""), "")
         form += f", {row['seeds']} seeds" if row.get("seeds", 1) > 1 else ""
+        if "scene" in row:
+            form += f", {row['size']} x {row['size']} {row.get('level', '')}".rstrip()
+            form += f", {row['pictures_per_s']:.4g} pictures/s"
+            form += f" ({row['pictures_per_core_s']:.4g} per core-second)"
+        name = row.get("similarity") or row["scene"]
         console.print(
-            f"{row['what']:<7} {row['by']:<5} {row['similarity']:<4} "
+            f"{row['what']:<7} {row['by']:<5} {name:<4} "
             f"B={row['batch']}{form}: {1e3 * row['median_s']:.4g} ms"
             + ("" if ratio is None else f", {ratio:.2f} x floor")
             + ("" if extra is None else f", {extra / 2**20:.1f} MiB extra"),

@@ -60,6 +60,10 @@ assert not {"jax", "flax", "optax", "scipy", "matplotlib"} & set(sys.modules)
         (["train", "quick/box-laplace", "--low", "2"], "low must be < high"),
         (["train", "quick/sphere-vmf", "--version", "9"], "another version"),
         (["conformance", "missing.json"], "missing.json"),
+        (["render", "sprite"], "did you mean 'sprites'"),
+        (["render", "sprites", "--size", "4"], "size must be >= 8 pixels, got 4"),
+        (["render", "sprites", "--what", "sheets"], "did you mean 'sheet'"),
+        (["render", "sprites", "--level", "fast"], "sprites has none"),
     ],
 )
 def test_usage_errors_name_the_fix_and_exit_with_2(args, message, capsys, tmp_path):
@@ -172,3 +176,24 @@ def test_published_rows_run_through_the_same_verb(tmp_path, capsys, tiny_presets
     text = (tmp_path / "report-contrastive_ica-full" / "report.md").read_text()
     assert "✗ missed" in text
     assert "the same run misses t1r5" in text
+
+
+def test_render_writes_each_kind_of_picture(tmp_path, capsys, monkeypatch):
+    from jidcl.cli_render import NAMES
+    from jidcl.mixing.scenes import SCENES
+
+    assert tuple(SCENES) == NAMES
+    kinds = ["sheet", "sweep", "pairs", "gif"]
+    flags = ["--size", "16", "--count", "5", "--columns", "3", "--out", str(tmp_path)]
+    assert cli.main(["render", "triangles", "--what", *kinds, *flags]) == 0
+    for kind in kinds[:3]:
+        head = (tmp_path / f"triangles-{kind}.png").read_bytes()[:4]
+        assert head == b"\x89PNG"
+    from PIL import Image
+
+    with Image.open(tmp_path / "triangles-gif.gif") as film:
+        assert film.size == (16, 16)
+        assert film.n_frames > 4 * 8  # equal neighbours may merge
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert cli.main(["render", "triangles", "--what", "gif", *flags]) == 2
+    assert "pip install 'jidcl[data]'" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from jidcl import conformance
 from jidcl.systems.registry import load_conformance
 
 # Kinds that no function replays yet, by file.
-WAITING = {"contrastive_ica": {"slowvae", "kitti_mcc", "threedident_scene"}}
+WAITING = {"contrastive_ica": {"slowvae", "kitti_mcc"}}
 PATHS = conformance.packaged_vectors()
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from jidcl import runner
 from jidcl.bench.measure import Ceilings, Timing, repeat, time_program, timing
+from jidcl.bench.scenes import scene_rows
 from jidcl.losses import Similarity, infonce
 from jidcl.systems.registry import load_presets, load_system
 from jidcl.train import loop
@@ -260,6 +261,11 @@ def ring_row(
     return _row("devices", "jidcl", what, took, loss_floor(top, name, n, batch))
 
 
+def scenes(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
+    """Pictures a second of every scene; no floor, no peer."""
+    return scene_rows(options.batch, options.repeats)
+
+
 SUITES = {
     "losses": losses,
     "steps": steps,
@@ -268,6 +274,7 @@ SUITES = {
     "width": width,
     "devices": devices,
     "verification": verification,
+    "scenes": scenes,
 }
 
 

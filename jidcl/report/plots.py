@@ -150,6 +150,31 @@ def plot_theorem1(curves: dict[str, Any], path: Path) -> Path:
     return _save(figure, path)
 
 
+def plot_pictures(rows: Sequence[Any], labels: Sequence[str], path: Path) -> Path:
+    """Rows of pictures, each `[count, height, width, channels]` in [0, 1], labelled.
+
+    Pictures are shown without resampling, one below the other with thin gaps.
+    """
+    count = max(len(row) for row in rows)
+    wide = 1.15 if any(labels) else 0.0
+    figure, (axis,) = new_figure(width=0.72 * count + wide, height=0.72 * len(rows))
+    height, width = rows[0][0].shape[:2]
+    gap = max(1, height // 32)
+    sheet = np.ones((len(rows) * (height + gap) - gap, count * (width + gap) - gap, 3))
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(np.asarray(row, np.float32)):
+            top, left = i * (height + gap), j * (width + gap)
+            sheet[top : top + height, left : left + width] = picture
+    axis.imshow(sheet, interpolation="nearest", vmin=0, vmax=1)
+    middles = [i * (height + gap) + height / 2 for i in range(len(rows))]
+    axis.set(xticks=[], yticks=middles if any(labels) else [])
+    if any(labels):
+        axis.set_yticklabels(labels, fontsize=8)
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    return _save(figure, path)
+
+
 def _save(figure: Any, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)

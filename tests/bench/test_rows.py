@@ -16,6 +16,7 @@ from jidcl.bench.rows import (
     exponent,
     loss_forms,
 )
+from jidcl.bench.scenes import scene_row
 from jidcl.losses import infonce
 
 TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10)
@@ -61,6 +62,14 @@ def test_figures_and_results_are_written(tmp_path):
     assert result["device"].startswith(jax.default_backend())
     for path in draw(benchmark_result(rows, options, TOP), tmp_path):
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_scene_is_timed_by_wall_and_by_core():
+    row = scene_row("sprites", batch=2, repeats=3, size=8)
+    assert row["pictures_per_s"] == pytest.approx(2 / row["median_s"])
+    assert row["pictures_per_core_s"] > 0
+    with pytest.raises(ValueError, match="did you mean 'sprites'"):
+        scene_row("sprite", batch=2, repeats=1)
 
 
 @pytest.mark.parametrize("name", SIMILARITIES)

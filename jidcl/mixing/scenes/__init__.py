@@ -1,0 +1,76 @@
+"""Images rendered on the device from latents: x = render(scene, z), for one z.
+
+`render` is pure and takes one latent vector in [-1, 1]^n; add a batch by `jax.vmap`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from jidcl.checks import check_choice
+from jidcl.mixing.scenes import ident3d, masks, shapes3d, sprites
+from jidcl.mixing.scenes.common import factor_index, grid_latents, sweep
+from jidcl.mixing.scenes.ident3d import Ident3D
+from jidcl.mixing.scenes.masks import Masks
+from jidcl.mixing.scenes.shapes3d import Shapes3D
+from jidcl.mixing.scenes.sprites import Sprites, Triangles
+from jidcl.types import Array
+
+SCENES: dict[str, Any] = {
+    "ident3d": Ident3D,
+    "sprites": Sprites,
+    "triangles": Triangles,
+    "shapes3d": Shapes3D,
+    "masks": Masks,
+}
+_RENDERERS: dict[Any, Callable[[Any, Array], Array]] = {
+    Ident3D: ident3d.render,
+    Sprites: sprites.render_sprites,
+    Triangles: sprites.render_triangles,
+    Shapes3D: shapes3d.render,
+    Masks: masks.render,
+}
+
+
+def make_scene(name: str, **settings: Any) -> Any:
+    """Settings of a scene by its name."""
+    check_choice("scene", name, SCENES)
+    return SCENES[name](**settings)
+
+
+def render(scene: Any, z: Array) -> Array:
+    """The picture of one latent vector.
+
+    Args:
+        scene: settings, one of `SCENES`.
+        z: `[n]` in [-1, 1], ordered as `scene.factors`.
+
+    Returns:
+        `[size, size, channels]` in [0, 1], in the dtype of z.
+
+    Raises:
+        ValueError: on another shape or, concretely, on latents out of range.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> render(Ident3D(size=16), jnp.zeros(10)).shape
+        (16, 16, 3)
+    """
+    if type(scene) not in _RENDERERS:
+        names = [kind.__name__ for kind in _RENDERERS]
+        raise TypeError(f"scene must be one of {names}, got {scene!r}")
+    return _RENDERERS[type(scene)](scene, z)
+
+
+__all__ = [
+    "SCENES",
+    "Ident3D",
+    "Masks",
+    "Shapes3D",
+    "Sprites",
+    "Triangles",
+    "factor_index",
+    "grid_latents",
+    "make_scene",
+    "render",
+    "sweep",
+]

@@ -1,0 +1,82 @@
+"""What the scenes share: checks of settings and latents, names of factors."""
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jidcl.checks import check_choice, check_features, check_whole, is_traced
+from jidcl.types import Array
+
+SMALLEST = 8
+
+
+def check_size(size: int) -> None:
+    """Raise unless `size` is a whole number of pixels, 8 at least."""
+    check_whole("size", size)
+    if size < SMALLEST:
+        raise ValueError(f"size must be >= {SMALLEST} pixels, got {size}")
+
+
+def check_latents(z: Array, factors: tuple[str, ...]) -> None:
+    """Raise unless z is `[n]`, one latent vector, and (concretely) in [-1, 1]."""
+    n = len(factors)
+    check_features("z", z, n)
+    if z.ndim != 1:
+        raise ValueError(
+            f"z must be one latent vector [{n}], got {list(z.shape)}: "
+            "use jax.vmap for a batch"
+        )
+    if is_traced(z):
+        return
+    values = np.asarray(z, np.float64)
+    wrong = ~(np.abs(values) <= 1)
+    if wrong.any():
+        shown = {factors[k]: round(float(values[k]), 6) for k in np.flatnonzero(wrong)}
+        raise ValueError(f"z must be in [-1, 1], got {shown}")
+
+
+def factor_index(factors: tuple[str, ...], name: str) -> int:
+    """Column of a factor; an unknown one is refused with the nearest name."""
+    check_choice("factor", name, factors)
+    return factors.index(name)
+
+
+def sweep(factors: tuple[str, ...], name: str, z: Array, values: Array) -> Array:
+    """Latents `[len(values), n]` that differ from z in one factor only."""
+    column = factor_index(factors, name)
+    rows = jnp.broadcast_to(z, (values.shape[0], len(factors)))
+    return rows.at[:, column].set(values.astype(z.dtype))
+
+
+def choice(z: Array, count: int) -> Array:
+    """Which of `count` equal parts of [-1, 1] holds z: 0 .. count - 1."""
+    part = jnp.floor(0.5 * (z + 1) * count)
+    return jnp.clip(part, 0, count - 1).astype("int32")
+
+
+def grid_latents(scene: Any, index: Array) -> Array:
+    """Latents of pictures of a published grid, the last factor changing fastest.
+
+    Args:
+        scene: one with a `grid`, the number of values of each factor.
+        index: `[...]`, 0 .. prod(grid) - 1.
+
+    Returns:
+        `[..., n]` in [-1, 1].
+
+    Raises:
+        ValueError: without a grid or, concretely, beyond it.
+    """
+    counts = getattr(scene, "grid", None)
+    if counts is None:
+        raise ValueError(f"scene must have a published grid, got {scene!r}")
+    total = math.prod(counts)
+    index = jnp.asarray(index)
+    if not is_traced(index) and bool(((index < 0) | (index >= total)).any()):
+        raise ValueError(f"index must be in 0..{total - 1}, got {index}")
+    places = jnp.unravel_index(index, counts)
+    return jnp.stack(
+        [2 * p / (n - 1) - 1 for p, n in zip(places, counts, strict=True)], -1
+    )

@@ -1,0 +1,91 @@
+"""Moving silhouettes: a walker's mask with sparse (Laplace) transitions.
+
+Three latents, as measured on masks of pedestrians: position x and y of the centre and
+the scale. The legs swing with x: a step forward shows. The shape is ours.
+
+Source: Klindt et al. 2021 (slow factors with Laplace transitions, KITTI Masks).
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.latents import Box, Laplace, sample
+from jidcl.mixing.scenes.common import check_latents, check_size
+from jidcl.numerics import at_least_float32
+from jidcl.types import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Masks:
+    """Settings: rows and columns of the image."""
+
+    size: int = 64
+
+    factors = ("x", "y", "scale")
+    channels = 1
+
+    def __post_init__(self):
+        check_size(self.size)
+
+
+def physical(z: Array) -> Array:
+    """Centre x in [0.2, 0.8] and y in [0.35, 0.65], height in [0.3, 0.65]."""
+    low = jnp.asarray([0.2, 0.35, 0.3], z.dtype)
+    width = jnp.asarray([0.6, 0.3, 0.35], z.dtype)
+    share = 0.5 * (z + 1)
+    shape = share.shape
+    return jnp.broadcast_to(low, shape) + jnp.broadcast_to(width, shape) * share
+
+
+def render(scene: Masks, z: Array) -> Array:
+    """`[3] -> [size, size, 1]`: coverage of a head, a body, two arms, two legs."""
+    check_latents(z, scene.factors)
+    wide = z.astype(at_least_float32(z.dtype))
+    x, y, height = physical(wide)
+    middle = (jnp.arange(scene.size, dtype=wide.dtype) + 0.5) / scene.size
+    u, v = jnp.broadcast_arrays(
+        (middle[None, :] - x) / height, (middle[:, None] - y) / height
+    )
+    swing = 0.14 * jnp.sin(3 * jnp.pi * wide[0])
+    # From (u, v) to (u, v), radius; v down, the height is 1.
+    limbs = (
+        ((0.0, -0.41), (0.0, -0.41), 0.085),
+        ((0.0, -0.25), (0.0, 0.02), 0.10),
+        ((0.0, -0.22), (0.7 * swing, 0.05), 0.04),
+        ((0.0, -0.22), (-0.7 * swing, 0.05), 0.04),
+        ((0.03, 0.05), (swing, 0.45), 0.05),
+        ((-0.03, 0.05), (-swing, 0.45), 0.05),
+    )
+    gap = jnp.full_like(u, 1e3)
+    for (u0, v0), (u1, v1), radius in limbs:
+        eu, ev = u1 - u0, v1 - v0
+        along = jnp.clip(
+            ((u - u0) * eu + (v - v0) * ev) / (eu * eu + ev * ev + 1e-9), 0, 1
+        )
+        du, dv = u - u0 - eu * along, v - v0 - ev * along
+        gap = jnp.minimum(gap, jnp.sqrt(du * du + dv * dv + 1e-9) - radius)
+    shown = jnp.clip(0.5 - scene.size * height * gap, 0, 1)
+    return shown[..., None].astype(z.dtype)
+
+
+def walk(key: jax.Array, z: Array, *, length: int, scale: float) -> Array:
+    """A sequence z_{t+1} ~ Laplace(z_t, scale) on the box: few coordinates move much.
+
+    Args:
+        key: a typed key.
+        z: starts `[batch, n]` in [-1, 1].
+        length: number of steps.
+        scale: of the Laplace steps.
+
+    Returns:
+        `[length, batch, n]`, without the starts.
+    """
+    space = Box(z.shape[-1], -1.0, 1.0)
+
+    def step(z, key):
+        z = sample(key, Laplace(scale), space, z)
+        return z, z
+
+    return jax.lax.scan(step, z, jax.random.split(key, length))[1]
