@@ -201,9 +201,10 @@ def verification(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
     for seeds in (1, 5, 20):
         with tempfile.TemporaryDirectory() as root:
             began = time.perf_counter()
-            own = dict(preset=preset, seeds=range(seeds), root=Path(root))
+            own: Any = dict(preset=preset, seeds=range(seeds), root=Path(root))
             *_, last = runner.run(config, system="contrastive_ica", **own)
             took = time.perf_counter() - began
+        assert last.record is not None  # the last event of a run
         compiling = last.record.seconds["compile"]
         step = 12 * size * config.batch / top.flops
         step += loss_floor(top, "dot", config.n, config.batch)

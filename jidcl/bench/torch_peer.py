@@ -103,7 +103,7 @@ def time_steps(name: str, config: Any, *, steps: int, repeats: int):
         layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.LeakyReLU(config.slope)]
     f = torch.nn.Sequential(*layers[:-1]).to(device())
     adam = torch.optim.Adam(f.parameters(), lr=config.learning_rate)
-    own = dict(device=device())
+    own: Any = dict(device=device())
     kernels = [torch.linalg.qr(torch.randn(config.n, config.n))[0] for _ in range(3)]
     kernels = [kernel.to(**own) for kernel in kernels]
 

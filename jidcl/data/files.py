@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def data_file(name: str) -> Path:
     return path
 
 
-def read_npz(path: Path, columns: Mapping[str, tuple[object, tuple]]) -> dict:
+def read_npz(path: Path, columns: Mapping[str, tuple[Any, tuple]]) -> dict:
     """The named arrays of an `.npz` file, their dtypes and shapes as promised.
 
     Args:

@@ -70,7 +70,7 @@ def make_problem(config: Anisotropic, mesh: Mesh | None = None) -> Problem:
     m = config.outputs
 
     def mlp(unit, d, hidden):
-        own = dict(slope=config.slope, init=config.init, output="sphere")
+        own: Any = dict(slope=config.slope, init=config.init, output="sphere")
         return make_mlp(unit, d=d, m=m, widths=hidden, **own)
 
     encoder = mlp(config.n, config.observed, config.widths)
@@ -149,8 +149,10 @@ def make_run_optimiser(config: Anisotropic) -> optax.GradientTransformation:
 def frozen_identity(config: Anisotropic) -> dict[str, object]:
     """The settings that the frozen draws depend on (for caches)."""
     names = ("n", "mixing", "mixing_layers", "mixing_draws")
-    data = {"data": mnist_digest()} if config.mixing == "mnist" else {}
-    return {name: getattr(config, name) for name in names} | data
+    identity: dict[str, object] = {name: getattr(config, name) for name in names}
+    if config.mixing == "mnist":
+        identity["data"] = mnist_digest()
+    return identity
 
 
 def floor_kind(config: Anisotropic) -> str:

@@ -52,8 +52,8 @@ def render(scene: Any, z: Array) -> Array:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> render(Ident3D(size=16), jnp.zeros(10)).shape
-        (16, 16, 3)
+        >>> render(Sprites(size=16), jnp.zeros(5)).shape
+        (16, 16, 1)
     """
     if type(scene) not in _RENDERERS:
         names = [kind.__name__ for kind in _RENDERERS]
