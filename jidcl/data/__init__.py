@@ -2,14 +2,20 @@
 
 from jidcl.data.augment import brightness, contrast, grey, hue_shift, saturation
 from jidcl.data.mnist import Mnist, load_mnist, mnist_digest
+from jidcl.data.views import Views, blur, crop_box, crop_resize, random_view
 
 __all__ = [
     "Mnist",
+    "Views",
+    "blur",
     "brightness",
     "contrast",
+    "crop_box",
+    "crop_resize",
     "grey",
     "hue_shift",
     "load_mnist",
     "mnist_digest",
+    "random_view",
     "saturation",
 ]
