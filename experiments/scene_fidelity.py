@@ -9,13 +9,13 @@ difference. Time: half a minute on two quiet CPU cores.
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jidcl.data.files import data_file
 from jidcl.mixing.scenes import Ident3D, render
 
 RESULTS = Path(__file__).parent / "results"
@@ -62,7 +62,7 @@ def main() -> None:
     options = parser.parse_args()
     from PIL import Image
 
-    root = Path(os.environ["JIDCL_DATA"]) / "threedident_mini"
+    root = data_file("threedident_mini/raw_latents.npy").parent
     count = options.pictures
     z = np.load(root / "raw_latents.npy")[:count]
     names = [root / "images" / f"{k:04d}.png" for k in range(count)]

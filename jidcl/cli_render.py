@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,24 +51,32 @@ def render(args: list[str]) -> int:
         print("usage: jidcl render SCENE [--what sheet sweep pairs gif] ...")
         return 2
     if args[0].startswith("-"):
+        if not {"-h", "--help"} & set(args):
+            raise ValueError(f"the scene comes first, got {args[0]!r}")
         parse(Render, args, "render SCENE")
     name, *rest = args
     check_choice("scene", name, NAMES)
     options = parse(Render, rest, f"render {name}")
+    check_at_least("number of values of what", len(options.what), 1)
     for kind in options.what:
         check_choice("what", kind, KINDS)
+    if "gif" in options.what and not find_spec("PIL"):
+        raise ImportError("a GIF needs Pillow: pip install 'jidcl[data]'")
     check_at_least("count", options.count, 1)
     check_at_least("columns", options.columns, 2)
     check_above("conditional_scale", options.conditional_scale, 0)
     quiet()
     from jidcl.mixing.scenes import make_scene
+    from jidcl.train.sharding import check_seeds
+
+    check_seeds([options.seed])
 
     own = {k: getattr(options, k) for k in ("level", "hue") if getattr(options, k)}
     if own and name != "ident3d":
         raise ValueError(f"{' and '.join(own)} must be left out: {name} has none")
     scene = make_scene(name, size=options.size, **own)
     draws = {"sheet": _sheet, "sweep": _sweep, "pairs": _pairs, "gif": _gif}
-    for kind in options.what:
+    for kind in dict.fromkeys(options.what):
         ending = "gif" if kind == "gif" else "png"
         path = options.out / f"{name}-{kind}.{ending}"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,14 +123,14 @@ def _sheet(scene: Any, options: Render, path: Path) -> Path:
 def _sweep(scene: Any, options: Render, path: Path) -> Path:
     import jax.numpy as jnp
 
-    from jidcl.mixing.scenes import sweep
+    from jidcl.mixing.scenes import vary
     from jidcl.report.plots import plot_pictures
 
     middle, ends = (
         jnp.full(len(scene.factors), 0.1),
         jnp.linspace(-1, 1, options.columns),
     )
-    rows = [sweep(scene.factors, name, middle, ends) for name in scene.factors]
+    rows = [vary(scene.factors, name, middle, ends) for name in scene.factors]
     shown = _pictures(scene, jnp.concatenate(rows))
     cut = shown.reshape(len(rows), options.columns, *shown.shape[1:])
     return plot_pictures(list(cut), scene.factors, path)
@@ -141,19 +150,16 @@ def _pairs(scene: Any, options: Render, path: Path) -> Path:
 
 def _gif(scene: Any, options: Render, path: Path) -> Path:
     """Every factor goes up, down and back, one after another."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError("a GIF needs Pillow: pip install 'jidcl[data]'") from error
     import jax.numpy as jnp
     import numpy as np
+    from PIL import Image
 
-    from jidcl.mixing.scenes import sweep
+    from jidcl.mixing.scenes import vary
 
     middle = jnp.full(len(scene.factors), 0.1)
     turn = jnp.linspace(0, 2 * jnp.pi, 16, endpoint=False)
     wave = jnp.clip(0.1 + 0.9 * jnp.sin(turn), -1, 1)
-    rows = [sweep(scene.factors, name, middle, wave) for name in scene.factors]
+    rows = [vary(scene.factors, name, middle, wave) for name in scene.factors]
     shown = np.round(255 * _pictures(scene, jnp.concatenate(rows))).astype(np.uint8)
     frames = [Image.fromarray(np.broadcast_to(f, (*f.shape[:2], 3))) for f in shown]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=80, loop=0)

@@ -112,8 +112,9 @@ def count_flops(jaxpr: Any) -> float:
 
     2 m n k for a matrix product; one for each entry of any other floating result, or
     of what is reduced; nothing for what moves or makes numbers. A scan counts its body
-    as often as it runs it, of a branch the longest counts. A `while` loop counts once:
-    how often it runs (a rejection sampler's rounds) is not known.
+    as often as it runs it, of a branch the longest counts. Too little is counted of a
+    `while` loop (once: a rejection sampler's rounds are not known), of a kernel (one
+    program of its grid), of a sharded function (one device) and of factorisations.
 
     Args:
         jaxpr: `jax.make_jaxpr(function)(*args).jaxpr`.
@@ -131,13 +132,16 @@ def count_flops(jaxpr: Any) -> float:
 
 
 def _equation_flops(eqn: Any) -> float:
-    name, out = eqn.primitive.name, eqn.outvars[0].aval
+    name = eqn.primitive.name
     inner = [count_flops(part) for part in _inner_jaxprs(eqn.params)]
     if name == "cond":
         return max(inner)
     if inner:
         return eqn.params.get("length", 1) * sum(inner)
-    if not jnp.issubdtype(out.dtype, jnp.floating) or name in _MOVES:
+    if not eqn.outvars:
+        return 0.0
+    out = eqn.outvars[0].aval
+    if not jnp.issubdtype(out.dtype, jnp.inexact) or name in _MOVES:
         return 0.0
     if name == "dot_general":
         (contracted, _), _ = eqn.params["dimension_numbers"]

@@ -355,7 +355,10 @@ def _config_dict(config: Any) -> dict[str, Any]:
 
 
 def _identity(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any]:
-    return {"system": system, "config": _config_dict(config), "seeds": list(seeds)}
+    identity: dict[str, Any] = {"system": system, "config": _config_dict(config)}
+    # A run on files is another one when the files change.
+    data = load_system(system).frozen_identity(config).get("data")
+    return identity | {"seeds": list(seeds)} | ({"data": data} if data else {})
 
 
 def _claim_folder(folder: Path, identity: dict[str, Any]) -> None:

@@ -64,6 +64,8 @@ assert not {"jax", "flax", "optax", "scipy", "matplotlib"} & set(sys.modules)
         (["render", "sprites", "--size", "4"], "size must be >= 8 pixels, got 4"),
         (["render", "sprites", "--what", "sheets"], "did you mean 'sheet'"),
         (["render", "sprites", "--level", "fast"], "sprites has none"),
+        (["render", "--size", "32"], "the scene comes first, got '--size'"),
+        (["render", "sprites", "--what"], "number of values of what must be >= 1"),
     ],
 )
 def test_usage_errors_name_the_fix_and_exit_with_2(args, message, capsys, tmp_path):

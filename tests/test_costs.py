@@ -45,6 +45,12 @@ def test_flops_count_every_round_of_a_loop_and_every_tile_of_a_loss():
     assert flops(loop) == 7 * 2 * (2 * 4 * 300 * 4)
     assert flops(lambda x: jnp.sum(x, axis=0)) == x.size
 
+    def shown(x):
+        jax.debug.print("{}", x[0, 0])
+        return 2 * x
+
+    assert flops(shown) == x.size
+
     def loss(tile):
         return lambda x: infonce(x, x[::-1], tile=tile)[0]
 

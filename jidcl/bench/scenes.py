@@ -17,7 +17,7 @@ def scene_row(name: str, *, batch: int, repeats: int, **settings: Any) -> dict:
     """Time calls that render a batch of random latents.
 
     `pictures_per_s` is of the wall clock; `pictures_per_core_s` of the processor's
-    time, which other programs on the machine do not stretch.
+    time, which other programs do not stretch (None where an accelerator draws).
     """
     scene = make_scene(name, **settings)
     shape = batch, len(scene.factors)
@@ -29,6 +29,7 @@ def scene_row(name: str, *, batch: int, repeats: int, **settings: Any) -> dict:
     began = time.process_time()
     times = repeat(lambda: jax.block_until_ready(program(z)), repeats, warmups=0)
     core = (time.process_time() - began) / repeats
+    on_cpu = jax.default_backend() == "cpu"
     memory = program.memory_analysis()
     extra = None if memory is None else memory.temp_size_in_bytes
     took = timing(times, compiling, extra)
@@ -44,7 +45,7 @@ def scene_row(name: str, *, batch: int, repeats: int, **settings: Any) -> dict:
         "compile_s": took.compile,
         "extra_bytes": took.extra_bytes,
         "pictures_per_s": batch / took.median,
-        "pictures_per_core_s": batch / core,
+        "pictures_per_core_s": batch / core if on_cpu else None,
         "floor_s": None,
         "times_floor": None,
     }

@@ -24,6 +24,7 @@ from jidcl.checks import (
     is_traced,
 )
 from jidcl.latents.rejection import propose_noise, reject
+from jidcl.numerics import at_least_float32
 
 _register = jax.tree_util.register_dataclass
 
@@ -98,6 +99,7 @@ class GeneralisedNormal:
     def __post_init__(self):
         _check_scale(self.scale)
         check_above("p", self.p, 0)
+        check_finite("p", self.p)
 
     @property
     def length(self) -> Any:
@@ -200,12 +202,13 @@ def noise(key: jax.Array, density: Any, shape: tuple[int, ...], dtype) -> jax.Ar
     if isinstance(density, Normal):
         return jnp.asarray(density.scale, dtype) * jax.random.normal(key, shape, dtype)
     if density.p >= 1:
+        wide = at_least_float32(dtype)  # few digits of a uniform number are few tails
         d, _ = reject(
             key,
-            lambda key: propose_noise(key, density.p, shape, dtype),
-            jnp.zeros(shape, dtype),
+            lambda key: propose_noise(key, density.p, shape, wide),
+            jnp.zeros(shape, wide),
         )
-        return length * d
+        return length * d.astype(dtype)
     k_size, k_sign = jax.random.split(key)
     log_size = _loggamma(k_size, 1 / density.p, shape, dtype) / density.p
     return length * jax.random.rademacher(k_sign, shape, dtype) * jnp.exp(log_size)

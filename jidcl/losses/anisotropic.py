@@ -108,6 +108,7 @@ def aninfonce(
     check_rows("y", y, -(-2 // devices))
     check_rows("y_pos", y_pos)
     check_same_shape("y_pos", y_pos, "y", y)
+    check_choice("form", form, ("ring", "gathered"))
     if jnp.shape(lam) != y.shape[1:]:
         want, got = list(y.shape[1:]), list(jnp.shape(lam))
         raise ValueError(f"lam must have shape {want}, got {got}")

@@ -127,7 +127,8 @@ def make_problem(config: Anisotropic, mesh: Mesh | None = None) -> Problem:
     def sharded(mesh):
         return make_problem(config, mesh)
 
-    return Problem(freeze, init, draw, loss, probe, evaluate, sharded)
+    spread = None if config.objective == "supervised" else sharded
+    return Problem(freeze, init, draw, loss, probe, evaluate, spread)
 
 
 def make_run_optimiser(config: Anisotropic) -> optax.GradientTransformation:
@@ -322,7 +323,9 @@ def _oracle_lam(config: Anisotropic, lam, key) -> jax.Array:
 
 
 def _lambda_scores(config: Anisotropic, lam, columns) -> Metrics:
-    """Recovery of Lambda, averaged over the pair distributions."""
+    """Recovery of Lambda, averaged over the pair distributions; none if not used."""
+    if config.objective == "supervised":
+        return {}
     missing = max(config.n - config.outputs, 0)
     lam = jnp.pad(lam, ((0, 0), (0, missing)))
     truth = jnp.asarray(config.lams)

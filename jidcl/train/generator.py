@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jidcl.checks import check_at_least, check_choice
+from jidcl.checks import check_above, check_at_least, check_choice
 from jidcl.encoders import MLP, Encoder, from_nnx
 from jidcl.losses.variational import bernoulli_nll, gaussian_kl
 from jidcl.train.state import init_state
@@ -95,7 +95,12 @@ def train_decoder(
         ValueError: on images of another shape or dtype, or sizes < 1.
     """
     check_choice("dtype of images", str(images.dtype), ("uint8",))
-    check_at_least("axes of images", images.ndim, 3)
+    if images.ndim != 3 or not len(images):
+        raise ValueError(
+            "images must have shape [count, height, width], count >= 1, got "
+            f"{list(images.shape)}"
+        )
+    check_above("rate", rate, 0)
     for name, value in (("n", n), ("steps", steps), ("batch", batch)):
         check_at_least(name, value, 1)
     flat = jnp.asarray(images.reshape(len(images), -1))

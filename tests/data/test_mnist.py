@@ -1,6 +1,7 @@
 """The reader of MNIST on a small stand-in, and on the real file where there is one."""
 
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -77,6 +78,17 @@ def test_damaged_and_pickled_files_are_refused(arrays, stored):
     stored({**arrays, "train_labels": np.array([{}] * 12, object)})
     with pytest.raises(ValueError, match=r"must be an \.npz file"):
         load_mnist()
+
+
+def test_a_hostile_member_is_refused(arrays, stored):
+    path = stored(arrays)
+    header = np.lib.format.magic(1, 0) + b"\x40\x00"
+    huge = header + b"{'descr': '|u1', 'fortran_order': False, 'shape': (10**15,)}"
+    for member in (b"hello", header + b"{'descr': (".ljust(64), huge):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("train_images.npy", member)
+        with pytest.raises(ValueError, match=r"must be an \.npz file"):
+            load_mnist()
 
 
 def test_a_missing_file_is_named(tmp_path, monkeypatch):

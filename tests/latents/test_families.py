@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from jidcl.latents import (
     GeneralisedNormal,
@@ -16,6 +17,7 @@ from jidcl.latents import (
     VonMisesFisher,
     make_density,
 )
+from jidcl.latents.families import noise
 
 
 def refused(message, error=ValueError):
@@ -81,3 +83,18 @@ def test_make_density():
     assert make_density("gennorm", 0.1) == GeneralisedNormal(0.1, 3.0)
     assert make_density("gennorm", 0.1, 4.0) == GeneralisedNormal(0.1, 4.0)
     assert make_density("vmf", 10) == VonMisesFisher(10)
+
+
+def test_noise_of_few_digits_has_the_tails_of_wide_noise():
+    density = GeneralisedNormal(1.0, 1.01)
+    draws = noise(jax.random.key(0), density, (100_000,), jnp.bfloat16)
+    assert draws.dtype == jnp.bfloat16
+    law = scipy.stats.gennorm(1.01)
+    # Its variance is known to 0.7 % (one sd) from so many draws; tails end at ln count.
+    assert np.var(np.asarray(draws, np.float64)) == pytest.approx(law.var(), rel=0.03)
+    assert np.abs(np.asarray(draws, np.float64)).max() > 8
+
+
+def test_an_infinite_exponent_is_refused():
+    with pytest.raises(ValueError, match="p must be finite"):
+        GeneralisedNormal(1.0, float("inf"))

@@ -9,6 +9,7 @@ import pytest
 from jidcl.encoders import make_mlp
 from jidcl.losses import to_lam
 from jidcl.report.claims import load_claims
+from jidcl.runner import run_folder
 from jidcl.systems import anisotropic as system
 from jidcl.systems.anisotropic_presets import Anisotropic, presets, spread
 from jidcl.train import fit
@@ -225,6 +226,10 @@ def test_caches_know_which_images_a_decoder_saw(stand_in, monkeypatch, tmp_path)
     path = tmp_path / "mnist" / "mnist.npz"
     path.write_bytes(path.read_bytes() + b"0")
     assert system.frozen_identity(stand_in) != before
+    folders = [run_folder(tmp_path, "anisotropic", "a", stand_in, [0])]
+    path.write_bytes(path.read_bytes() + b"1")
+    folders.append(run_folder(tmp_path, "anisotropic", "a", stand_in, [0]))
+    assert folders[0] != folders[1]
     monkeypatch.delenv("JIDCL_DATA")
     with pytest.raises(ValueError, match="JIDCL_DATA must name a folder"):
         system.make_problem(stand_in).freeze(jax.random.key(0))

@@ -3,12 +3,13 @@
 `render` is pure and takes one latent vector in [-1, 1]^n; add a batch by `jax.vmap`.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from jidcl.checks import check_choice
 from jidcl.mixing.scenes import ident3d, masks, shapes3d, sprites
-from jidcl.mixing.scenes.common import factor_index, grid_latents, sweep
+from jidcl.mixing.scenes.common import factor_index, grid_latents, vary
 from jidcl.mixing.scenes.ident3d import Ident3D
 from jidcl.mixing.scenes.masks import Masks
 from jidcl.mixing.scenes.shapes3d import Shapes3D
@@ -32,8 +33,11 @@ _RENDERERS: dict[Any, Callable[[Any, Array], Array]] = {
 
 
 def make_scene(name: str, **settings: Any) -> Any:
-    """Settings of a scene by its name."""
+    """Settings of a scene by its name; `settings` are the fields of its class."""
     check_choice("scene", name, SCENES)
+    fields = [field.name for field in dataclasses.fields(SCENES[name])]
+    for field in settings:
+        check_choice(f"setting of {name}", field, fields)
     return SCENES[name](**settings)
 
 
@@ -49,6 +53,7 @@ def render(scene: Any, z: Array) -> Array:
 
     Raises:
         ValueError: on another shape or, concretely, on latents out of range.
+        TypeError: on another scene, or a dtype that is not floating-point.
 
     Example:
         >>> import jax.numpy as jnp
@@ -72,5 +77,5 @@ __all__ = [
     "grid_latents",
     "make_scene",
     "render",
-    "sweep",
+    "vary",
 ]

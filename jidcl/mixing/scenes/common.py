@@ -43,14 +43,16 @@ def factor_index(factors: tuple[str, ...], name: str) -> int:
     return factors.index(name)
 
 
-def sweep(factors: tuple[str, ...], name: str, z: Array, values: Array) -> Array:
-    """Latents `[len(values), n]` that differ from z in one factor only."""
+def vary(factors: tuple[str, ...], name: str, z: Array, values: Array) -> Array:
+    """Latents `[len(values), n]` that differ from z, `[n]`, in one factor only."""
     column = factor_index(factors, name)
-    rows = jnp.broadcast_to(z, (values.shape[0], len(factors)))
+    check_features("z", z, len(factors))
+    values = jnp.asarray(values)
+    rows = jnp.broadcast_to(z, (len(values), len(factors)))
     return rows.at[:, column].set(values.astype(z.dtype))
 
 
-def choice(z: Array, count: int) -> Array:
+def part_of(z: Array, count: int) -> Array:
     """Which of `count` equal parts of [-1, 1] holds z: 0 .. count - 1."""
     part = jnp.floor(0.5 * (z + 1) * count)
     return jnp.clip(part, 0, count - 1).astype("int32")
@@ -68,14 +70,20 @@ def grid_latents(scene: Any, index: Array) -> Array:
 
     Raises:
         ValueError: without a grid or, concretely, beyond it.
+        TypeError: on an index that is not whole.
     """
     counts = getattr(scene, "grid", None)
     if counts is None:
         raise ValueError(f"scene must have a published grid, got {scene!r}")
     total = math.prod(counts)
     index = jnp.asarray(index)
-    if not is_traced(index) and bool(((index < 0) | (index >= total)).any()):
-        raise ValueError(f"index must be in 0..{total - 1}, got {index}")
+    if not jnp.issubdtype(index.dtype, jnp.integer):
+        raise TypeError(f"index must be of an integer dtype, got {index.dtype}")
+    if not is_traced(index):
+        values = np.asarray(index)
+        wrong = values[(values < 0) | (values >= total)]
+        if wrong.size:
+            raise ValueError(f"index must be in 0..{total - 1}, got {wrong[0]}")
     places = jnp.unravel_index(index, counts)
     return jnp.stack(
         [2 * p / (n - 1) - 1 for p, n in zip(places, counts, strict=True)], -1

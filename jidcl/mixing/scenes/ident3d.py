@@ -54,7 +54,7 @@ _HALF = 0.5**0.5
 _VIEW = ((0, 1, 0), (-_HALF, 0, _HALF), (-_HALF, 0, -_HALF))
 _MESH = ((_HALF, -_HALF, 0), (_HALF, _HALF, 0), (0, 0, 1))
 # Means of equally likely parts of the pixel filter (4-term Blackman-Harris, 1.5 wide).
-_FILTER = {1: (0.0,), 2: (-0.1676, 0.1676), 4: (-0.2656, -0.0695, 0.0695, 0.2656)}
+_FILTER = {1: (0.0,), 4: (-0.2656, -0.0695, 0.0695, 0.2656)}
 
 
 class Level(NamedTuple):

@@ -11,6 +11,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jidcl.checks import check_at_least, is_traced
 from jidcl.latents import Box, Laplace, sample
 from jidcl.mixing.scenes.common import check_latents, check_size
 from jidcl.numerics import at_least_float32
@@ -81,7 +82,13 @@ def walk(key: jax.Array, z: Array, *, length: int, scale: float) -> Array:
 
     Returns:
         `[length, batch, n]`, without the starts.
+
+    Raises:
+        ValueError: on length < 1, scale <= 0 or, concretely, starts out of range.
     """
+    check_at_least("length", length, 1)
+    if not is_traced(z) and bool((jnp.abs(z) > 1).any()):
+        raise ValueError(f"z must be in [-1, 1], got up to {float(jnp.abs(z).max())}")
     space = Box(z.shape[-1], -1.0, 1.0)
 
     def step(z, key):

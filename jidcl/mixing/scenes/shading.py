@@ -64,7 +64,7 @@ def _smith(cosine: Array) -> Array:
     return jnp.where(q >= 1.6, 1, share)
 
 
-def cone(cosine: Array, spread: Array, strata: int = 8) -> Array:
+def cone(cosine: Array, spread: Array) -> Array:
     """The spotlight's profile A, averaged over a lamp of some width.
 
     A(k) = k smoothstep((k - cos 17.5 deg) / w). Every point of the lamp throws the same
@@ -74,26 +74,22 @@ def cone(cosine: Array, spread: Array, strata: int = 8) -> Array:
     Args:
         cosine: k, of the angle to the cone's axis.
         spread: lamp's radius over its distance.
-        strata: equally likely turns that stand for the semicircle.
 
     Returns:
         Profile in [0, 1].
     """
     sine = jnp.sqrt(jnp.maximum(1 - cosine * cosine, 1e-6))
     total = jnp.zeros_like(cosine)
-    for turn in _SEMICIRCLE[strata]:
+    for turn in _SEMICIRCLE:
         k = cosine + sine * spread * turn
         k = k - cosine * (0.5 * turn * turn) * spread * spread
         s = jnp.clip((k - _CONE) / _BLEND, 0, 1)
         total = total + s * s * (3 - 2 * s)
-    return cosine * total / strata
+    return cosine * total / len(_SEMICIRCLE)
 
 
 # Means of equally likely parts of the semicircle law.
-_SEMICIRCLE = {
-    8: (-0.7834, -0.5161, -0.2996, -0.0985, 0.0985, 0.2996, 0.5161, 0.7834),
-    4: (-0.6498, -0.1991, 0.1991, 0.6498),
-}
+_SEMICIRCLE = (-0.7834, -0.5161, -0.2996, -0.0985, 0.0985, 0.2996, 0.5161, 0.7834)
 
 
 def hue_circle(hue: Array, saturation: float) -> tuple[Array, Array, Array]:

@@ -11,7 +11,8 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from jidcl.mixing.scenes.common import check_latents, check_size, choice
+from jidcl.checks import check_at_least, check_whole
+from jidcl.mixing.scenes.common import check_latents, check_size, part_of
 from jidcl.mixing.scenes.rays import (
     Vec,
     box_span,
@@ -25,14 +26,17 @@ from jidcl.mixing.scenes.shading import hue_circle
 from jidcl.numerics import at_least_float32
 from jidcl.types import Array
 
-SHAPES = ("cube", "cylinder", "sphere", "capsule")
 _ROOM, _HEIGHT, _AWAY = 4.0, 5.0, 5.6
 _LAMP = (1.5, 1.0, 4.6)
 
 
 @dataclasses.dataclass(frozen=True)
 class Shapes3D:
-    """Settings: rows and columns of the image, steps of the rays."""
+    """Settings: rows and columns of the image, steps of the rays.
+
+    Shape (cube, cylinder, sphere, capsule) is read from z in four equal steps: it
+    cannot be recovered as a number.
+    """
 
     size: int = 64
     steps: int = 20
@@ -43,12 +47,14 @@ class Shapes3D:
 
     def __post_init__(self):
         check_size(self.size)
+        check_whole("steps", self.steps)
+        check_at_least("steps", self.steps, 1)
 
 
 def physical(z: Array) -> Array:
     """Hues in [0, 0.9], scale in [0.75, 1.25], shape 0..3, degrees in [-30, 30]."""
     hues = [0.45 * (z[..., k] + 1) for k in range(3)]
-    kind = choice(z[..., 4], 4).astype(z.dtype)
+    kind = part_of(z[..., 4], 4).astype(z.dtype)
     return jnp.stack([*hues, 1 + 0.25 * z[..., 3], kind, 30 * z[..., 5]], -1)
 
 

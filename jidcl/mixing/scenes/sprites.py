@@ -12,12 +12,10 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from jidcl.mixing.scenes.common import check_latents, check_size, choice
+from jidcl.mixing.scenes.common import check_latents, check_size, part_of
 from jidcl.mixing.scenes.shading import hue_circle
 from jidcl.numerics import at_least_float32
 from jidcl.types import Array
-
-SHAPES = ("square", "ellipse", "heart")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +23,9 @@ class Sprites:
     """White square, ellipse or heart on black: shape, scale, orientation, x, y.
 
     The grid is the published one of 3 x 6 x 40 x 32 x 32 = 737,280 pictures. A turn of
-    the square by 90 degrees, or of the ellipse by 180, shows the same picture.
+    the square by 90 degrees, of the ellipse by 180, or of any shape by 360 (both ends
+    of its range) shows the same picture; shape is read from z in three equal steps. So
+    orientation and shape are no function of the picture, and no score of theirs is 1.
     """
 
     size: int = 64
@@ -40,7 +40,10 @@ class Sprites:
 
 @dataclasses.dataclass(frozen=True)
 class Triangles:
-    """One coloured triangle on black: x, y, scale, hue."""
+    """One coloured triangle on black: x, y, scale, hue.
+
+    The hue goes once round the circle, as published: both ends look the same.
+    """
 
     size: int = 64
 
@@ -56,7 +59,7 @@ def physical_sprites(z: Array) -> Array:
     share = 0.5 * (z[..., 1:] + 1)
     values = [0.5 + 0.5 * share[..., 0], 2 * jnp.pi * share[..., 1]]
     values += [share[..., 2], share[..., 3]]
-    return jnp.stack([choice(z[..., 0], 3).astype(z.dtype), *values], -1)
+    return jnp.stack([part_of(z[..., 0], 3).astype(z.dtype), *values], -1)
 
 
 def render_sprites(scene: Sprites, z: Array) -> Array:

@@ -17,7 +17,7 @@ from jidcl.mixing.scenes import (
     render,
     shapes3d,
     sprites,
-    sweep,
+    vary,
 )
 
 FLAT = ("sprites", "triangles", "masks")
@@ -74,7 +74,7 @@ def test_every_factor_changes_the_picture(name):
     middle = jnp.full(n, 0.15)
     middle = middle.at[0].set(0.9) if name == "sprites" else middle
     middle = middle.at[4].set(-0.9) if name == "shapes3d" else middle
-    rows = [sweep(scene.factors, f, middle, jnp.asarray([-0.5])) for f in scene.factors]
+    rows = [vary(scene.factors, f, middle, jnp.asarray([-0.5])) for f in scene.factors]
     pictures = draw(scene, jnp.concatenate([middle[None], *rows]))
     assert pictures.shape == (n + 1, 32, 32, scene.channels)
     assert 0 <= pictures.min() < pictures.max() <= 1
