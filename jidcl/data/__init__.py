@@ -2,11 +2,11 @@
 
 from jidcl.data.augment import brightness, contrast, grey, hue_shift, saturation
 from jidcl.data.mnist import Mnist, load_mnist, mnist_digest
-from jidcl.data.views import Views, blur, crop_box, crop_resize, random_view
+from jidcl.data.views import ViewSettings, blur, crop_box, crop_resize, random_view
 
 __all__ = [
     "Mnist",
-    "Views",
+    "ViewSettings",
     "blur",
     "brightness",
     "contrast",

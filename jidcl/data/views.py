@@ -31,7 +31,7 @@ ATTEMPTS = 10  # boxes drawn before a crop falls back to the middle of the image
 
 
 @dataclasses.dataclass(frozen=True)
-class Views:
+class ViewSettings:
     """What a random view may do, in this order; off by default, but for the size.
 
     Attributes:
@@ -78,7 +78,7 @@ class Views:
 
 
 def random_view(
-    key: Array, image: Array, views: Views
+    key: Array, image: Array, views: ViewSettings
 ) -> tuple[Array, dict[str, Array]]:
     """One random view of one image, and what was done to it.
 
@@ -96,7 +96,7 @@ def random_view(
         ValueError: on an image of another shape.
 
     Example:
-        >>> view, done = random_view(jax.random.key(0), jnp.zeros((9, 8, 3)), Views(4))
+        >>> view, done = random_view(jax.random.key(0), jnp.zeros((9, 8, 3)), ViewSettings(4))
         >>> view.shape, float(done["width"])
         ((4, 4, 3), 8.0)
     """
@@ -231,7 +231,9 @@ def _turned(key: Array, image: Array) -> tuple[Array, Array]:
     return jnp.stack([jnp.rot90(image, k) for k in range(4)])[turns], turns
 
 
-def _recoloured(key: Array, view: Array, views: Views) -> tuple[Array, dict[str, Any]]:
+def _recoloured(
+    key: Array, view: Array, views: ViewSettings
+) -> tuple[Array, dict[str, Any]]:
     """Colour jitter in random order, then grey, each with its probability."""
     use_key, grey_key, order_key, factor_key, hue_key = jax.random.split(key, 5)
     ends = 1 - 0.8 * views.strength, 1 + 0.8 * views.strength

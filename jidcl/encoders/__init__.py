@@ -3,6 +3,7 @@
 from jidcl.encoders.core import Encoder, from_linen, from_nnx
 from jidcl.encoders.flows import make_inverse_coupling
 from jidcl.encoders.heads import OUTPUTS, OutputSpace, rescale, softclip
+from jidcl.encoders.images import CNN, ResNet, make_cnn, make_resnet
 from jidcl.encoders.nets import MLP, PUBLISHED_WIDTHS, make_mlp
 from jidcl.encoders.norm import BatchNorm, Running
 from jidcl.encoders.objectives import (
@@ -14,6 +15,7 @@ from jidcl.encoders.objectives import (
 )
 
 __all__ = [
+    "CNN",
     "MLP",
     "OBJECTIVES",
     "OUTPUTS",
@@ -23,13 +25,16 @@ __all__ = [
     "Objective",
     "ObjectiveSettings",
     "OutputSpace",
+    "ResNet",
     "Running",
     "Views",
     "from_linen",
     "from_nnx",
+    "make_cnn",
     "make_inverse_coupling",
     "make_mlp",
     "make_objective",
+    "make_resnet",
     "rescale",
     "softclip",
 ]

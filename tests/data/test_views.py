@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from jidcl.data import Views, blur, brightness, crop_box, crop_resize, grey, random_view
+from jidcl.data import (
+    ViewSettings,
+    blur,
+    brightness,
+    crop_box,
+    crop_resize,
+    grey,
+    random_view,
+)
 
 
 @pytest.fixture
@@ -78,7 +86,7 @@ def test_a_box_that_never_fits_is_the_middle_of_the_image():
 
 def test_parameters_say_what_was_done(image):
     square = image[:32]
-    views = Views(16, quarter_turns=True, crop=True, grey=0.5, blur=0.0)
+    views = ViewSettings(16, quarter_turns=True, crop=True, grey=0.5, blur=0.0)
     many = jax.jit(jax.vmap(lambda key: random_view(key, square, views)))
     seen, done = many(jax.random.split(jax.random.key(1), 24))
     assert set(np.asarray(done["turns"])) == {0, 1, 2, 3}
@@ -93,7 +101,7 @@ def test_parameters_say_what_was_done(image):
 
 
 def test_jitter_uses_the_factors_it_returns(image):
-    views = Views(8, jitter=1.0, strength=0.5, method="linear")
+    views = ViewSettings(8, jitter=1.0, strength=0.5, method="linear")
     many = jax.jit(jax.vmap(lambda key: random_view(key, image, views)))
     seen, done = many(jax.random.split(jax.random.key(2), 40))
     for name in ("brightness", "contrast", "saturation"):
@@ -106,7 +114,9 @@ def test_jitter_uses_the_factors_it_returns(image):
     got = np.asarray(seen).mean(axis=(1, 2, 3))
     assert np.corrcoef(means, got)[0, 1] > 0.95
     assert len(np.unique(got)) == 40
-    never, left = random_view(jax.random.key(3), image, Views(8, method="linear"))
+    never, left = random_view(
+        jax.random.key(3), image, ViewSettings(8, method="linear")
+    )
     np.testing.assert_array_equal(never, plain)
     assert float(left["sigma"]) == 0
     assert float(left["brightness"]) == 1
@@ -125,12 +135,12 @@ def test_jitter_uses_the_factors_it_returns(image):
 )
 def test_bad_settings_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
-        Views(**settings)
+        ViewSettings(**settings)
 
 
 def test_bad_images_are_named(image):
     key = jax.random.key(0)
     with pytest.raises(ValueError, match=r"jax.vmap for a batch"):
-        random_view(key, image[None], Views())
+        random_view(key, image[None], ViewSettings())
     with pytest.raises(ValueError, match="square where quarter turns"):
-        random_view(key, image, Views(quarter_turns=True))
+        random_view(key, image, ViewSettings(quarter_turns=True))

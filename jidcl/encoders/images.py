@@ -1,0 +1,217 @@
+"""Encoders of images: a small CNN and residual networks, described with Flax NNX."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jidcl.checks import check_at_least, check_choice
+from jidcl.encoders.core import Encoder, from_nnx
+from jidcl.encoders.heads import OutputSpace
+from jidcl.encoders.norm import BatchNorm
+
+STEMS = ("full", "small")
+# Blocks a stage, and whether they are bottlenecks.
+RESNETS = {18: ((2, 2, 2, 2), False), 50: ((3, 4, 6, 3), True)}
+_CNN_WIDTHS = (32, 32, 64, 64)
+_HE = nnx.initializers.he_normal()
+_HE_OUT = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+class CNN(nnx.Module):
+    """4 x 4 convolutions of stride 2 down to 4 x 4, one without padding, a linear map.
+
+    Its last widths are 32, 32, 64, 64 (fewer for a smaller image), 256; ReLU after
+    each; He-normal kernels, zero biases.
+
+    Args:
+        size: rows and columns of the image: 8, 16, 32 or 64.
+        channels: of the image.
+        m: width of the output.
+        output: an output space.
+        dtype: of the computation; parameters stay float32.
+        rngs: NNX random streams.
+
+    Source: Zimmermann et al. 2021 (KITTI Masks), published code.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        channels: int,
+        m: int,
+        *,
+        output: str = "none",
+        dtype: Any = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        check_choice("size", str(size), ("8", "16", "32", "64"))
+        check_at_least("channels", channels, 1)
+        check_at_least("m", m, 1)
+        count = (size // 4).bit_length() - 1
+        widths = (channels, *_CNN_WIDTHS[len(_CNN_WIDTHS) - count :], 256)
+        self.layers = nnx.List(
+            [
+                nnx.Conv(
+                    *pair,
+                    (4, 4),
+                    strides=1 if i == count else 2,
+                    padding=0 if i == count else 1,
+                    kernel_init=_HE,
+                    dtype=dtype,
+                    rngs=rngs,
+                )
+                for i, pair in enumerate(zip(widths[:-1], widths[1:], strict=True))
+            ]
+        )
+        self.last = nnx.Linear(256, m, kernel_init=_HE, rngs=rngs)
+        self.output = OutputSpace(output, m)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[batch, size, size, channels] -> [batch, m]`."""
+        for layer in self.layers:
+            x = jax.nn.relu(layer(x))
+        x = x.reshape(x.shape[0], -1).astype(jnp.float32)
+        return self.output(self.last(x))
+
+
+class Block(nnx.Module):
+    """Two 3 x 3 convolutions (or 1 x 1, 3 x 3, 1 x 1) beside a shortcut."""
+
+    def __init__(
+        self, d: int, width: int, stride: int, deep: bool, *, dtype, rngs: nnx.Rngs
+    ):
+        out = 4 * width if deep else width
+        shapes = [(d, width, 3, stride), (width, width, 3, 1)]
+        if deep:
+            shapes = [(d, width, 1, 1), (width, width, 3, stride), (width, out, 1, 1)]
+        self.convs = nnx.List([_conv(*shape, dtype, rngs) for shape in shapes])
+        self.norms = nnx.List([BatchNorm(shape[1]) for shape in shapes])
+        self.skips = stride == 1 and d == out
+        if not self.skips:
+            self.shortcut = _conv(d, out, 1, stride, dtype, rngs)
+            self.shortcut_norm = BatchNorm(out)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[batch, height, width, d] -> [batch, height / stride, ..., out]`."""
+        y = x
+        for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            y = _normed(norm, conv(y))
+            if i < len(self.convs) - 1:
+                y = jax.nn.relu(y)
+        if not self.skips:
+            x = _normed(self.shortcut_norm, self.shortcut(x))
+        return jax.nn.relu(x + y)
+
+
+class ResNet(nnx.Module):
+    """A residual network, mean over the image, and an optional hidden layer.
+
+    Args:
+        depth: 18 or 50.
+        m: width of the output.
+        channels: of the image.
+        stem: `"full"`: 7 x 7 of stride 2 and a pooling of stride 2, for images of 64
+            and more; `"small"`: 3 x 3 of stride 1.
+        hidden: width of a layer with leaky ReLU (slope 0.01) before the last; 0: none.
+        width: of the first stage, 64 as published.
+        output: an output space.
+        dtype: of the convolutions; parameters, statistics and the last layers stay
+            float32.
+        rngs: NNX random streams.
+
+    Source: He et al. 2016; stride in the 3 x 3 of a bottleneck, He-normal (fan out)
+    kernels without biases, as in the published code of Zimmermann et al. 2021.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        m: int,
+        *,
+        channels: int = 3,
+        stem: str = "full",
+        hidden: int = 0,
+        width: int = 64,
+        output: str = "none",
+        dtype: Any = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        check_choice("depth", str(depth), [str(known) for known in RESNETS])
+        check_choice("stem", stem, STEMS)
+        for name, value in (("m", m), ("channels", channels), ("width", width)):
+            check_at_least(name, value, 1)
+        check_at_least("hidden", hidden, 0)
+        stages, deep = RESNETS[depth]
+        self.full = stem == "full"
+        kernel, stride = (7, 2) if self.full else (3, 1)
+        self.stem = _conv(channels, width, kernel, stride, dtype, rngs)
+        self.norm = BatchNorm(width)
+        blocks, d = [], width
+        for stage, count in enumerate(stages):
+            inner = width * 2**stage
+            for k in range(count):
+                step = 2 if stage and k == 0 else 1
+                blocks.append(Block(d, inner, step, deep, dtype=dtype, rngs=rngs))
+                d = 4 * inner if deep else inner
+        self.blocks = nnx.List(blocks)
+        sizes = (d, hidden, m) if hidden else (d, m)
+        pairs = zip(sizes[:-1], sizes[1:], strict=True)
+        self.layers = nnx.List([nnx.Linear(*pair, rngs=rngs) for pair in pairs])
+        self.output = OutputSpace(output, m)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[batch, height, width, channels] -> [batch, m]`."""
+        x = jax.nn.relu(_normed(self.norm, self.stem(x)))
+        if self.full:
+            x = nnx.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+        for block in self.blocks:
+            x = block(x)
+        x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
+        *before, last = self.layers
+        for layer in before:
+            x = jax.nn.leaky_relu(layer(x), 0.01)
+        return self.output(last(x))
+
+
+def make_cnn(size: int, channels: int, m: int, **settings: Any) -> Encoder:
+    """`CNN` as pure functions; `settings` are its keyword arguments.
+
+    Example:
+        >>> f = make_cnn(32, 3, 4)
+        >>> params, state = jax.eval_shape(f.init, jax.random.key(0))
+        >>> x = jnp.ones((2, 32, 32, 3))
+        >>> jax.eval_shape(f.apply, params, state, x)[0].shape
+        (2, 4)
+    """
+    return from_nnx(lambda rngs: CNN(size, channels, m, **settings, rngs=rngs))
+
+
+def make_resnet(depth: int, m: int, **settings: Any) -> Encoder:
+    """`ResNet` as pure functions; `settings` are its keyword arguments.
+
+    In training it normalises by the batch it is given (all of it, also where jit
+    spreads it over devices), in evaluation by running statistics.
+    """
+    return from_nnx(lambda rngs: ResNet(depth, m, **settings, rngs=rngs))
+
+
+def _conv(d: int, m: int, kernel: int, stride: int, dtype, rngs: nnx.Rngs) -> nnx.Conv:
+    return nnx.Conv(
+        d,
+        m,
+        (kernel, kernel),
+        strides=stride,
+        padding=(kernel - 1) // 2,
+        use_bias=False,
+        kernel_init=_HE_OUT,
+        dtype=dtype,
+        rngs=rngs,
+    )
+
+
+def _normed(norm: BatchNorm, x: jax.Array) -> jax.Array:
+    """Batch normalisation over batch and pixels, in float32."""
+    flat = x.reshape(-1, x.shape[-1]).astype(jnp.float32)
+    return norm(flat).reshape(x.shape).astype(x.dtype)
