@@ -96,7 +96,8 @@ def random_view(
         ValueError: on an image of another shape.
 
     Example:
-        >>> view, done = random_view(jax.random.key(0), jnp.zeros((9, 8, 3)), ViewSettings(4))
+        >>> key, image = jax.random.key(0), jnp.zeros((9, 8, 3))
+        >>> view, done = random_view(key, image, ViewSettings(size=4))
         >>> view.shape, float(done["width"])
         ((4, 4, 3), 8.0)
     """

@@ -165,7 +165,8 @@ class ResNet(nnx.Module):
         """`[batch, height, width, channels] -> [batch, m]`."""
         x = jax.nn.relu(_normed(self.norm, self.stem(x)))
         if self.full:
-            x = nnx.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+            pads: Any = ((1, 1), (1, 1))  # annotated as str alone
+            x = nnx.max_pool(x, (3, 3), (2, 2), pads)
         for block in self.blocks:
             x = block(x)
         x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
