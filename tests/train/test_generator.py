@@ -60,7 +60,10 @@ def test_seeds_differ(trained):
         ({"n": 0}, "n must be >= 1"),
         ({"steps": 0}, "steps must be >= 1"),
         ({"images": np.zeros((3, 4, 4))}, "dtype of images must be"),
-        ({"images": np.zeros((3, 16), np.uint8)}, "axes of images must be >= 3"),
+        ({"images": np.zeros((3, 16), np.uint8)}, "images must have shape"),
+        ({"images": np.zeros((3, 4, 4, 3), np.uint8)}, "images must have shape"),
+        ({"images": np.zeros((0, 4, 4), np.uint8)}, "count >= 1"),
+        ({"rate": -1.0}, "rate must be > 0"),
     ],
 )
 def test_bad_input_is_refused(images, changes, message):
