@@ -197,7 +197,8 @@ def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
         if "scene" in row:
             form += f", {row['size']} x {row['size']} {row.get('level', '')}".rstrip()
             form += f", {row['pictures_per_s']:.4g} pictures/s"
-            form += f" ({row['pictures_per_core_s']:.4g} per core-second)"
+            if row["pictures_per_core_s"] is not None:
+                form += f" ({row['pictures_per_core_s']:.4g} per core-second)"
         name = row.get("similarity") or row["scene"]
         console.print(
             f"{row['what']:<7} {row['by']:<5} {name:<4} "
