@@ -18,6 +18,8 @@ class Timing(NamedTuple):
         high: 90 % quantile, seconds.
         compile: seconds to trace and compile, 0 for an eager peer.
         extra_bytes: temporaries of the compiled program, None for a peer.
+        core: processor seconds of a call, all threads: other programs do not stretch
+            them. None for a peer and where an accelerator computes.
     """
 
     median: float
@@ -25,6 +27,7 @@ class Timing(NamedTuple):
     high: float
     compile: float
     extra_bytes: int | None
+    core: float | None = None
 
 
 class Ceilings(NamedTuple):
@@ -53,10 +56,15 @@ def repeat(function: Callable[[], Any], repeats: int, warmups: int = 1) -> np.nd
     return np.asarray(times)
 
 
-def timing(times: np.ndarray, compile: float = 0.0, extra: int | None = None) -> Timing:
+def timing(
+    times: np.ndarray,
+    compile: float = 0.0,
+    extra: int | None = None,
+    core: float | None = None,
+) -> Timing:
     """Median and 10-90 % of measured seconds."""
     low, median, high = np.quantile(times, [0.1, 0.5, 0.9]).tolist()
-    return Timing(median, low, high, compile, extra)
+    return Timing(median, low, high, compile, extra, core)
 
 
 def time_program(function: Callable, *args: Any, repeats: int) -> Timing:
@@ -77,10 +85,14 @@ def time_program(function: Callable, *args: Any, repeats: int) -> Timing:
     began = time.perf_counter()
     program = jax.jit(function).lower(*args).compile()
     compiling = time.perf_counter() - began
-    times = repeat(lambda: jax.block_until_ready(program(*args)), repeats)
+    jax.block_until_ready(program(*args))
+    began = time.process_time()
+    times = repeat(lambda: jax.block_until_ready(program(*args)), repeats, warmups=0)
+    core = (time.process_time() - began) / repeats
+    on_cpu = jax.default_backend() == "cpu"
     memory = program.memory_analysis()
     extra = None if memory is None else memory.temp_size_in_bytes
-    return timing(times, compiling, extra)
+    return timing(times, compiling, extra, core if on_cpu else None)
 
 
 def measure_ceilings(repeats: int = 5) -> Ceilings:

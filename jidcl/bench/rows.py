@@ -4,7 +4,6 @@ A row is a dict with what was measured, by whom, its times, memory and floor.
 """
 
 import dataclasses
-import math
 import os
 import resource
 import tempfile
@@ -78,6 +77,17 @@ def loss_floor(top: Ceilings, name: str, n: int, batch: int) -> float:
     return flops / top.flops + batch**2 / top.exps
 
 
+def step_floor(top: Ceilings, name: str, problem: Any, config: Any) -> float:
+    """Seconds that the arithmetic of a training step of one run takes at least.
+
+    6 flops for each weight and each of the two views of a row, and the loss.
+    """
+    params, _ = jax.eval_shape(problem.init, jax.random.key(0))
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    flops = 6 * size * 2 * config.batch
+    return flops / top.flops + loss_floor(top, name, config.n, config.batch)
+
+
 def loss_row(
     name: str, batch: int, n: int, top: Ceilings, *, tile: Any = "auto", repeats: int
 ) -> dict[str, Any]:
@@ -106,7 +116,6 @@ def step_row(
     module, mesh = load_system("contrastive_ica"), make_mesh()
     problem, optimiser = module.make_problem(config), module.make_run_optimiser(config)
     state = loop.start(problem, optimiser, np.arange(seeds), mesh=mesh)
-    size = sum(leaf.size for leaf in jax.tree.leaves(state.params)) // seeds
     compiled, compiling = loop.compile_chunk(
         problem, optimiser, state, steps=steps, mesh=mesh
     )
@@ -117,8 +126,7 @@ def step_row(
 
     extra = compiled.memory_analysis().temp_size_in_bytes
     took = timing(repeat(run, repeats) / steps, compiling, extra)
-    flops = 6 * size * 2 * config.batch
-    floor = flops / top.flops + loss_floor(top, name, config.n, config.batch)
+    floor = step_floor(top, name, problem, config)
     what = {"similarity": name, "batch": config.batch, "n": config.n, "seeds": seeds}
     what |= {"optimiser": config.optimiser}
     return _row("step", "jidcl", what, took, seeds * floor)
@@ -197,7 +205,8 @@ def verification(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
     """
     preset = "quick/sphere-vmf"
     config = load_presets("contrastive_ica")[preset]
-    size = sum(map(math.prod, _shapes(config)))
+    problem = load_system("contrastive_ica").make_problem(config)
+    step = step_floor(top, "dot", problem, config)
     for seeds in (1, 5, 20):
         with tempfile.TemporaryDirectory() as root:
             began = time.perf_counter()
@@ -206,18 +215,10 @@ def verification(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
             took = time.perf_counter() - began
         assert last.record is not None  # the last event of a run
         compiling = last.record.seconds["compile"]
-        step = 12 * size * config.batch / top.flops
-        step += loss_floor(top, "dot", config.n, config.batch)
         what = {"similarity": "dot", "batch": config.batch, "n": config.n}
         what |= {"seeds": seeds, "preset": preset, "seconds": last.record.seconds}
         times = timing(np.asarray([took]), compiling)
         yield _row("verify", "jidcl", what, times, seeds * config.steps * step)
-
-
-def _shapes(config: Any) -> list[tuple[int, int]]:
-    """Shapes of the encoder's matrices."""
-    sizes = [config.n, *(width * config.n for width in config.widths), config.n]
-    return list(zip(sizes[:-1], sizes[1:], strict=True))
 
 
 def width(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:

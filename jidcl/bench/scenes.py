@@ -1,12 +1,11 @@
 """Benchmark rows of the scenes: pictures a second, by scene, resolution and batch."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 
-from jidcl.bench.measure import repeat, timing
+from jidcl.bench.measure import time_program
 from jidcl.mixing.scenes import SCENES, make_scene, render
 
 SIZES = (32, 64, 128)
@@ -22,17 +21,7 @@ def scene_row(name: str, *, batch: int, repeats: int, **settings: Any) -> dict:
     scene = make_scene(name, **settings)
     shape = batch, len(scene.factors)
     z = jax.random.uniform(jax.random.key(0), shape, minval=-1, maxval=1)
-    began = time.perf_counter()
-    program = jax.jit(jax.vmap(lambda z: render(scene, z))).lower(z).compile()
-    compiling = time.perf_counter() - began
-    jax.block_until_ready(program(z))
-    began = time.process_time()
-    times = repeat(lambda: jax.block_until_ready(program(z)), repeats, warmups=0)
-    core = (time.process_time() - began) / repeats
-    on_cpu = jax.default_backend() == "cpu"
-    memory = program.memory_analysis()
-    extra = None if memory is None else memory.temp_size_in_bytes
-    took = timing(times, compiling, extra)
+    took = time_program(jax.vmap(lambda z: render(scene, z)), z, repeats=repeats)
     return {
         "what": "scene",
         "by": "jidcl",
@@ -45,7 +34,7 @@ def scene_row(name: str, *, batch: int, repeats: int, **settings: Any) -> dict:
         "compile_s": took.compile,
         "extra_bytes": took.extra_bytes,
         "pictures_per_s": batch / took.median,
-        "pictures_per_core_s": batch / core if on_cpu else None,
+        "pictures_per_core_s": batch / took.core if took.core else None,
         "floor_s": None,
         "times_floor": None,
     }

@@ -9,11 +9,17 @@ from typing import Any
 
 from jidcl.checks import check_choice
 from jidcl.mixing.scenes import ident3d, masks, shapes3d, sprites
-from jidcl.mixing.scenes.common import factor_index, grid_latents, vary
+from jidcl.mixing.scenes.common import (
+    check_latents,
+    factor_index,
+    grid_latents,
+    vary,
+)
 from jidcl.mixing.scenes.ident3d import Ident3D
 from jidcl.mixing.scenes.masks import Masks
 from jidcl.mixing.scenes.shapes3d import Shapes3D
 from jidcl.mixing.scenes.sprites import Sprites, Triangles
+from jidcl.numerics import at_least_float32
 from jidcl.types import Array
 
 SCENES: dict[str, Any] = {
@@ -23,12 +29,13 @@ SCENES: dict[str, Any] = {
     "shapes3d": Shapes3D,
     "masks": Masks,
 }
-_RENDERERS: dict[Any, Callable[[Any, Array], Array]] = {
-    Ident3D: ident3d.render,
-    Sprites: sprites.render_sprites,
-    Triangles: sprites.render_triangles,
-    Shapes3D: shapes3d.render,
-    Masks: masks.render,
+# (settings, z in float32 at least) -> picture
+_PICTURES: dict[Any, Callable[[Any, Array], Array]] = {
+    Ident3D: ident3d.picture,
+    Sprites: sprites.sprite_picture,
+    Triangles: sprites.triangle_picture,
+    Shapes3D: shapes3d.picture,
+    Masks: masks.picture,
 }
 
 
@@ -49,7 +56,8 @@ def render(scene: Any, z: Array) -> Array:
         z: `[n]` in [-1, 1], ordered as `scene.factors`.
 
     Returns:
-        `[size, size, channels]` in [0, 1], in the dtype of z.
+        `[size, size, channels]` in [0, 1], in the dtype of z; computed in float32 at
+        least.
 
     Raises:
         ValueError: on another shape or, concretely, on latents out of range.
@@ -60,10 +68,12 @@ def render(scene: Any, z: Array) -> Array:
         >>> render(Sprites(size=16), jnp.zeros(5)).shape
         (16, 16, 1)
     """
-    if type(scene) not in _RENDERERS:
-        names = [kind.__name__ for kind in _RENDERERS]
+    if type(scene) not in _PICTURES:
+        names = [kind.__name__ for kind in _PICTURES]
         raise TypeError(f"scene must be one of {names}, got {scene!r}")
-    return _RENDERERS[type(scene)](scene, z)
+    check_latents(z, scene.factors)
+    wide = z.astype(at_least_float32(z.dtype))
+    return _PICTURES[type(scene)](scene, wide).astype(z.dtype)
 
 
 __all__ = [

@@ -1,6 +1,7 @@
 """What the scenes share: checks of settings and latents, names of factors."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -50,6 +51,20 @@ def vary(factors: tuple[str, ...], name: str, z: Array, values: Array) -> Array:
     values = jnp.asarray(values)
     rows = jnp.broadcast_to(z, (len(values), len(factors)))
     return rows.at[:, column].set(values.astype(z.dtype))
+
+
+def ranged(z: Array, low: Sequence[float], high: Sequence[float]) -> Array:
+    """z in [-1, 1]^n, `[..., n]`, mapped linearly onto the box from low to high."""
+    ends = (jnp.asarray(end, z.dtype) for end in (low, high))
+    first, last = (jnp.broadcast_to(end, z.shape) for end in ends)
+    return first + (last - first) * 0.5 * (z + 1)
+
+
+def pixel_middles(size: int, dtype) -> tuple[Array, Array]:
+    """(across, down), `[size, size]`: middles of pixels of the unit square."""
+    middle = (jnp.arange(size, dtype=dtype) + 0.5) / size
+    across, down = jnp.meshgrid(middle, middle)
+    return across, down
 
 
 def part_of(z: Array, count: int) -> Array:

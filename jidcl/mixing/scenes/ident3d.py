@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from jidcl.checks import check_choice
 from jidcl.mixing.scenes import shading, teapot
-from jidcl.mixing.scenes.common import check_latents, check_size
+from jidcl.mixing.scenes.common import check_size
 from jidcl.mixing.scenes.rays import (
     Vec,
     box_span,
@@ -28,7 +28,6 @@ from jidcl.mixing.scenes.rays import (
     unit,
     visibility,
 )
-from jidcl.numerics import at_least_float32
 from jidcl.types import Array
 
 FACTORS = (
@@ -129,23 +128,8 @@ def layout(z: Array, *, hue: str = "circle") -> Layout:
     return Layout(location, values[3:6], spot, *colours)
 
 
-def render(scene: Ident3D, z: Array) -> Array:
-    """The picture x = g(z) of one latent vector.
-
-    Args:
-        scene: settings.
-        z: `[10]` in [-1, 1], ordered as `FACTORS`.
-
-    Returns:
-        `[size, size, 3]` in [0, 1], display values (sRGB), in the dtype of z; computed
-        in float32 at least.
-
-    Raises:
-        ValueError: on another shape or, concretely, on latents out of range.
-    """
-    check_latents(z, FACTORS)
-    dtype = z.dtype
-    z = z.astype(at_least_float32(dtype))
+def picture(scene: Ident3D, z: Array) -> Array:
+    """`[10] -> [size, size, 3]`, display values (sRGB)."""
     level = LEVELS[scene.level]
     setup = layout(z, hue=scene.hue)
     shot = functools.partial(_radiance, scene, setup, level)
@@ -159,7 +143,7 @@ def render(scene: Ident3D, z: Array) -> Array:
 
         zero = jnp.zeros((scene.size, scene.size, 3), z.dtype)
         linear = jax.lax.scan(add, zero, (offsets, lamps))[0] / level.side**2
-    return shading.display(linear).astype(dtype)
+    return shading.display(linear)
 
 
 def _samples(side: int, dtype) -> tuple[Array, Array]:

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, is_traced
 from jidcl.latents import Box, Laplace, sample
-from jidcl.mixing.scenes.common import check_latents, check_size
-from jidcl.numerics import at_least_float32
+from jidcl.mixing.scenes.common import check_size, pixel_middles, ranged
 from jidcl.types import Array
 
 
@@ -33,23 +32,15 @@ class Masks:
 
 def physical(z: Array) -> Array:
     """Centre x in [0.2, 0.8] and y in [0.35, 0.65], height in [0.3, 0.65]."""
-    low = jnp.asarray([0.2, 0.35, 0.3], z.dtype)
-    width = jnp.asarray([0.6, 0.3, 0.35], z.dtype)
-    share = 0.5 * (z + 1)
-    shape = share.shape
-    return jnp.broadcast_to(low, shape) + jnp.broadcast_to(width, shape) * share
+    return ranged(z, (0.2, 0.35, 0.3), (0.8, 0.65, 0.65))
 
 
-def render(scene: Masks, z: Array) -> Array:
+def picture(scene: Masks, z: Array) -> Array:
     """`[3] -> [size, size, 1]`: coverage of a head, a body, two arms, two legs."""
-    check_latents(z, scene.factors)
-    wide = z.astype(at_least_float32(z.dtype))
-    x, y, height = physical(wide)
-    middle = (jnp.arange(scene.size, dtype=wide.dtype) + 0.5) / scene.size
-    u, v = jnp.broadcast_arrays(
-        (middle[None, :] - x) / height, (middle[:, None] - y) / height
-    )
-    swing = 0.14 * jnp.sin(3 * jnp.pi * wide[0])
+    x, y, height = physical(z)
+    across, down = pixel_middles(scene.size, z.dtype)
+    u, v = (across - x) / height, (down - y) / height
+    swing = 0.14 * jnp.sin(3 * jnp.pi * z[0])
     # From (u, v) to (u, v), radius; v down, the height is 1.
     limbs = (
         ((0.0, -0.41), (0.0, -0.41), 0.085),
@@ -68,7 +59,7 @@ def render(scene: Masks, z: Array) -> Array:
         du, dv = u - u0 - eu * along, v - v0 - ev * along
         gap = jnp.minimum(gap, jnp.sqrt(du * du + dv * dv + 1e-9) - radius)
     shown = jnp.clip(0.5 - scene.size * height * gap, 0, 1)
-    return shown[..., None].astype(z.dtype)
+    return shown[..., None]
 
 
 def walk(key: jax.Array, z: Array, *, length: int, scale: float) -> Array:

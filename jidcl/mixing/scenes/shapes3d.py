@@ -12,7 +12,7 @@ import dataclasses
 import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, check_whole
-from jidcl.mixing.scenes.common import check_latents, check_size, part_of
+from jidcl.mixing.scenes.common import check_size, part_of
 from jidcl.mixing.scenes.rays import (
     Vec,
     box_span,
@@ -23,7 +23,6 @@ from jidcl.mixing.scenes.rays import (
     visibility,
 )
 from jidcl.mixing.scenes.shading import hue_circle
-from jidcl.numerics import at_least_float32
 from jidcl.types import Array
 
 _ROOM, _HEIGHT, _AWAY = 4.0, 5.0, 5.6
@@ -58,23 +57,21 @@ def physical(z: Array) -> Array:
     return jnp.stack([*hues, 1 + 0.25 * z[..., 3], kind, 30 * z[..., 5]], -1)
 
 
-def render(scene: Shapes3D, z: Array) -> Array:
+def picture(scene: Shapes3D, z: Array) -> Array:
     """`[6] -> [size, size, 3]`: Lambert light from one lamp, a shadow, and a fill."""
-    check_latents(z, scene.factors)
-    wide = z.astype(at_least_float32(z.dtype))
-    *hues, scale, kind, degrees = physical(wide)
+    *hues, scale, kind, degrees = physical(z)
 
     def distance(p: Vec) -> Array:
         return _solid(p * (1 / scale), kind) * scale
 
-    camera, ray = _view(scene.size, degrees * jnp.pi / 180, wide.dtype)
+    camera, ray = _view(scene.size, degrees * jnp.pi / 180, z.dtype)
     reach = 1.05 * scale
     low, high = Vec(-reach, -reach, 0 * reach), Vec(reach, reach, 2 * reach)
     seen = trace(distance, camera, ray, box_span(camera, ray, low, high), scene.steps)
     room, wall, on_floor = _inside(camera, ray)
     point = camera + ray * jnp.where(seen.found, seen.t, room)
     normal = select(seen.found, seen.normal, wall)
-    apart = Vec(*jnp.asarray(_LAMP, wide.dtype)) - point
+    apart = Vec(*jnp.asarray(_LAMP, z.dtype)) - point
     towards = unit(apart)
     start = point + normal * 0.02
     span = box_span(start, towards, low, high)
@@ -85,7 +82,7 @@ def render(scene: Shapes3D, z: Array) -> Array:
         light * jnp.where(seen.found, solid, jnp.where(on_floor, floor, wall_colour))
         for floor, wall_colour, solid in zip(*colours, strict=True)
     ]
-    return jnp.clip(jnp.stack(channels, -1), 0, 1).astype(z.dtype)
+    return jnp.clip(jnp.stack(channels, -1), 0, 1)
 
 
 def _view(size: int, angle: Array, dtype) -> tuple[Vec, Vec]:

@@ -12,9 +12,8 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from jidcl.mixing.scenes.common import check_latents, check_size, part_of
+from jidcl.mixing.scenes.common import check_size, part_of, pixel_middles, ranged
 from jidcl.mixing.scenes.shading import hue_circle
-from jidcl.numerics import at_least_float32
 from jidcl.types import Array
 
 
@@ -62,35 +61,27 @@ def physical_sprites(z: Array) -> Array:
     return jnp.stack([part_of(z[..., 0], 3).astype(z.dtype), *values], -1)
 
 
-def render_sprites(scene: Sprites, z: Array) -> Array:
+def sprite_picture(scene: Sprites, z: Array) -> Array:
     """`[5] -> [size, size, 1]`; the centre moves over the middle half of the square."""
-    check_latents(z, scene.factors)
-    wide = z.astype(at_least_float32(z.dtype))
-    kind, scale, angle, x, y = physical_sprites(wide)
-    across, down = _pixels(scene.size, wide.dtype)
+    kind, scale, angle, x, y = physical_sprites(z)
+    across, down = pixel_middles(scene.size, z.dtype)
     dx, dy = across - (0.25 + 0.5 * x), down - (0.25 + 0.5 * y)
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     u, v = (cos * dx + sin * dy) / scale, (cos * dy - sin * dx) / scale
     every = (_square(u, v), _ellipse(u, v), _heart(u, v))
     gap = jnp.where(kind == 0, every[0], jnp.where(kind == 1, every[1], every[2]))
-    return _coverage(gap * scale, scene.size)[..., None].astype(z.dtype)
+    return _coverage(gap * scale, scene.size)[..., None]
 
 
 def physical_triangles(z: Array) -> Array:
     """(x, y in [0.2, 0.75], scale in [0.11, 0.2], hue in [0, 1])."""
-    low = jnp.asarray([0.2, 0.2, 0.11, 0.0], z.dtype)
-    width = jnp.asarray([0.55, 0.55, 0.09, 1.0], z.dtype)
-    share = 0.5 * (z + 1)
-    shape = share.shape
-    return jnp.broadcast_to(low, shape) + jnp.broadcast_to(width, shape) * share
+    return ranged(z, (0.2, 0.2, 0.11, 0.0), (0.75, 0.75, 0.2, 1.0))
 
 
-def render_triangles(scene: Triangles, z: Array) -> Array:
+def triangle_picture(scene: Triangles, z: Array) -> Array:
     """`[4] -> [size, size, 3]`; the triangle's area is scale^2, y points up."""
-    check_latents(z, scene.factors)
-    wide = z.astype(at_least_float32(z.dtype))
-    x, y, scale, hue = physical_triangles(wide)
-    across, down = _pixels(scene.size, wide.dtype)
+    x, y, scale, hue = physical_triangles(z)
+    across, down = pixel_middles(scene.size, z.dtype)
     dx, dy = (across - x) / scale, (1 - down - y) / scale
     # Equilateral, of unit area: the circle inside has radius sqrt(sqrt(3) / 9).
     inner = (3**0.5 / 9) ** 0.5
@@ -98,17 +89,10 @@ def render_triangles(scene: Triangles, z: Array) -> Array:
     gap = jnp.maximum(jnp.maximum(sides[0], sides[1]), sides[2])
     shown = _coverage(gap * scale, scene.size)
     colour = jnp.stack(hue_circle(2 * jnp.pi * hue, 1.0))
-    return (shown[..., None] * colour[None, None]).astype(z.dtype)
+    return shown[..., None] * colour[None, None]
 
 
 _SIDES = tuple(jnp.pi * degrees / 180 for degrees in (-90, 30, 150))
-
-
-def _pixels(size: int, dtype) -> tuple[Array, Array]:
-    middle = (jnp.arange(size, dtype=dtype) + 0.5) / size
-    shape = size, size
-    across = jnp.broadcast_to(middle[None, :], shape)
-    return across, jnp.broadcast_to(middle[:, None], shape)
 
 
 def _coverage(gap: Array, size: int) -> Array:
