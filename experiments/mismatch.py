@@ -32,7 +32,8 @@ def train(
     for name, config in rows.items():
         *_, last = run(config, preset=f"{kind}/{name}", **own)
         record = records[name] = last.record
-        means = ", ".join(f"{s} {record.mean(s):.3f}" for s in SCORES[:4])
+        held = [s for s in SCORES[:4] if s in record.metrics]
+        means = ", ".join(f"{s} {record.mean(s):.3f}" for s in held)
         print(f"{name:<20} {means}", flush=True)
     return records
 
@@ -64,7 +65,7 @@ def draw(records: dict[str, Record], path: Path) -> None:
     titles = {"r2": "R2", "mcc": "MCC", "lam_error": "relative error of Lambda"}
     for axis, (score, title) in zip(axes, titles.items(), strict=True):
         for row, name in enumerate(names):
-            values = records[name].metrics[score]
+            values = records[name].metrics.get(score, ())  # supervised: no Lambda
             axis.plot(values, [row] * len(values), "o", ms=4, alpha=0.7, color="C0")
         axis.set_title(title)
         axis.grid(alpha=0.3)

@@ -281,7 +281,7 @@ def evaluate_encoder(config: Anisotropic, f, lam, frozen, key) -> Metrics:
                 "oracle_loss": _objective(config, pair.z, pair.z_pos, true_lam),
                 "chance": _objective(config, same, same, lam),
             }
-        if config.outputs >= config.n:
+        if config.outputs >= config.n and config.objective != "supervised":
             by_block = block_r2(pair.z, y, lam[0], equal_blocks(config.lams[0]))
             scores["block_r2"] = jnp.mean(by_block)
         if config.head:

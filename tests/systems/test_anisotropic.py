@@ -177,7 +177,7 @@ def test_supervised_training_is_a_regression_without_a_floor():
     scores = jax.eval_shape(problem.evaluate, params, state, frozen, jax.random.key(1))
     assert system.floor_kind(config) == "none"
     assert {"r2", "mcc", "loss"} <= set(scores)
-    assert not {"floor", "gap", "chance"} & set(scores)
+    assert not {"floor", "gap", "chance", "lam_error", "block_r2"} & set(scores)
     batch = problem.draw(frozen, jax.random.key(1))
     loss, _ = problem.loss(params, {}, batch, None)
     swapped = batch._replace(x_pos=batch.x[::-1])  # it sees no positives
