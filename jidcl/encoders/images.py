@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jidcl.checks import check_at_least, check_choice
+from jidcl.encoders.conv import conv
 from jidcl.encoders.core import Encoder, from_nnx
 from jidcl.encoders.heads import OutputSpace
 from jidcl.encoders.norm import BatchNorm
@@ -30,6 +31,7 @@ class CNN(nnx.Module):
         channels: of the image.
         m: width of the output.
         output: an output space.
+        output_size: where a learnable one starts.
         dtype: of the computation; parameters stay float32.
         rngs: NNX random streams.
 
@@ -43,6 +45,7 @@ class CNN(nnx.Module):
         m: int,
         *,
         output: str = "none",
+        output_size: float = 1.0,
         dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ):
@@ -59,6 +62,7 @@ class CNN(nnx.Module):
                     strides=1 if i == count else 2,
                     padding=0 if i == count else 1,
                     kernel_init=_HE,
+                    conv_general_dilated=conv,
                     dtype=dtype,
                     rngs=rngs,
                 )
@@ -66,7 +70,7 @@ class CNN(nnx.Module):
             ]
         )
         self.last = nnx.Linear(256, m, kernel_init=_HE, rngs=rngs)
-        self.output = OutputSpace(output, m)
+        self.output = OutputSpace(output, m, output_size)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[batch, size, size, channels] -> [batch, m]`."""
@@ -96,8 +100,8 @@ class Block(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[batch, height, width, d] -> [batch, height / stride, ..., out]`."""
         y = x
-        for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            y = _normed(norm, conv(y))
+        for i, (layer, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            y = _normed(norm, layer(y))
             if i < len(self.convs) - 1:
                 y = jax.nn.relu(y)
         if not self.skips:
@@ -117,6 +121,7 @@ class ResNet(nnx.Module):
         hidden: width of a layer with leaky ReLU (slope 0.01) before the last; 0: none.
         width: of the first stage, 64 as published.
         output: an output space.
+        output_size: where a learnable one starts.
         dtype: of the convolutions; parameters, statistics and the last layers stay
             float32.
         rngs: NNX random streams.
@@ -135,6 +140,7 @@ class ResNet(nnx.Module):
         hidden: int = 0,
         width: int = 64,
         output: str = "none",
+        output_size: float = 1.0,
         dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ):
@@ -159,7 +165,7 @@ class ResNet(nnx.Module):
         sizes = (d, hidden, m) if hidden else (d, m)
         pairs = zip(sizes[:-1], sizes[1:], strict=True)
         self.layers = nnx.List([nnx.Linear(*pair, rngs=rngs) for pair in pairs])
-        self.output = OutputSpace(output, m)
+        self.output = OutputSpace(output, m, output_size)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[batch, height, width, channels] -> [batch, m]`."""
@@ -207,6 +213,7 @@ def _conv(d: int, m: int, kernel: int, stride: int, dtype, rngs: nnx.Rngs) -> nn
         padding=(kernel - 1) // 2,
         use_bias=False,
         kernel_init=_HE_OUT,
+        conv_general_dilated=conv,
         dtype=dtype,
         rngs=rngs,
     )

@@ -1,0 +1,69 @@
+"""The convolution of image encoders: XLA's own, with gradients written out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jidcl.encoders.conv import conv
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+SHAPES = [  # image, kernel, strides, pads
+    ((3, 9, 9, 2), (3, 3, 2, 4), (1, 1), ((1, 1), (1, 1))),
+    ((2, 8, 8, 3), (4, 4, 3, 5), (2, 2), ((1, 1), (1, 1))),
+    ((2, 11, 8, 1), (7, 7, 1, 2), (2, 2), ((3, 3), (3, 3))),  # a row left over
+    ((2, 7, 6, 3), (1, 1, 3, 2), (2, 3), ((0, 0), (0, 0))),
+    ((2, 6, 5, 2), (4, 2, 2, 3), (3, 1), ((2, 0), (0, 3))),
+    ((1, 4, 4, 2), (4, 4, 2, 3), (1, 1), ((0, 0), (0, 0))),
+]
+
+
+@pytest.fixture
+def summed():
+    """A nonlinear sum of outputs: its gradients are not constant."""
+    return lambda y: jnp.sum(jnp.sin(y) * jnp.linspace(0, 1, y.size).reshape(y.shape))
+
+
+@pytest.mark.parametrize(("shape", "kernel", "strides", "pads"), SHAPES)
+def test_values_and_gradients_are_those_of_xla(
+    shape, kernel, strides, pads, rng, x64, summed
+):
+    x, w = jnp.asarray(rng.normal(size=shape)), jnp.asarray(rng.normal(size=kernel))
+
+    def plain(x, w):
+        return lax.conv_general_dilated(x, w, strides, pads, dimension_numbers=LAYOUT)
+
+    def own(x, w):
+        return conv(x, w, strides, pads)
+
+    np.testing.assert_array_equal(own(x, w), plain(x, w))
+    ours, theirs = (
+        jax.jit(jax.grad(lambda x, w, f=f: summed(f(x, w)), argnums=(0, 1)))(x, w)
+        for f in (own, plain)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+def test_second_derivatives_and_batches_of_kernels(rng, x64, summed):
+    shape, kernel, strides, pads = SHAPES[1]
+    x = jnp.asarray(rng.normal(size=shape))
+    w = jnp.asarray(rng.normal(size=(2, *kernel)))
+
+    def slope(f, w):
+        grad = jax.grad(lambda w: summed(f(x, w, strides, pads)))
+        return jax.grad(lambda w: jnp.sum(grad(w) ** 2))(w)
+
+    def plain(x, w, strides, pads):
+        return lax.conv_general_dilated(x, w, strides, pads, dimension_numbers=LAYOUT)
+
+    ours, theirs = (jax.vmap(lambda w, f=f: slope(f, w))(w) for f in (conv, plain))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-8)
+
+
+def test_forward_mode_is_refused():
+    shape, kernel, strides, pads = SHAPES[0]
+    x, w = jnp.ones(shape), jnp.ones(kernel)
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(lambda x: conv(x, w, strides, pads), (x,), (x,))
