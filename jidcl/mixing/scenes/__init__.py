@@ -15,7 +15,7 @@ from jidcl.mixing.scenes.common import (
     grid_latents,
     vary,
 )
-from jidcl.mixing.scenes.ident3d import Ident3D
+from jidcl.mixing.scenes.ident3d import Figures, Ident3D
 from jidcl.mixing.scenes.masks import Masks
 from jidcl.mixing.scenes.shapes3d import Shapes3D
 from jidcl.mixing.scenes.sprites import Sprites, Triangles
@@ -24,6 +24,7 @@ from jidcl.types import Array
 
 SCENES: dict[str, Any] = {
     "ident3d": Ident3D,
+    "figures": Figures,
     "sprites": Sprites,
     "triangles": Triangles,
     "shapes3d": Shapes3D,
@@ -32,6 +33,7 @@ SCENES: dict[str, Any] = {
 # (settings, z in float32 at least) -> picture
 _PICTURES: dict[Any, Callable[[Any, Array], Array]] = {
     Ident3D: ident3d.picture,
+    Figures: ident3d.figure_picture,
     Sprites: sprites.sprite_picture,
     Triangles: sprites.triangle_picture,
     Shapes3D: shapes3d.picture,
@@ -78,6 +80,7 @@ def render(scene: Any, z: Array) -> Array:
 
 __all__ = [
     "SCENES",
+    "Figures",
     "Ident3D",
     "Masks",
     "Shapes3D",

@@ -10,15 +10,17 @@ Source: Zimmermann et al. 2021, public scene and scripts (3DIdent).
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_choice
-from jidcl.mixing.scenes import shading, teapot
-from jidcl.mixing.scenes.common import check_size
+from jidcl.mixing.scenes import figures, shading, teapot
+from jidcl.mixing.scenes.common import check_size, part_of
 from jidcl.mixing.scenes.rays import (
+    Distance,
     Vec,
     box_span,
     length,
@@ -92,6 +94,28 @@ class Ident3D:
         check_choice("hue", self.hue, ("circle", "published"))
 
 
+@dataclasses.dataclass(frozen=True)
+class Figures(Ident3D):
+    """The same scene with one of seven objects, which is its first factor.
+
+    The object is that of one of seven equal parts of [-1, 1], in the order of
+    `jidcl.mixing.scenes.figures.NAMES`; the other ten factors follow. Our figures, in
+    the layout of Causal3DIdent.
+
+    Source: von Kuegelgen et al. 2021, section 5.2 (Causal3DIdent).
+    """
+
+    factors = ("object", *FACTORS)
+
+
+class Solid(NamedTuple):
+    """What stands in the scene: its signed distance, and a box that holds it."""
+
+    distance: Distance
+    low: Sequence[float] | Array
+    high: Sequence[float] | Array
+
+
 class Layout(NamedTuple):
     """What the latents stand for: places, angles and linear colours."""
 
@@ -130,9 +154,20 @@ def layout(z: Array, *, hue: str = "circle") -> Layout:
 
 def picture(scene: Ident3D, z: Array) -> Array:
     """`[10] -> [size, size, 3]`, display values (sRGB)."""
+    return _picture(scene, z, Solid(teapot.distance, teapot.LOW, teapot.HIGH))
+
+
+def figure_picture(scene: Figures, z: Array) -> Array:
+    """`[11] -> [size, size, 3]`, display values (sRGB)."""
+    tubes = figures.figure(part_of(z[0], len(figures.NAMES)), z.dtype)
+    shape = functools.partial(figures.distance, tubes)
+    return _picture(scene, z[1:], Solid(shape, tubes.low, tubes.high))
+
+
+def _picture(scene: Ident3D, z: Array, solid: Solid) -> Array:
     level = LEVELS[scene.level]
     setup = layout(z, hue=scene.hue)
-    shot = functools.partial(_radiance, scene, setup, level)
+    shot = functools.partial(_radiance, scene, setup, solid, level)
     offsets, lamps = _samples(level.side, z.dtype)
     if level.side == 1:
         linear = shot(offsets[0], lamps[0])
@@ -175,7 +210,12 @@ class _Pose(NamedTuple):
 
 
 def _radiance(
-    scene: Ident3D, setup: Layout, level: Level, offset: Array, lamp: Array
+    scene: Ident3D,
+    setup: Layout,
+    solid: Solid,
+    level: Level,
+    offset: Array,
+    lamp: Array,
 ) -> Array:
     """Linear picture `[size, size, 3]` of one point in each pixel and each lamp."""
     dtype = offset.dtype
@@ -184,7 +224,8 @@ def _radiance(
     view = jnp.asarray(_VIEW, dtype)
     ray = pinhole(scene.size, (offset[0], offset[1]), _TANGENT, view)
     start, course = pose.points(camera), pose.rays(ray)
-    seen = trace(teapot.distance, start, course, _span(start, course), level.steps)
+    span = _span(solid, start, course)
+    seen = trace(solid.distance, start, course, span, level.steps)
     # The ground's distance in closed form; every ray that misses the object meets it.
     ground = (-OBJECT_SIZE - camera.z) / ray.z
     point = camera + ray * jnp.where(seen.found, _SCALE * seen.t, ground)
@@ -194,7 +235,7 @@ def _radiance(
     # A ray that only just misses sees a normal that turns away: bend it back.
     behind = jnp.maximum(0.05 - facing.dot(view), 0)
     surface = _Surface(point, unit(facing + view * behind), view, seen.found)
-    return _lit(setup, pose, surface, lamp, level)
+    return _lit(setup, solid, pose, surface, lamp, level)
 
 
 class _Surface(NamedTuple):
@@ -216,7 +257,7 @@ class _Light(NamedTuple):
     colour: Array
 
 
-def _lit(setup: Layout, pose: _Pose, seen: _Surface, lamp: Array, level: Level):
+def _lit(setup: Layout, solid: Solid, pose: _Pose, seen: _Surface, lamp, level: Level):
     """Sum over the lamps of irradiance x reflectance x what is not in shadow."""
     softness = 1 / level.side
     disk = _square_to_disk(lamp)
@@ -226,11 +267,11 @@ def _lit(setup: Layout, pose: _Pose, seen: _Surface, lamp: Array, level: Level):
 
     def share(light):
         course = pose.rays(light.towards)
-        low, high = _span(start, course)
+        low, high = _span(solid, start, course)
         span = low, jnp.minimum(high, light.away / _SCALE)
         spread = softness * light.radius / light.away
         return visibility(
-            teapot.distance, start, course, span, spread, level.shadow_steps
+            solid.distance, start, course, span, spread, level.shadow_steps
         )
 
     def reflected(light_share):
@@ -308,10 +349,10 @@ def _turn(euler: Array, dtype) -> Array:
     return exact(jnp.asarray(_MESH, dtype), exact(z, exact(y, x)).T)
 
 
-def _span(origin: Vec, ray: Vec) -> tuple[Array, Array]:
+def _span(solid: Solid, origin: Vec, ray: Vec) -> tuple[Array, Array]:
     low, high = (
         Vec(*(jnp.asarray(c, origin.x.dtype) for c in corner))
-        for corner in (teapot.LOW, teapot.HIGH)
+        for corner in (solid.low, solid.high)
     )
     return box_span(origin, ray, low, high)
 
