@@ -11,6 +11,7 @@ from jidcl.latents.blocks import (
     spectrum,
     whitening,
 )
+from jidcl.latents.causal import class_of, sample_causal, transform
 from jidcl.latents.clusters import (
     Instances,
     Rank,
@@ -51,6 +52,9 @@ from jidcl.latents.ou import (
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 
 __all__ = [
+    "class_of",
+    "sample_causal",
+    "transform",
     "OU_PAIRS",
     "Anisotropic",
     "Ball",

@@ -17,6 +17,7 @@ from jidcl.metrics.blocks import (
 from jidcl.metrics.collapse import effective_rank, feature_variance, spread
 from jidcl.metrics.decoding import (
     balanced_logistic,
+    fit_classes,
     legacy_levels,
     linear_decode_pearson,
     ordinal_levels,
@@ -45,6 +46,7 @@ from jidcl.metrics.recovery import (
 )
 
 __all__ = [
+    "fit_classes",
     "KernelRidge",
     "LambdaRecovery",
     "LinearID",

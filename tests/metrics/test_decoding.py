@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from jidcl.metrics import (
     balanced_logistic,
+    fit_classes,
     legacy_levels,
     linear_decode_pearson,
     ordinal_levels,
@@ -79,3 +81,38 @@ def test_levels_by_rank_and_by_the_published_division():
     assert legacy_levels(values).tolist() == [1, 0, 1, 0]  # merges two levels
     multiples = np.array([0, 2.0, 6.0, 4.0])
     assert legacy_levels(multiples).tolist() == ordinal_levels(multiples).tolist()
+
+
+def classes_of(rng, count):
+    """Overlapping classes of three kinds, and classes as the largest of three maps."""
+    y = rng.normal(size=(count, 4))
+    scores = y @ rng.normal(size=(4, 3)) + rng.normal(size=(count, 3))
+    return y, scores.argmax(1)
+
+
+@pytest.mark.parametrize("strength", [0.02, 1.0])
+def test_multinomial_classes_are_those_of_scikit_learn(rng, x64, strength):
+    y, label = classes_of(rng, 300)
+    classify = jax.jit(lambda y, t, rows: fit_classes(y, t, 3, strength=strength)(rows))
+    got = classify(jnp.asarray(y[:200]), jnp.asarray(label[:200]), jnp.asarray(y))
+    sklearn = LogisticRegression(C=strength, tol=1e-10, max_iter=1000)
+    want = sklearn.fit(y[:200], label[:200]).predict(y)
+    np.testing.assert_array_equal(got, want)
+    assert 0.5 < (want == label).mean() < 0.95  # they do overlap
+
+
+def test_separable_classes_and_batches_of_fits(rng):
+    centres = 10 * rng.normal(size=(5, 3))
+    label = np.arange(60) % 5
+    y = jnp.asarray(centres[label] + 0.1 * rng.normal(size=(60, 3)), jnp.float32)
+    both = jnp.stack([y, -2 * y])
+    fit = jax.vmap(lambda y: fit_classes(y, jnp.asarray(label), 5)(y))
+    np.testing.assert_array_equal(fit(both), [label, label])
+
+
+def test_wrong_settings_of_a_classifier_are_named():
+    y, label = jnp.zeros((4, 2)), jnp.zeros(4, int)
+    with pytest.raises(ValueError, match="classes must be >= 2, got 1"):
+        fit_classes(y, label, 1)
+    with pytest.raises(ValueError, match="strength must be > 0"):
+        fit_classes(y, label, 2, strength=0.0)
