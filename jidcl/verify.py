@@ -27,7 +27,6 @@ from jidcl.runner import RunEvent, cached_frozen, run
 from jidcl.systems.registry import load_checks, load_presets, load_system
 
 BUDGETS = ("smoke", "quick", "full", "published")
-QUICK_SEEDS = (0, 1, 2, 3, 4)
 
 
 class VerifyEvent(NamedTuple):
@@ -57,7 +56,7 @@ class Verification:
         budget: quick, full or published (smoke: quick with few steps).
         root: folder of all runs.
         rows: claim ids to run (published budgets); None for all.
-        seeds: integer seeds.
+        seeds: integer seeds; when empty 0, 1, ..., as many as the system's claims say.
         verdicts: filled while it runs.
     """
 
@@ -65,7 +64,7 @@ class Verification:
     budget: str = "quick"
     root: Path = Path("runs")
     rows: Sequence[str] | None = None
-    seeds: Sequence[int] = QUICK_SEEDS
+    seeds: Sequence[int] = ()
     verdicts: list[Verdict] = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
@@ -76,6 +75,7 @@ class Verification:
             )
         self.root = Path(self.root)
         self.claims: Claims = load_claims(self.system)
+        self.seeds = tuple(self.seeds) or tuple(range(self.claims.seeds))
         self._presets = load_presets(self.system)
         self._records: dict[str, Record] = {}
         self._runs: dict[Path, Record] = {}

@@ -116,10 +116,12 @@ def imports_point_down(modules):
 def systems_stand_alone(modules):
     # A system may be split over files: presets, checks, conformance kinds. What all
     # systems share lies beside them.
-    shared = {"common", "conditions", "registry", "training"}
+    shared = {"common", "conditions", "pictures", "registry", "training"}
+    same_paper = {"scenes": "contrastive_ica"}  # its Table 4
 
     def owner(parts):
-        return re.sub("_(presets|checks|conformance)$", "", parts[1])
+        name = re.sub("_(presets|checks|conformance)$", "", parts[1])
+        return same_paper.get(name, name)
 
     for module in modules.values():
         if module.parts[:1] != ["systems"] or len(module.parts) < 2:

@@ -10,6 +10,7 @@ from jidcl.checks import check_choice
 
 SCHEMA_VERSION = 1
 BOUNDS = ("least", "most")
+DIRECTIONS = ("recovers", "fails", "reference", "analogue")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Claim:
         preset: the run that tests it, without its budget.
         column: unsupervised, supervised or identity.
         metric: name of the score.
-        direction: recovers, fails (to recover), or reference (identity scores).
+        direction: recovers, fails (to recover), reference (identity scores), or
+            analogue (of other data than the published: shown beside, not judged).
         source: table and row.
         text: what it says.
         mean: published mean.
@@ -46,6 +48,7 @@ class Claim:
 
     def __post_init__(self):
         check_choice("bound", self.bound, BOUNDS)
+        check_choice("direction", self.direction, DIRECTIONS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +84,14 @@ class QuickClaim:
 
 @dataclasses.dataclass(frozen=True)
 class Claims:
-    """All claims of one system: numbers, quick expectations, orderings, Theorem 1."""
+    """All claims of one system: numbers, quick expectations, orderings, Theorem 1.
+
+    `seeds`: how many its quick expectations are shown with, unless told.
+    """
 
     system: str
     source: str
+    seeds: int
     published: tuple[Claim, ...]
     quick: tuple[QuickClaim, ...]
     orderings: tuple[dict[str, Any], ...]
@@ -109,6 +116,7 @@ def load_claims(system: str) -> Claims:
     return Claims(
         system=data["system"],
         source=data["source"],
+        seeds=data.get("seeds", 5),
         published=tuple(Claim(**claim) for claim in data["published"]),
         quick=tuple(QuickClaim(**claim) for claim in data["quick"]),
         orderings=tuple(data.get("orderings", ())),

@@ -141,8 +141,11 @@ def judge(claim: Claim, record: Record, *, also: Verdict | None = None) -> Verdi
     Reproduced: at least as many seeds as published, and the mean within
     max(2 sd, 0.5 points) of the published one, or above it for a recovery claim; a
     claim of failure also needs the gap closed, and `also`, the recovery claim of the
-    same run, to hold. With fewer seeds: consistent, k of K seeds. Else missed.
+    same run, to hold. With fewer seeds: consistent, k of K seeds. Else missed. An
+    analogue, of other data than the published, is set beside and not judged.
     """
+    if claim.direction == "analogue":
+        return _beside(claim, record)
     scores = 100 * record.values(claim.metric)
     difference = float(scores.mean() - claim.mean)
     recovers = claim.direction == "recovers"
@@ -212,6 +215,28 @@ def judge_free(record: Record) -> list[Verdict]:
         )
         verdicts.append(verdict)
     return verdicts
+
+
+def _beside(claim: Claim, record: Record) -> Verdict:
+    """A score of other data than the published, beside the published one."""
+    scores = 100 * record.values(claim.metric)
+    return Verdict(
+        claim=claim.id,
+        source=claim.source,
+        text=claim.text,
+        metric=claim.metric,
+        word="-",
+        expected=f"{claim.mean:.2f} ± {claim.std:.2f}",
+        ok=True,
+        outcome="analogue",
+        score=float(scores.mean()),
+        std=_std(scores),
+        difference=float(scores.mean() - claim.mean),
+        gap=_mean_gap(record),
+        bar=_mean_bar(record),
+        seeds=(),
+        nulls=_nulls(record, claim.metric),
+    )
 
 
 def judge_scores(claim: Claim, scores: np.ndarray) -> Verdict:

@@ -94,7 +94,9 @@ def make_problem(config: Anisotropic, mesh: Mesh | None = None) -> Problem:
 
     def draw(frozen, key):
         pair = draw_pairs(config, key, config.batch)
-        return Batch(observe(frozen, pair.z), observe(frozen, pair.z_pos), *pair)
+        return Batch(
+            observe(config, frozen, pair.z), observe(config, frozen, pair.z_pos), *pair
+        )
 
     def outputs(params, x, train=False):
         """(y, what the loss sees)."""
@@ -113,7 +115,7 @@ def make_problem(config: Anisotropic, mesh: Mesh | None = None) -> Problem:
 
     def probe(params, state, frozen, key):
         z = draw_pairs(config, key, min(config.eval_batch, 4096)).z
-        y, _ = outputs(params, observe(frozen, z))
+        y, _ = outputs(params, observe(config, frozen, z))
         lam, score = model_lam(config, params), _mcc(z, y)
         learned = _lambda_scores(config, lam, score.columns)
         return learned | {"r2": r2(z, y).mean, "mcc": score.mean}
@@ -257,7 +259,7 @@ def evaluate_encoder(config: Anisotropic, f, lam, frozen, key) -> Metrics:
     def score(key):
         pair_key, shuffle_key = jax.random.split(key)
         pair = draw_pairs(config, pair_key, config.eval_batch)
-        x, x_pos = (observe(frozen, z) for z in pair)
+        x, x_pos = (observe(config, frozen, z) for z in pair)
         y, seen = f(x)
         found, mixed = _mcc(pair.z, y), shuffled(shuffle_key, y)
         scores = {
@@ -296,7 +298,7 @@ def evaluate_encoder(config: Anisotropic, f, lam, frozen, key) -> Metrics:
     if config.mixing == "mnist":
         metrics["decoder_loss"] = frozen["g"]["loss"]
     z = draw_pairs(config, sample_key, 1000).z[:1000]
-    y, _ = f(observe(frozen, z))
+    y, _ = f(observe(config, frozen, z))
     rotations = rotation_null(null_key, z, blocks=blocks)
     metrics["mcc_rotation_low"] = jnp.quantile(rotations, 0.005)
     metrics["mcc_rotation_high"] = jnp.quantile(rotations, 0.995)

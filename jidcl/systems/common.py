@@ -14,7 +14,8 @@ from jidcl.data import load_mnist
 from jidcl.encoders import Encoder, make_mlp
 from jidcl.mixing import init_invertible_mlp, init_linear, init_orthogonal, mix
 from jidcl.optim import make_optimiser
-from jidcl.systems.training import Training
+from jidcl.systems.pictures import draw_pictures, make_image_encoder
+from jidcl.systems.training import Pictures, Training
 from jidcl.train.generator import decode, train_decoder
 from jidcl.types import Array, Metrics
 
@@ -33,7 +34,12 @@ def run_optimiser(config: Training) -> optax.GradientTransformation:
 
 
 def init_encoder(config: Training, d: int, **own: Any) -> Encoder:
-    """The MLP of a configuration's widths, slope and start; `own` as for `make_mlp`."""
+    """The encoder of d latents: of pictures, or an MLP of the configured widths.
+
+    `own` names the output space (`output`, `output_size`), and more for `make_mlp`.
+    """
+    if isinstance(config, Pictures):
+        return make_image_encoder(config, d, **own)
     return make_mlp(
         d, widths=config.widths, slope=config.slope, init=config.init, **own
     )
@@ -41,6 +47,8 @@ def init_encoder(config: Training, d: int, **own: Any) -> Encoder:
 
 def init_mixing(config: Training, key: Array, n: int) -> Any:
     """Weights of the configured mixing of n latents; frozen during a run."""
+    if isinstance(config, Pictures):
+        return {}
     draws = config.mixing_draws
     match config.mixing:
         case "invertible_mlp":
@@ -56,11 +64,13 @@ def init_mixing(config: Training, key: Array, n: int) -> Any:
     return {"kernels": jnp.eye(n)[None], "cond": jnp.ones((1,))}
 
 
-def observe(frozen: Any, z: Array) -> Array:
-    """x = g(z) with the frozen mixing.
+def observe(config: Training, frozen: Any, z: Array) -> Array:
+    """x = g(z) with the frozen mixing, or the pictures of a scene, which has none.
 
     A decoder sees latents of the length of its prior's, sqrt(n) for those of a sphere.
     """
+    if isinstance(config, Pictures):
+        return draw_pictures(config, z)
     g = frozen["g"]
     if "decoder" in g:
         return decode(g["decoder"], z * z.shape[-1] ** 0.5)

@@ -88,7 +88,7 @@ def make_problem(config: ContentStyle, mesh: Mesh | None = None) -> Problem:
 
     def draw(frozen, key):
         latents = draw_latents(config, frozen["law"], key, config.batch)
-        return Batch(*(observe(frozen, z) for z in latents))
+        return Batch(*(observe(config, frozen, z) for z in latents))
 
     def loss(params, state, batch, key):
         y, state = encoder.apply(params, state, jnp.stack(batch), train=True)
@@ -97,7 +97,7 @@ def make_problem(config: ContentStyle, mesh: Mesh | None = None) -> Problem:
 
     def probe(params, state, frozen, key):
         z = sample_blocks(key, frozen["law"], batch=4096)
-        y, _ = encoder.apply(params, state, observe(frozen, z))
+        y, _ = encoder.apply(params, state, observe(config, frozen, z))
         scores = r2(z, y, split=True).per_dim
         return {
             "content_linear": jnp.mean(scores[: config.n_c]),
@@ -227,7 +227,7 @@ def reference_losses(config: ContentStyle, f, frozen, key) -> Metrics:
 
     def score(key):
         latents = draw_latents(config, law, key, config.eval_batch)
-        ys = [f(observe(frozen, z)) for z in latents]
+        ys = [f(observe(config, frozen, z)) for z in latents]
         truths = [place(scale * truth(z)) for z in latents]
         own = value(*ys)
         if not boxed:
@@ -254,7 +254,7 @@ def _evaluate(config: ContentStyle, f, frozen, key) -> Metrics:
     k_fit, k_score, k_loss, k_sample = jax.random.split(key, 4)
     law, n_c = frozen["law"], config.n_c
     z = sample_blocks(k_fit, law, batch=config.fit_rows)
-    x = observe(frozen, z)
+    x = observe(config, frozen, z)
     y = f(x)
     linear, from_x = fit_linear(z, y), fit_linear(z, x)
     ridge = fit_kernel_ridge(z, y, blocks=(n_c, config.n_s))
@@ -262,7 +262,7 @@ def _evaluate(config: ContentStyle, f, frozen, key) -> Metrics:
 
     def score(key):
         z = sample_blocks(key, law, batch=config.score_rows)
-        x = observe(frozen, z)
+        x = observe(config, frozen, z)
         y = f(x)
         predictions = {
             "linear": linear(y),
@@ -285,7 +285,7 @@ def _evaluate(config: ContentStyle, f, frozen, key) -> Metrics:
         entries = config.batch + int(config.include_positive)
         metrics["train_floor"] = -jnp.log(jnp.asarray(entries, y.dtype))
     z = sample_blocks(k_sample, law, batch=1000)
-    y = f(observe(frozen, z))
+    y = f(observe(config, frozen, z))
     samples = {"z": z, "y": y, "z_hat": read_back(z, y)}
     samples["matrix"] = correlation_matrix(z, y)
     return metrics | {f"sample/{name}": value for name, value in samples.items()}

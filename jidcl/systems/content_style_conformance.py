@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.data import brightness, contrast, grey, hue_shift, saturation
 from jidcl.encoders import MLP, from_nnx
 from jidcl.latents import BlockLaw, block_latents, changed_pair
 from jidcl.losses import NegativePolicy, Similarity, align_maxent, infonce
@@ -144,17 +143,6 @@ def _encoder(params: Any, inputs: Any) -> Outputs:
     return {"y": encoder.apply({"layers": layers}, {}, inputs["x"])[0]}
 
 
-def _colour_ops(params: Any, inputs: Any) -> Outputs:
-    image = inputs["image"]
-    return {
-        "brightness": brightness(image, params["brightness"]),
-        "contrast": contrast(image, params["contrast"]),
-        "saturation": saturation(image, params["saturation"]),
-        "hue": hue_shift(image, params["hue"]),
-        "grayscale": grey(image)[..., 0],
-    }
-
-
 CONFORMANCE = {
     "lp_infonce": lp_infonce,
     "def_align_maxent": _align_maxent,
@@ -163,7 +151,6 @@ CONFORMANCE = {
     "latents": _latents,
     "mixing": _mixing,
     "encoder": _encoder,
-    "colour_ops": _colour_ops,
 }
 
 ERRATA: list[Erratum] = []

@@ -38,7 +38,7 @@ def identity_scores(
 
     def batch(held, key):
         z = draw_pair(parts, key, config.eval_batch).z
-        x = observe(held, z)
+        x = observe(config, held, z)
         return {"r2": r2(z, x).mean, "mcc": mcc(z, x).mean}
 
     def one(args):

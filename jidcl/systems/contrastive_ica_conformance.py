@@ -25,7 +25,6 @@ from jidcl.losses import (
 from jidcl.metrics import assign, linear_pearson, mcc, r2
 from jidcl.mixing import mix, normalise_columns
 from jidcl.mixing.dense import condition_number
-from jidcl.mixing.scenes import ident3d
 from jidcl.numerics import log_sphere_area
 from jidcl.systems.registry import Erratum, on_host
 
@@ -284,12 +283,6 @@ def _vmf_proposal(params: Any, inputs: Any) -> Outputs:
     return {**envelope._asdict(), "w": 1 - below, "accept": accepted}
 
 
-def _threedident_scene(params: Any, inputs: Any) -> Outputs:
-    z = inputs["raw_latents"]
-    setups = [ident3d.layout(row, hue="published")._asdict() for row in z]
-    return {"latents": ident3d.physical(z), "scenes": setups}
-
-
 CONFORMANCE = {
     "lp_simclr": lp_simclr,
     "simclr": simclr,
@@ -313,7 +306,6 @@ CONFORMANCE = {
     "projected_normal": _projected_normal,
     "gennorm_moments": _gennorm_moments,
     "vmf_proposal": _vmf_proposal,
-    "threedident_scene": _threedident_scene,
 }
 
 ERRATA = [

@@ -101,7 +101,7 @@ def make_problem(config: Diet, mesh: Mesh | None = None) -> Problem:
         z_key, noise_key = jax.random.split(key)
         drawn = draw_instances(config, frozen["v"], z_key, config.batch)
         target = _noisy(config, noise_key, _target(config, drawn))
-        return Labelled(observe(frozen, drawn.z), target)
+        return Labelled(observe(config, frozen, drawn.z), target)
 
     def loss(params, state, batch, key):
         y, state = encoder.apply(params["encoder"], state, batch.x, train=True)
@@ -112,7 +112,7 @@ def make_problem(config: Diet, mesh: Mesh | None = None) -> Problem:
 
     def probe(params, state, frozen, key):
         drawn = draw_instances(config, frozen["v"], key, min(config.eval_batch, 4096))
-        y, _ = encoder.apply(params["encoder"], state, observe(frozen, drawn.z))
+        y, _ = encoder.apply(params["encoder"], state, observe(config, frozen, drawn.z))
         return {"r2": r2(drawn.z, y, split=True).mean}
 
     def evaluate(params, state, frozen, key):
@@ -259,7 +259,7 @@ def _evaluate(config: Diet, f, params, frozen, key) -> Metrics:
     def score(key):
         z_key, noise_key, shuffle_key = jax.random.split(key, 3)
         drawn = draw_instances(config, v, z_key, config.eval_batch)
-        z, x = drawn.z, observe(frozen, drawn.z)
+        z, x = drawn.z, observe(config, frozen, drawn.z)
         y = f(x)
         target = _noisy(config, noise_key, _target(config, drawn))
         drawn = drawn._replace(**_as_target(config, target))

@@ -12,6 +12,8 @@ SYSTEMS = {
     "diet": "Reizinger et al. 2024: instance and class labels",
     "lejepa": "Klindt et al. 2026: when does LeJEPA learn a world model",
     "rivals": "the objectives of self-supervised learning on the same pairs",
+    "scenes": "Zimmermann et al. 2021: contrastive ICA from pictures (Table 4)",
+    "causal3d": "von Kuegelgen et al. 2021: views of pictures with a causal graph",
 }
 
 # Files of reference vectors that bear another name than the system that replays them;
@@ -21,6 +23,8 @@ VECTORS = {
     "diet": "cross_entropy",
     "lejepa": "content_style",
     "rivals": "content_style",
+    "scenes": "contrastive_ica",
+    "causal3d": "content_style",
 }
 
 

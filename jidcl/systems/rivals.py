@@ -91,14 +91,14 @@ def make_problem(config: Rivals) -> Problem:
 
     def draw(frozen, key):
         latents = draw_latents(config, frozen, key, config.batch)
-        return Views(*(observe(frozen, z) for z in latents))
+        return Views(*(observe(config, frozen, z) for z in latents))
 
     def loss(params, state, batch, key):
         return method.loss(params, state, f, batch, key)
 
     def probe(params, state, frozen, key):
         z = draw_marginal(config, frozen, key, 2048)
-        y = f(params["f"], observe(frozen, z))
+        y = f(params["f"], observe(config, frozen, z))
         z_hat = fit_linear(z[:1024], y[:1024])(y[1024:])
         shared = determination(z[1024:], z_hat)[: config.n_c]
         return {"r2": jnp.mean(shared), "effective_rank": effective_rank(y)}
@@ -179,7 +179,7 @@ def draw_rows(config: Rivals, f, frozen: Any, key: Array) -> tuple[Rows, Rows]:
 
     def rows(key, count):
         z = draw_marginal(config, frozen, key, count)
-        x = observe(frozen, z)
+        x = observe(config, frozen, z)
         return Rows(z, x, f(x))
 
     k_fit, k_score = jax.random.split(key)

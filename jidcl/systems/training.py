@@ -11,6 +11,8 @@ from jidcl.checks import check_above, check_at_least, check_choice, check_unit_i
 
 VERSION = 1
 MIXINGS = ("invertible_mlp", "linear", "orthogonal", "identity")
+SCENES = ("ident3d", "figures", "sprites", "triangles", "shapes3d", "masks")
+IMAGE_ENCODERS = ("cnn", "resnet18", "resnet50")
 INITS = ("looks_linear", "he_normal", "fan_in_uniform")
 
 
@@ -93,3 +95,48 @@ class Training:
         begin = self.steps - round(self.late_share * self.steps)
         parts = [(self, begin)] if begin else []
         return parts + ([(late, self.steps)] if begin < self.steps else [])
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures(Training):
+    """Settings of a system whose mixing is a scene: x = render(z).
+
+    Mixed into the settings of a paper (`class Own(Pictures, Paper)`): latents are the
+    factors of the scene and must lie in [-1, 1].
+
+    Attributes:
+        mixing: a scene of `jidcl.mixing.scenes`.
+        factors: the factors that z sets, the others stay at 0; empty: all of them.
+        size: rows and columns of a picture.
+        level: fast, or reference (ident3d only).
+        encoder: cnn, resnet18 or resnet50.
+        hidden: width of a residual network's layer before its last.
+        bfloat16: the encoder's convolutions compute in bfloat16.
+    """
+
+    mixings: ClassVar[tuple[str, ...]] = SCENES
+
+    mixing: str = "ident3d"
+    factors: tuple[str, ...] = ()
+    size: int = 64
+    level: str = "fast"
+    encoder: str = "resnet18"
+    hidden: int = 100
+    bfloat16: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_choice("encoder", self.encoder, IMAGE_ENCODERS)
+        check_at_least("size", self.size, 8)
+        check_at_least("hidden", self.hidden, 0)
+        check_choice("level", self.level, ("fast", "reference"))
+        if self.level != "fast" and self.mixing != "ident3d":
+            raise ValueError(
+                f"level {self.level!r} needs mixing 'ident3d', got {self.mixing!r}"
+            )
+        if self.encoder == "cnn" and self.size not in (8, 16, 32, 64):
+            raise ValueError(
+                f"size must be 8, 16, 32 or 64 for encoder 'cnn', got {self.size}"
+            )
+        if len(set(self.factors)) < len(self.factors):
+            raise ValueError(f"factors must differ, got {list(self.factors)}")

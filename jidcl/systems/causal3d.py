@@ -1,0 +1,150 @@
+"""Which factors do two views of a picture share? Content and style from pixels.
+
+Where its equations live: graph and latent transformations in `jidcl.latents.causal`,
+pictures in `jidcl.mixing.scenes`, random views in `jidcl.data.views`, NT-Xent in
+`jidcl.losses.regularised`, read-outs in `jidcl.metrics.blocks` and
+`jidcl.metrics.decoding`.
+
+Source: von Kuegelgen et al. 2021, section 5.2 (Causal3DIdent).
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.data import ViewSettings
+from jidcl.latents.causal import CLASSES, GROUPS, sample_causal, transform
+from jidcl.losses import ntxent
+from jidcl.metrics import (
+    correlation_matrix,
+    determination,
+    fit_classes,
+    fit_kernel_ridge,
+    fit_linear,
+    predict,
+    r2,
+    read_back,
+)
+from jidcl.mixing.scenes import Figures
+from jidcl.systems.causal3d_presets import AUGMENTED, TRANSFORMED, Causal3D
+from jidcl.systems.common import (
+    init_encoder,
+    mean_over_batches,
+    observe,
+    over_batches,
+    run_optimiser,
+)
+from jidcl.systems.pictures import two_views
+from jidcl.types import Array, Batch, Metrics, Problem
+
+# Settings that may differ along a batch of runs: numbers that enter no shape.
+TRACED = ("tau",)
+make_run_optimiser = run_optimiser
+
+# Columns of z (without the class) of each score of the published table.
+SCORES = {
+    "position": GROUPS["positions"][:3],
+    "spot_angle": GROUPS["positions"][3:],
+    "rotation": GROUPS["rotations"],
+    **{Figures.factors[column]: (column,) for column in GROUPS["hues"]},
+}
+
+
+def make_problem(config: Causal3D) -> Problem:
+    """The problem of a configuration; see `jidcl.types.Problem`."""
+    encoder = init_encoder(config, config.m)
+
+    def draw(frozen, key):
+        z_key, key = jax.random.split(key)
+        z, _ = sample_causal(z_key, batch=config.batch)
+        return draw_views(config, key, z)
+
+    def loss(params, state, batch, key):
+        ys = []
+        for x in (batch.x, batch.x_pos):
+            y, state = encoder.apply(params, state, x, train=True)
+            ys.append(y)
+        value, metrics = ntxent(*ys, tau=config.tau)
+        return value, (state, metrics)
+
+    def probe(params, state, frozen, key):
+        z, _ = sample_causal(key, batch=config.eval_batch)
+        y, _ = encoder.apply(params, state, observe(config, frozen, z))
+        return {"r2": r2(z[:, 1:], y, split=True).mean}
+
+    def evaluate(params, state, frozen, key):
+        def f(x):
+            return encoder.apply(params, state, x)[0]
+
+        return _evaluate(config, f, frozen, key)
+
+    return Problem(lambda key: {"g": {}}, encoder.init, draw, loss, probe, evaluate)
+
+
+def frozen_identity(config: Causal3D) -> dict[str, object]:
+    """The settings that the frozen draws depend on: a scene has none."""
+    return {"mixing": config.mixing}
+
+
+def floor_kind(config: Causal3D) -> str:
+    """`"none"`: the loss of the true content is not known."""
+    return "none"
+
+
+def draw_views(config: Causal3D, key: Array, z: Array) -> Batch:
+    """Two views of the pictures of z, `[batch, 11]`."""
+    if config.views in TRANSFORMED:
+        z_pos = transform(key, z, TRANSFORMED[config.views])
+        both = jax.vmap(lambda z: observe(config, {}, z))(jnp.stack([z, z_pos]))
+        return Batch(both[0], both[1], z, z_pos)
+    done = AUGMENTED[config.views]
+    crop = [part for part in done if part.startswith("crop")]
+    settings = ViewSettings(
+        size=config.size,
+        crop=bool(crop),
+        area=(0.8 if crop == ["crop_large"] else 0.08, 1.0),
+        jitter=0.8 * ("colour" in done),
+        grey=0.2 * ("colour" in done),
+    )
+    x = observe(config, {}, z)
+    views = two_views(key, x, settings, turned="turn" in done)
+    return Batch(views[0], views[1], z, z)
+
+
+def _evaluate(config: Causal3D, f, frozen, key) -> Metrics:
+    """Accuracy of the class and R2 of the factors, by read-outs fitted elsewhere."""
+    k_fit, k_score, k_loss = jax.random.split(key, 3)
+    z, label = sample_causal(k_fit, batch=config.fit_rows)
+    y = f(observe(config, frozen, z))
+    linear = fit_linear(z[:, 1:], y)
+    ridge = fit_kernel_ridge(z[:, 1:], y, blocks=(1,) * (z.shape[1] - 1))
+    mean, std = (stat(y, axis=0, keepdims=True) for stat in (jnp.mean, jnp.std))
+    scale = jnp.where(std > 0, std, 1)
+    classify = fit_classes((y - mean) / scale, label, CLASSES)
+
+    def score(key):
+        z, label = sample_causal(key, batch=config.eval_batch)
+        y = f(observe(config, frozen, z))
+        hits = classify((y - mean) / scale) == label
+        return {
+            "class": jnp.mean(hits, dtype=y.dtype),
+            "linear": determination(z[:, 1:], linear(y)),
+            "krr": determination(z[:, 1:], predict(ridge, y)),
+        }
+
+    def loss(key):
+        z_key, key = jax.random.split(key)
+        z, _ = sample_causal(z_key, batch=config.batch)
+        views = draw_views(config, key, z)
+        return {"loss": ntxent(f(views.x), f(views.x_pos), tau=config.tau)[0]}
+
+    metrics = {}
+    scores = mean_over_batches(over_batches(score, k_score, config.eval_batches))
+    metrics["class"], metrics["r2"] = scores["class"], jnp.mean(scores["linear"])
+    for kind in ("linear", "krr"):
+        for name, columns in SCORES.items():
+            chosen = scores[kind][jnp.asarray(columns) - 1]
+            metrics[name if kind == "krr" else f"{name}_linear"] = jnp.mean(chosen)
+    metrics |= mean_over_batches(over_batches(loss, k_loss, config.eval_batches))
+    samples = {"z": z[:1000], "y": y[:1000], "z_hat": read_back(z, y)[:1000]}
+    samples["matrix"] = correlation_matrix(z, y)
+    return metrics | {f"sample/{name}": value for name, value in samples.items()}

@@ -1,0 +1,98 @@
+"""Pictures of scenes as observations x = render(z), and the encoders that read them."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.data import ViewSettings, random_view
+from jidcl.encoders import Encoder, make_cnn, make_resnet
+from jidcl.mixing.scenes import factor_index, make_scene, render
+from jidcl.systems.training import Pictures
+from jidcl.types import Array
+
+
+def make_image_encoder(config: Pictures, m: int, **output: Any) -> Encoder:
+    """The convolutional encoder of pictures in [0, 1], of m outputs.
+
+    `output` names the output space: `output`, `output_size`.
+
+    """
+    scene = build_scene(config)
+    own = output | dict(dtype=jnp.bfloat16 if config.bfloat16 else jnp.float32)
+    if config.encoder == "cnn":
+        net = make_cnn(config.size, scene.channels, m, **own)
+    else:
+        own |= dict(channels=scene.channels, hidden=config.hidden)
+        stem = "full" if config.size >= 64 else "small"
+        net = make_resnet(int(config.encoder[6:]), m, stem=stem, **own)
+
+    def apply(params, state, x, train=False):
+        # About zero mean and unit spread, what the start of the network expects.
+        return net.apply(params, state, 4 * (x - 0.3), train=train)
+
+    return Encoder(net.init, apply)
+
+
+def build_scene(config: Pictures) -> Any:
+    """The scene of a configuration."""
+    own = {"level": config.level} if config.mixing == "ident3d" else {}
+    return make_scene(config.mixing, size=config.size, **own)
+
+
+def draw_pictures(config: Pictures, z: Array) -> Array:
+    """`[batch, n] -> [batch, size, size, channels]`, `config.factors` set by z.
+
+    Raises:
+        ValueError: on a factor the scene does not have, or another number of them.
+    """
+    scene = build_scene(config)
+    names = config.factors or scene.factors
+    columns = [factor_index(scene.factors, name) for name in names]
+    if z.shape[-1] != len(columns):
+        raise ValueError(
+            f"n must be the number of factors, {len(columns)} ({', '.join(names)}), "
+            f"got n={z.shape[-1]}"
+        )
+
+    def picture(row):
+        full = jnp.zeros(len(scene.factors), row.dtype).at[jnp.asarray(columns)]
+        return render(scene, full.set(row))
+
+    return jax.vmap(picture)(z)
+
+
+def two_views(
+    key: Array, x: Array, settings: ViewSettings, *, turned: bool = False
+) -> Array:
+    """Two random views of each picture: `[batch, size, size, 3] -> [2, batch, ...]`.
+
+    Args:
+        key: a typed key.
+        x: pictures in [0, 1].
+        settings: what may be done to a view.
+        turned: the two views are turned by different quarters first.
+    """
+    turn_key, key = jax.random.split(key)
+    batch = len(x)
+    first = jax.random.randint(turn_key, (batch,), 0, 4)
+    step = jax.random.randint(jax.random.fold_in(turn_key, 1), (batch,), 1, 4)
+    turns = jnp.stack([first, (first + step) % 4])
+
+    def view(key, turn, image):
+        if turned:
+            image = jnp.stack([jnp.rot90(image, k) for k in range(4)])[turn]
+        return random_view(key, image, settings)[0] / 255
+
+    keys = jax.random.split(key, (2, batch))
+    both = jax.vmap(jax.vmap(view), in_axes=(0, 0, None))
+    return both(keys, turns, jnp.round(255 * x))
+
+
+def coarse(x: Array, side: int = 4) -> Array:
+    """Features of observations: themselves; of pictures, means over side^2 parts."""
+    if x.ndim == 2:
+        return x
+    return jax.image.resize(
+        x, (len(x), side, side, x.shape[-1]), "linear", antialias=True
+    ).reshape(len(x), -1)

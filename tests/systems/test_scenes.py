@@ -1,0 +1,226 @@
+"""Contrastive ICA and causal views from pictures: wiring, scores, refusals."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jidcl import fit
+from jidcl.mixing.scenes import SCENES as DRAWN
+from jidcl.mixing.scenes import make_scene, render
+from jidcl.report.claims import load_claims
+from jidcl.systems import causal3d, scenes
+from jidcl.systems.causal3d_presets import AUGMENTED, TRANSFORMED, Causal3D
+from jidcl.systems.causal3d_presets import presets as causal_presets
+from jidcl.systems.common import observe
+from jidcl.systems.pictures import coarse, make_image_encoder, two_views
+from jidcl.systems.scenes_presets import Scenes
+from jidcl.systems.scenes_presets import presets as scene_presets
+from jidcl.systems.training import SCENES
+
+# Sprites are cheap to compile and to draw.
+TINY = Scenes(
+    mixing="sprites",
+    factors=("x", "y"),
+    n=2,
+    size=16,
+    encoder="cnn",
+    conditional_param=0.2,
+    output="learnable_box",
+    output_size=3.0,
+    optimiser="adam",
+    learning_rate=1e-3,
+    warmup=0,
+    batch=32,
+    steps=2,
+    chunk=2,
+    eval_batch=512,
+    eval_batches=2,
+)
+
+
+def test_names_of_scenes_and_of_presets_are_known():
+    assert set(SCENES) == set(DRAWN)
+    for system, presets in (
+        ("scenes", scene_presets()),
+        ("causal3d", causal_presets()),
+    ):
+        claims = load_claims(system)
+        for claim in claims.published:
+            assert {f"full/{claim.preset}", f"published/{claim.preset}"} <= set(presets)
+            assert claim.direction == "analogue"
+        assert {f"quick/{claim.preset}" for claim in claims.quick} <= set(presets)
+
+
+def test_free_factors_are_set_and_the_others_stay_in_the_middle(rng):
+    config = dataclasses.replace(TINY, factors=("y", "scale"))
+    z = jnp.asarray(rng.uniform(-1, 1, size=(3, 2)), jnp.float32)
+    scene = make_scene("sprites", size=16)
+    full = np.zeros((3, 5), np.float32)
+    columns = [scene.factors.index(name) for name in config.factors]
+    full[:, columns] = z
+    want = jax.vmap(lambda z: render(scene, z))(jnp.asarray(full))
+    np.testing.assert_array_equal(observe(config, {}, z), want)
+
+
+def test_pairs_follow_the_conditional_and_their_pictures_are_exact():
+    problem = scenes.make_problem(TINY)
+    batch = jax.jit(problem.draw)({"g": {}}, jax.random.key(0))
+    assert batch.x.shape == batch.x_pos.shape == (32, 16, 16, 1)
+    for x, z in ((batch.x, batch.z), (batch.x_pos, batch.z_pos)):
+        np.testing.assert_allclose(observe(TINY, {}, z), x, atol=1e-6)
+    spread = float(jnp.std(batch.z - batch.z_pos))
+    assert 0.1 < spread < 0.25  # 0.2, cut off at the walls
+
+
+def test_training_goes_on_over_seeds_and_scores_stand_beside_coarse_pictures():
+    problem = scenes.make_problem(TINY)
+    _, scores = fit(problem, optax.sgd(1e-3), seeds=2, steps=2, chunk_steps=2)
+    for name in ("r2", "mcc", "loss", "floor", "gap", "linear_loss", "r2_identity"):
+        assert scores[name].shape == (2,)
+        assert np.isfinite(scores[name]).all()
+    assert "mcc_identity" not in scores
+    # Where the sprite is can be read from coarse pictures by a linear map, roughly.
+    assert (scores["r2_identity"] > 0.5).all()
+    assert (scores["floor"] < scores["loss"]).all()
+
+
+def test_coarse_pictures_are_means_over_parts(rng):
+    x = rng.uniform(size=(2, 16, 16, 3)).astype(np.float32)
+    want = np.asarray(jax.image.resize(x, (2, 4, 4, 3), "linear")).reshape(2, -1)
+    np.testing.assert_allclose(coarse(jnp.asarray(x)), want, atol=1e-6)
+    flat = jnp.asarray(rng.normal(size=(5, 4)))
+    np.testing.assert_array_equal(coarse(flat), flat)
+
+
+@pytest.mark.parametrize("name", ["cnn", "resnet18"])
+def test_encoders_have_the_configured_heads(name):
+    config = dataclasses.replace(TINY, encoder=name, bfloat16=name == "resnet18")
+    f = make_image_encoder(config, 2, output="learnable_box", output_size=3.0)
+    params, state = jax.eval_shape(f.init, jax.random.key(0))
+    x = jax.ShapeDtypeStruct((4, 16, 16, 1), jnp.float32)
+    y, _ = jax.eval_shape(f.apply, params, state, x)
+    assert (y.shape, y.dtype) == ((4, 2), jnp.float32)
+    assert params["output"]["bound"].shape == (2,)
+
+
+def test_the_two_views_are_turned_by_different_quarters(rng):
+    image = rng.integers(0, 256, size=(8, 8, 3)).astype(np.float32) / 255
+    x = jnp.asarray(np.repeat(image[None], 64, 0))
+    settings = scenes.ViewSettings(size=8)
+    views = np.asarray(two_views(jax.random.key(0), x, settings, turned=True))
+    turned = [np.rot90(image, k) for k in range(4)]
+    which = np.array(
+        [[[np.abs(v - t).max() < 1e-6 for t in turned] for v in row] for row in views]
+    )
+    assert (which.sum(-1) == 1).all()
+    first, second = which.argmax(-1)
+    assert (first != second).all()
+    assert set(zip(first, second, strict=True)) == {
+        (a, b) for a in range(4) for b in range(4) if a != b
+    }
+
+
+def test_augmented_views_share_latents_and_have_no_floor():
+    config = dataclasses.replace(
+        TINY, mixing="ident3d", views="augmented", size=8, batch=4
+    )
+    assert scenes.floor_kind(config) == "none"
+    drawn = jax.eval_shape(
+        scenes.make_problem(config).draw, {"g": {}}, jax.random.key(0)
+    )
+    assert drawn.x.shape == drawn.x_pos.shape == (4, 8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"space": "real"}, "space must be bounded"),
+        ({"high": 1.5}, "-high must be >= -1, got -1.5"),
+        ({"low": -2.0}, "low must be >= -1, got -2"),
+        ({"mixing": "linear"}, "mixing must be one of"),
+        ({"encoder": "mlp"}, "encoder must be one of"),
+        ({"size": 20}, "size must be 8, 16, 32 or 64 for encoder 'cnn', got 20"),
+        ({"size": 4}, "size must be >= 8"),
+        ({"level": "reference"}, "level 'reference' needs mixing 'ident3d'"),
+        ({"factors": ("x", "x")}, "factors must differ"),
+        ({"views": "augmented"}, "views 'augmented' need"),
+    ],
+)
+def test_wrong_settings_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(TINY, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"factors": ("x", "hue")}, "factor must be one of .*, got 'hue'"),
+        ({"factors": ("x",)}, r"n must be the number of factors, 1 \(x\), got n=2"),
+        ({"factors": ()}, "n must be the number of factors, 5"),
+    ],
+)
+def test_wrong_factors_are_refused_before_anything_is_compiled(changes, message):
+    problem = scenes.make_problem(dataclasses.replace(TINY, **changes))
+    with pytest.raises(ValueError, match=message):
+        jax.eval_shape(problem.draw, {"g": {}}, jax.random.key(0))
+
+
+CAUSAL = Causal3D(
+    size=8, encoder="cnn", batch=8, eval_batch=64, eval_batches=2, fit_rows=64, m=3
+)
+
+
+def test_the_rows_of_the_published_table_are_all_there():
+    assert len(AUGMENTED) + len(TRANSFORMED) == 12
+    published = {claim.preset for claim in load_claims("causal3d").published}
+    assert published == {*AUGMENTED, *TRANSFORMED}
+
+
+def test_redrawn_factors_differ_and_the_others_are_shared():
+    config = dataclasses.replace(CAUSAL, views="lt-hues")
+    z, _ = causal3d.sample_causal(jax.random.key(0), batch=8)
+    views = jax.jit(lambda k, z: causal3d.draw_views(config, k, z))(
+        jax.random.key(1), z
+    )
+    same = np.asarray(views.z == views.z_pos).all(0)
+    names = np.asarray(causal3d.Figures.factors)
+    assert set(names[~same]) == {"object_hue", "spot_hue", "ground_hue"}
+    assert (np.abs(views.x - views.x_pos).max((1, 2, 3)) > 0.01).all()
+
+
+def test_scores_of_causal_views_are_those_of_the_factors(monkeypatch):
+    """With an encoder that returns some factors, they and only they are read."""
+    columns = [1, 2, 3, 10]  # positions and the ground's hue
+
+    def seen(config, frozen, z):
+        return z[:, jnp.asarray(columns)]
+
+    monkeypatch.setattr(causal3d, "observe", seen)
+    monkeypatch.setattr(
+        causal3d,
+        "draw_views",
+        lambda config, key, z: causal3d.Batch(seen(0, 0, z), seen(0, 0, z), z, z),
+    )
+    config = dataclasses.replace(CAUSAL, fit_rows=512, eval_batch=512)
+    scores = causal3d._evaluate(config, lambda x: x, {}, jax.random.key(0))
+    for name in ("position", "position_linear", "ground_hue", "ground_hue_linear"):
+        assert float(scores[name]) > 0.97
+    for name in ("spot_hue", "rotation"):
+        assert float(scores[name]) < 0.3
+    assert 1 / 7 < float(scores["class"]) < 0.6  # positions tell something of it
+    assert float(scores["object_hue"]) < 0.9
+
+
+def test_wrong_causal_settings_are_named():
+    for changes, message in (
+        ({"views": "lt-hue"}, "views must be one of .*, got 'lt-hue'"),
+        ({"mixing": "ident3d"}, "mixing must be one of"),
+        ({"factors": ("x",)}, "factors must be empty"),
+        ({"tau": 0.0}, "tau must be > 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(CAUSAL, **changes)
