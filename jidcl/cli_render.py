@@ -8,9 +8,9 @@ from typing import Any
 
 from jidcl.cli_common import parse, quiet
 
-KINDS = ("sheet", "sweep", "pairs", "gif")
+KINDS = ("sheet", "sweep", "pairs", "gif", "set")
 # As `jidcl.mixing.scenes.SCENES`, which imports JAX.
-NAMES = ("ident3d", "sprites", "triangles", "shapes3d", "masks")
+NAMES = ("ident3d", "figures", "sprites", "triangles", "shapes3d", "masks")
 _CHUNK = 8
 
 
@@ -19,22 +19,26 @@ class Render:
     """Pictures of a scene, rendered on this device.
 
     jidcl render ident3d --what sheet sweep --size 64 --level reference
+    jidcl render ident3d --what set --count 10000 --out FOLDER
 
-    SCENE is ident3d, sprites, triangles, shapes3d or masks.
+    SCENE is ident3d, figures, sprites, triangles, shapes3d or masks. A set is a folder
+    in the layout of 3DIdent (raw_latents.npy, images/00000.png, ...); the same command
+    goes on with one that was stopped.
     """
 
     what: tuple[str, ...] = ("sheet", "sweep")
-    """sheet (random latents), sweep (one factor a row), pairs (z above z_pos), gif"""
+    """sheet (random latents), sweep (one factor a row), pairs (z above z_pos), gif,
+    set (pictures and latents on disk)"""
     size: int = 64
     """rows and columns of a picture"""
     count: int = 32
-    """pictures of the sheet"""
+    """pictures of the sheet, or of the set"""
     columns: int = 8
     """pictures in a row"""
     level: str = ""
-    """ident3d: fast or reference"""
+    """ident3d, figures: fast or reference"""
     hue: str = ""
-    """ident3d: circle or published"""
+    """ident3d, figures: circle or published"""
     conditional_scale: float = 0.1
     """standard deviation of z_pos given z (normal on the box)"""
     seed: int = 0
@@ -60,8 +64,9 @@ def render(args: list[str]) -> int:
     check_at_least("number of values of what", len(options.what), 1)
     for kind in options.what:
         check_choice("what", kind, KINDS)
-    if "gif" in options.what and not find_spec("PIL"):
-        raise ImportError("a GIF needs Pillow: pip install 'jidcl[data]'")
+    for kind in {"gif", "set"} & set(options.what):
+        if not find_spec("PIL"):
+            raise ImportError(f"a {kind} needs Pillow: pip install 'jidcl[data]'")
     check_at_least("count", options.count, 1)
     check_at_least("columns", options.columns, 2)
     check_above("conditional_scale", options.conditional_scale, 0)
@@ -72,13 +77,14 @@ def render(args: list[str]) -> int:
     check_seeds([options.seed])
 
     own = {k: getattr(options, k) for k in ("level", "hue") if getattr(options, k)}
-    if own and name != "ident3d":
+    if own and name not in ("ident3d", "figures"):
         raise ValueError(f"{' and '.join(own)} must be left out: {name} has none")
     scene = make_scene(name, size=options.size, **own)
     draws = {"sheet": _sheet, "sweep": _sweep, "pairs": _pairs, "gif": _gif}
+    draws["set"] = _set
     for kind in dict.fromkeys(options.what):
-        ending = "gif" if kind == "gif" else "png"
-        path = options.out / f"{name}-{kind}.{ending}"
+        ending = {"gif": ".gif", "set": ""}.get(kind, ".png")
+        path = options.out / f"{name}-{kind}{ending}"
         path.parent.mkdir(parents=True, exist_ok=True)
         print(draws[kind](scene, options, path))
     return 0
@@ -86,17 +92,23 @@ def render(args: list[str]) -> int:
 
 def _pictures(scene: Any, z: Any) -> Any:
     """`[count, size, size, channels]`, in chunks of one compiled program."""
-    import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from jidcl.mixing.scenes import render as picture
-
-    draw = jax.jit(jax.vmap(lambda z: picture(scene, z)))
+    draw = _program(scene)
     missing = -len(z) % _CHUNK
     padded = jnp.concatenate([z, jnp.zeros((missing, z.shape[1]), z.dtype)])
     chunks = padded.reshape(-1, _CHUNK, z.shape[1])
     return np.concatenate([np.asarray(draw(c)) for c in chunks])[: len(z)]
+
+
+def _program(scene: Any) -> Any:
+    """`[chunk, n] -> [chunk, size, size, channels]`, compiled."""
+    import jax
+
+    from jidcl.mixing.scenes import render as picture
+
+    return jax.jit(jax.vmap(lambda z: picture(scene, z)))
 
 
 def _latents(scene: Any, options: Render, count: int) -> Any:
@@ -163,4 +175,25 @@ def _gif(scene: Any, options: Render, path: Path) -> Path:
     shown = np.round(255 * _pictures(scene, jnp.concatenate(rows))).astype(np.uint8)
     frames = [Image.fromarray(np.broadcast_to(f, (*f.shape[:2], 3))) for f in shown]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=80, loop=0)
+    return path
+
+
+def _set(scene: Any, options: Render, path: Path) -> Path:
+    """Uniform latents and their pictures; for ident3d in physical units as well."""
+    import jax.numpy as jnp
+    import numpy as np
+
+    from jidcl.data.image_folder import write_image_folder
+    from jidcl.mixing.scenes.ident3d import Ident3D, physical
+    from jidcl.terminal import show_count
+
+    z = np.asarray(_latents(scene, options, options.count).z[: options.count])
+    extra = (
+        {"latents": np.asarray(physical(jnp.asarray(z)))}
+        if type(scene) is Ident3D
+        else {}
+    )
+    draw = _program(scene)
+    written = write_image_folder(path, z, draw, chunk=_CHUNK, extra=extra)
+    show_count(written, len(z), "pictures")
     return path

@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +272,24 @@ def _duration(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def show_count(done: Iterable[int], total: int, what: str) -> None:
+    """Consume counts of what is finished beside a bar, or a line every ten seconds."""
+    console = Console()
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, disable=not console.is_terminal)
+    printed = time.perf_counter()
+    with bar:
+        task = bar.add_task(what, total=total)
+        for count in done:
+            bar.update(task, completed=count)
+            if (
+                not console.is_terminal
+                and time.perf_counter() - printed > PLAIN_SECONDS
+            ):
+                printed = time.perf_counter()
+                print(f"  {count}/{total} {what}", flush=True)
 
 
 class _Watcher:

@@ -1,0 +1,135 @@
+"""Pictures with their latents on disk, in the layout of 3DIdent.
+
+    ROOT/raw_latents.npy        float32 [count, n], in [-1, 1]
+    ROOT/images/000000.png      its row, zero-padded to ceil(log10(count)) digits
+
+Source: Zimmermann et al. 2021, published data set (Zenodo record 4502485).
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from jidcl.checks import check_at_least
+
+LATENTS = "raw_latents.npy"
+
+
+def image_path(root: Path, index: int, count: int) -> Path:
+    """Where picture `index` of `count` lies."""
+    digits = max(1, math.ceil(math.log10(count)))
+    return root / "images" / f"{index:0{digits}d}.png"
+
+
+def write_image_folder(
+    root: Path,
+    z: np.ndarray,
+    draw: Callable[[np.ndarray], np.ndarray],
+    *,
+    chunk: int = 8,
+    extra: dict[str, np.ndarray] | None = None,
+) -> Iterator[int]:
+    """Draw and write what is missing of a folder of pictures.
+
+    A folder that was left half-way is gone on with. Every file appears whole or not at
+    all.
+
+    Args:
+        root: the folder; made where it is not there.
+        z: `[count, n]`, float32.
+        draw: `[chunk, n] -> [chunk, size, size, channels]` in [0, 1], one or three
+            channels; always called with `chunk` rows.
+        chunk: pictures drawn at once.
+        extra: further arrays, each written to `NAME.npy`.
+
+    Yields:
+        Number of pictures that are there.
+
+    Raises:
+        ValueError: when the folder holds pictures of other latents, or z has another
+            shape or dtype.
+    """
+    from PIL import Image
+
+    check_at_least("chunk", chunk, 1)
+    if z.ndim != 2 or z.dtype != np.float32 or not len(z):
+        raise ValueError(f"z must be float32 [count, n], got {z.dtype} {list(z.shape)}")
+    arrays = {LATENTS: z} | {f"{k}.npy": v for k, v in (extra or {}).items()}
+    (root / "images").mkdir(parents=True, exist_ok=True)
+    if (root / LATENTS).exists():
+        if not np.array_equal(_latents(root / LATENTS), z):
+            raise ValueError(f"{root} holds pictures of other latents: choose another")
+    else:
+        for name, array in arrays.items():
+            _whole(root / name, lambda file, array=array: np.save(file, array))
+    missing = [k for k in range(len(z)) if not image_path(root, k, len(z)).exists()]
+    yield len(z) - len(missing)
+    for start in range(0, len(missing), chunk):
+        rows = missing[start : start + chunk]
+        padded = rows + rows[:1] * (chunk - len(rows))
+        levels = np.round(255 * np.asarray(draw(z[padded]))).astype(np.uint8)
+        for row, picture in zip(rows, levels, strict=False):
+            picture = picture[..., 0] if picture.shape[-1] == 1 else picture
+            image = Image.fromarray(picture)
+            _whole(
+                image_path(root, row, len(z)),
+                lambda file, image=image: image.save(file, format="PNG"),
+            )
+        yield len(z) - len(missing) + start + len(rows)
+
+
+def read_image_folder(
+    root: Path, count: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Latents and pictures of a folder.
+
+    Args:
+        root: the folder.
+        count: the first so many; all when None.
+
+    Returns:
+        `z`, float32 `[count, n]`; `x`, uint8 `[count, size, size, 3]`.
+
+    Raises:
+        ValueError: when a file is missing or is not what the layout says.
+    """
+    from PIL import Image
+
+    z = _latents(root / LATENTS)
+    if count is not None:
+        check_at_least("count", count, 1)
+    pictures, shape = [], None
+    for index in range(len(z) if count is None else min(count, len(z))):
+        path = image_path(root, index, len(z))
+        try:
+            with Image.open(path, formats=["PNG"]) as image:
+                shape = shape or image.size
+                if image.size != shape:
+                    raise ValueError(f"{image.size} pixels, the first has {shape}")
+                pictures.append(np.asarray(image.convert("RGB")))
+        except Exception as error:  # whatever a reader of hostile bytes may raise
+            raise ValueError(f"{path} must be a PNG like the first: {error}") from error
+    return z[: len(pictures)], np.stack(pictures)
+
+
+def _latents(path: Path) -> np.ndarray:
+    try:
+        with path.open("rb") as file:
+            z = np.load(file, allow_pickle=False)
+    except Exception as error:
+        raise ValueError(f"{path} must be an array in .npy: {error}") from error
+    fits = isinstance(z, np.ndarray) and z.ndim == 2 and z.size
+    if not fits or z.dtype != np.float32 or not np.isfinite(z).all():
+        raise ValueError(f"{path} must hold finite float32 latents [count, n]")
+    return z
+
+
+def _whole(path: Path, write: Callable) -> None:
+    """Write a file under another name, then rename it."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        write(file)
+    os.replace(part, path)
