@@ -27,4 +27,14 @@ for row in t1r1 t1r2 t1r3 t1r4 t1r5 t1r6 t1r7 t1r8 t1r9 t1r10 t1r11 t1r12 \
   t2r1 t2r2 t2r3 t2r4 t2r5 t2r6 t2r7; do
   piece "$row" jidcl verify --budget full --rows "$row" --seeds 5 --root "$out/runs"
 done
+bench scenes --suites scenes --batch 1024
+for row in t4r1 t4r2 t4r3 t4r4 t4r5 t4-supervised; do
+  piece "$row" jidcl verify --system scenes --budget full --rows "$row" --seeds 1 \
+    --root "$out/runs"
+done
+for row in colour crop-large crop-small crop-large-colour crop-small-colour rotation \
+  rotation-colour lt-hues lt-positions lt-positions-hues lt-rotations lt-rotations-hues; do
+  piece "$row" jidcl verify --system causal3d --budget full --rows "$row-class" \
+    --seeds 1 --root "$out/runs"
+done
 jidcl table --root "$out/runs" | tee "$out/tables.md"

@@ -132,6 +132,34 @@ def run(
         yield from work.go()
 
 
+def trained(
+    config: Any, *, system: str, preset: str, seeds: Sequence[int], root: Path
+) -> TrainState:
+    """The state at the end of a finished `run` on one device, from its checkpoint.
+
+    Raises:
+        ValueError: where no finished run of these settings is below `root`.
+    """
+    folder = run_folder(root, system, preset, config, check_seeds(seeds))
+    if not (folder / "result.json").exists():
+        raise ValueError(f"root must hold the finished run {folder.name}, got {root}")
+    module, mesh = load_system(system), make_mesh()
+    state = loop.start(
+        module.make_problem(config),
+        module.make_run_optimiser(config),
+        np.asarray(seeds),
+        mesh=mesh,
+    )
+    saver = Checkpoints(folder / "ckpt")
+    try:
+        state = saver.restore(state)
+    finally:
+        saver.close()
+    if state is None:
+        raise ValueError(f"{folder} must hold a checkpoint, got none")
+    return state
+
+
 @contextlib.contextmanager
 def _own_files(folder: Path) -> Iterator[Path]:
     """The run's folder for the process that writes, one to throw away for others."""

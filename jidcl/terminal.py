@@ -199,6 +199,8 @@ def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
             form += f", {row['pictures_per_s']:.4g} pictures/s"
             if row["pictures_per_core_s"] is not None:
                 form += f" ({row['pictures_per_core_s']:.4g} per core-second)"
+            if "share_drawing" in row:
+                form += f", {row['share_drawing']:.0%} of it drawing"
         name = row.get("similarity") or row["scene"]
         console.print(
             f"{row['what']:<7} {row['by']:<5} {name:<4} "

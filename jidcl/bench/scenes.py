@@ -1,15 +1,19 @@
 """Benchmark rows of the scenes: pictures a second, by scene, resolution and batch."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
+import optax
 
-from jidcl.bench.measure import time_program
+from jidcl.bench.measure import Timing, time_program
 from jidcl.mixing.scenes import SCENES, make_scene, render
+from jidcl.systems.scenes import make_problem, make_run_optimiser
+from jidcl.systems.scenes_presets import presets
 
 SIZES = (32, 64, 128)
-LARGEST_BATCH = 64  # at most so many pictures a call
+CPU_BATCH = 64  # at most so many pictures a call on a CPU
 
 
 def scene_row(name: str, *, batch: int, repeats: int, **settings: Any) -> dict:
@@ -22,8 +26,43 @@ def scene_row(name: str, *, batch: int, repeats: int, **settings: Any) -> dict:
     shape = batch, len(scene.factors)
     z = jax.random.uniform(jax.random.key(0), shape, minval=-1, maxval=1)
     took = time_program(jax.vmap(lambda z: render(scene, z)), z, repeats=repeats)
+    return _row("scene", name, settings, batch, took)
+
+
+def step_rows(config: Any, repeats: int) -> Iterator[dict[str, Any]]:
+    """Drawing the pictures of a training step, and all of it: their share.
+
+    The step is a pair of pictures for each row of the batch, encoder, loss, gradients
+    and update; a row's `batch` counts pictures.
+    """
+    problem = make_problem(config)
+    optimiser = make_run_optimiser(config)
+    key = jax.random.key(0)
+    params, state = problem.init(key)
+    opt_state = optimiser.init(params)
+
+    def draw(key):
+        return problem.draw({"g": {}}, key)[:2]
+
+    def step(params, opt_state, key):
+        batch = problem.draw({"g": {}}, key)
+        loss = jax.grad(lambda p: problem.loss(p, state, batch, key)[0])
+        updates, opt_state = optimiser.update(loss(params), opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    settings = dict(size=config.size, encoder=config.encoder)
+    pictures = 2 * config.batch
+    with jax.numpy_dtype_promotion("standard"):  # optax counts steps in int32
+        drawn = time_program(draw, key, repeats=repeats)
+        whole = time_program(step, params, opt_state, key, repeats=repeats)
+    yield _row("draw", config.mixing, settings, pictures, drawn)
+    share = {"share_drawing": drawn.median / whole.median}
+    yield _row("train", config.mixing, settings, pictures, whole) | share
+
+
+def _row(what: str, name: str, settings: dict, batch: int, took: Timing) -> dict:
     return {
-        "what": "scene",
+        "what": what,
         "by": "jidcl",
         "scene": name,
         **settings,
@@ -42,9 +81,12 @@ def scene_row(name: str, *, batch: int, repeats: int, **settings: Any) -> dict:
 
 def scene_rows(batch: int, repeats: int) -> Iterator[dict[str, Any]]:
     """Every scene at every size, and the reference level of ident3d at 64."""
-    count = min(batch, LARGEST_BATCH)
+    count = min(batch, CPU_BATCH) if jax.default_backend() == "cpu" else batch
     for name in SCENES:
         for size in SIZES:
             yield scene_row(name, batch=count, repeats=repeats, size=size)
     own = dict(size=64, level="reference")
     yield scene_row("ident3d", batch=min(count, 8), repeats=repeats, **own)
+    config = presets()["quick/box"]
+    config = replace(config, batch=min(config.batch, batch))
+    yield from step_rows(config, repeats)

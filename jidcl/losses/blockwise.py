@@ -213,7 +213,7 @@ def _forward(settings: Settings, tile, a, b, scale):
             logits = _masked(settings, scale * s, row, column, b.shape[0])
             new = jnp.maximum(top, jax.lax.stop_gradient(jnp.max(logits, axis=1)))
             base = _finite(new)
-            added = jnp.sum(jnp.exp(logits - base[:, None]), axis=1)
+            added = jnp.sum(_share(logits, base), axis=1)
             return new, total * jnp.exp(top - base) + added
 
         return jax.lax.map(over_rows, (rows, running)), None
@@ -244,7 +244,7 @@ def _backward(settings: Settings, tile, a, b, scale, lse, cotangent):
             pairs = functools.partial(against, settings.similarity)
             s, pull = jax.vjp(pairs, row[0].astype(wide), column[0].astype(wide))
             logits = _masked(settings, scale * s, row, column, b.shape[0])
-            softmax = jnp.exp(logits - lse[:, None]) * weight[:, None]
+            softmax = _share(logits, lse) * weight[:, None]
             if settings.scale_gradient:
                 scale_bar = scale_bar + jnp.sum(softmax * s)
             here, there = pull(softmax * scale)
@@ -287,6 +287,24 @@ def _masked(settings: Settings, logits, row, column, cols: int):
     if settings.exclude_diagonal:
         logits = jnp.where(i[:, None] == k[None], -jnp.inf, logits)
     return jnp.where(k[None] < cols, logits, -jnp.inf)
+
+
+def _share(logits, most):
+    """exp(logits - most) for logits of at most `most`, and at most 1.
+
+    A compiler may compute the logits anew here, and round them otherwise: at 1e9 a last
+    digit is worth more than exp can hold.
+    """
+    return jnp.exp(_not_above_zero(logits - most[:, None]))
+
+
+@jax.custom_jvp
+def _not_above_zero(x):
+    return jnp.minimum(x, 0.0)
+
+
+# What is above is rounding: the derivative is that of x, also at 0.
+_not_above_zero.defjvp(lambda primals, tangents: (_not_above_zero(*primals), *tangents))
 
 
 def _finite(top):

@@ -36,7 +36,8 @@ def make_image_encoder(config: Pictures, m: int, **output: Any) -> Encoder:
 
 def build_scene(config: Pictures) -> Any:
     """The scene of a configuration."""
-    own = {"level": config.level} if config.mixing == "ident3d" else {}
+    own = dict(level=config.level, hue=config.hue)
+    own = own if config.mixing in ("ident3d", "figures") else {}
     return make_scene(config.mixing, size=config.size, **own)
 
 

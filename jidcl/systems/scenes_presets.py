@@ -71,7 +71,7 @@ _QUICK = Scenes(
     **_ADAM,
     learning_rate=1e-3,
     batch=256,
-    steps=600,
+    steps=300,
     chunk=20,
     eval_batch=1024,
     eval_batches=3,

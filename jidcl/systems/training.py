@@ -108,7 +108,8 @@ class Pictures(Training):
         mixing: a scene of `jidcl.mixing.scenes`.
         factors: the factors that z sets, the others stay at 0; empty: all of them.
         size: rows and columns of a picture.
-        level: fast, or reference (ident3d only).
+        level: fast, or reference (ident3d and figures only).
+        hue: circle, or published (ident3d and figures only).
         encoder: cnn, resnet18 or resnet50.
         hidden: width of a residual network's layer before its last.
         bfloat16: the encoder's convolutions compute in bfloat16.
@@ -120,6 +121,7 @@ class Pictures(Training):
     factors: tuple[str, ...] = ()
     size: int = 64
     level: str = "fast"
+    hue: str = "circle"
     encoder: str = "resnet18"
     hidden: int = 100
     bfloat16: bool = False
@@ -130,9 +132,12 @@ class Pictures(Training):
         check_at_least("size", self.size, 8)
         check_at_least("hidden", self.hidden, 0)
         check_choice("level", self.level, ("fast", "reference"))
-        if self.level != "fast" and self.mixing != "ident3d":
+        check_choice("hue", self.hue, ("circle", "published"))
+        plain = (self.level, self.hue) == ("fast", "circle")
+        if not plain and self.mixing not in ("ident3d", "figures"):
             raise ValueError(
-                f"level {self.level!r} needs mixing 'ident3d', got {self.mixing!r}"
+                f"level {self.level!r} and hue {self.hue!r} need mixing 'ident3d' or "
+                f"'figures', got {self.mixing!r}"
             )
         if self.encoder == "cnn" and self.size not in (8, 16, 32, 64):
             raise ValueError(

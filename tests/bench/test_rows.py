@@ -1,5 +1,6 @@
 """Benchmark rows: floors by hand, fitted exponents, the peer's loss against ours."""
 
+import dataclasses
 import json
 
 import jax
@@ -16,8 +17,9 @@ from jidcl.bench.rows import (
     exponent,
     loss_forms,
 )
-from jidcl.bench.scenes import scene_row
+from jidcl.bench.scenes import scene_row, step_rows
 from jidcl.losses import infonce
+from jidcl.systems.scenes_presets import presets
 
 TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10)
 
@@ -70,6 +72,16 @@ def test_a_scene_is_timed_by_wall_and_by_core():
     assert row["pictures_per_core_s"] > 0
     with pytest.raises(ValueError, match="did you mean 'sprites'"):
         scene_row("sprite", batch=2, repeats=1)
+
+
+def test_drawing_is_a_share_of_the_step_it_feeds():
+    config = dataclasses.replace(
+        presets()["quick/box"], mixing="sprites", factors=("x", "y"), n=2, size=8
+    )
+    drawn, whole = step_rows(dataclasses.replace(config, batch=4), repeats=3)
+    assert drawn["batch"] == whole["batch"] == 8
+    assert whole["share_drawing"] == drawn["median_s"] / whole["median_s"]
+    assert whole["extra_bytes"] > drawn["extra_bytes"]
 
 
 @pytest.mark.parametrize("name", SIMILARITIES)

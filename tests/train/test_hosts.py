@@ -45,7 +45,7 @@ def start(root, where, leave, devices):
 
 def finish(processes):
     for process in processes:
-        _, errors = process.communicate(timeout=240)
+        _, errors = process.communicate(timeout=900)
         assert process.returncode == 0, errors[-2000:]
 
 
