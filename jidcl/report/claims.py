@@ -60,7 +60,7 @@ class QuickClaim:
         preset: the run, without its budget.
         metric: name of the score.
         threshold: the score that counts as reached.
-        expect: identified or not identified.
+        expect: one of the four words.
         source: the statement it tests.
         text: what it says.
         null: a null that a failing score must not leave: rotation (inside the

@@ -76,7 +76,8 @@ _QUICK = Scenes(
     eval_batch=1024,
     eval_batches=3,
 )
-_BOX: dict[str, Any] = dict(output="learnable_box", output_size=3.2)
+# About the bound that matches, 2 / (0.2 sqrt 2).
+_BOX: dict[str, Any] = dict(output="learnable_box", output_size=7.0)
 _SPHERE: dict[str, Any] = dict(output="sphere", similarity="dot", tau=0.1)
 QUICK = {
     "box": replace(_QUICK, **_BOX),
