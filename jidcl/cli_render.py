@@ -194,6 +194,7 @@ def _set(scene: Any, options: Render, path: Path) -> Path:
         else {}
     )
     draw = _program(scene)
-    written = write_image_folder(path, z, draw, chunk=_CHUNK, extra=extra)
+    about = {"scene": type(scene).__name__, **dataclasses.asdict(scene)}
+    written = write_image_folder(path, z, draw, chunk=_CHUNK, about=about, extra=extra)
     show_count(written, len(z), "pictures")
     return path

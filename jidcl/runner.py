@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,6 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jidcl import __version__
 from jidcl.costs import runs_that_fit
 from jidcl.report.records import (
     SCHEMA_VERSION,
@@ -36,7 +34,7 @@ from jidcl.report.records import (
 from jidcl.systems.registry import load_system
 from jidcl.train import hosts, loop
 from jidcl.train.checkpoint import Checkpoints
-from jidcl.train.sharding import check_divisible, check_seeds, make_mesh
+from jidcl.train.sharding import check_divisible, check_seeds, environment, make_mesh
 from jidcl.train.state import TrainState, frozen_draws
 
 CURVE_POINTS = 20
@@ -359,23 +357,6 @@ def cached_frozen(
     np.savez(part, *jax.tree.leaves(frozen))
     part.replace(path)
     return frozen
-
-
-def environment(mesh: Mesh) -> dict[str, Any]:
-    """Versions and devices, for `env.json`."""
-    import flax
-    import optax
-
-    return {
-        "jidcl": __version__,
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "flax": flax.__version__,
-        "optax": optax.__version__,
-        "numpy": np.__version__,
-        "devices": [f"{d.platform} {d.device_kind}" for d in mesh.devices.flat],
-        "mesh": dict(mesh.shape),
-    }
 
 
 def _config_dict(config: Any) -> dict[str, Any]:

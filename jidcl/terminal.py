@@ -49,11 +49,13 @@ def show_verification(work: Verification) -> None:
             if event.run is not None:
                 watcher.run(event.run)
             for verdict in event.verdicts:
-                mark = "[green]✓[/]" if verdict.ok else "[red]✗[/]"
+                colour = "green" if verdict.ok else "red"
+                mark = f"[{colour}]{verdict.mark}[/]"
                 word = verdict.word if verdict.word != "-" else verdict.outcome
                 console.print(f"{mark} {verdict.text}: {word}", highlight=False)
     _print_verdicts(console, work.verdicts)
-    good, count = sum(v.ok for v in work.verdicts), len(work.verdicts)
+    judged = [verdict for verdict in work.verdicts if verdict.judged]
+    good, count = sum(verdict.ok for verdict in judged), len(judged)
     seconds = time.perf_counter() - began
     console.print(f"{good} of {count} as expected, {seconds:.0f} s")
     console.print(f"report: {work.folder / 'report.md'}", soft_wrap=True)

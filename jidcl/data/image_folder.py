@@ -6,10 +6,12 @@
 Source: Zimmermann et al. 2021, published data set (Zenodo record 4502485).
 """
 
+import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +32,8 @@ def write_image_folder(
     draw: Callable[[np.ndarray], np.ndarray],
     *,
     chunk: int = 8,
-    extra: dict[str, np.ndarray] | None = None,
+    about: Mapping[str, Any],
+    extra: Mapping[str, np.ndarray] | None = None,
 ) -> Iterator[int]:
     """Draw and write what is missing of a folder of pictures.
 
@@ -43,26 +46,30 @@ def write_image_folder(
         draw: `[chunk, n] -> [chunk, size, size, channels]` in [0, 1], one or three
             channels; always called with `chunk` rows.
         chunk: pictures drawn at once.
+        about: what the pictures are of, as JSON; kept in `about.json`.
         extra: further arrays, each written to `NAME.npy`.
 
     Yields:
         Number of pictures that are there.
 
     Raises:
-        ValueError: when the folder holds pictures of other latents, or z has another
-            shape or dtype.
+        ValueError: when the folder holds pictures of other latents or of something
+            else, or z has another shape or dtype.
     """
     from PIL import Image
 
     check_at_least("chunk", chunk, 1)
     if z.ndim != 2 or z.dtype != np.float32 or not len(z):
         raise ValueError(f"z must be float32 [count, n], got {z.dtype} {list(z.shape)}")
-    arrays = {LATENTS: z} | {f"{k}.npy": v for k, v in (extra or {}).items()}
+    text = json.dumps(dict(about), indent=1).encode()
     (root / "images").mkdir(parents=True, exist_ok=True)
     if (root / LATENTS).exists():
-        if not np.array_equal(_latents(root / LATENTS), z):
-            raise ValueError(f"{root} holds pictures of other latents: choose another")
-    else:
+        same = np.array_equal(_latents(root / LATENTS), z)
+        if not same or (root / "about.json").read_bytes() != text:
+            raise ValueError(f"{root} holds pictures of other latents or settings")
+    else:  # the latents last: they say that the rest is there
+        _whole(root / "about.json", lambda file: file.write(text))
+        arrays = {f"{k}.npy": v for k, v in (extra or {}).items()} | {LATENTS: z}
         for name, array in arrays.items():
             _whole(root / name, lambda file, array=array: np.save(file, array))
     missing = [k for k in range(len(z)) if not image_path(root, k, len(z)).exists()]

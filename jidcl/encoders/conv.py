@@ -18,7 +18,9 @@ from jidcl.types import Array
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
-def conv(x: Array, kernel: Array, strides: Sequence[int], pads: Any, **_: Any) -> Array:
+def conv(
+    x: Array, kernel: Array, strides: Sequence[int], pads: Any, **others: Any
+) -> Array:
     """`[batch, h, w, d]` with `[k, k, d, m]` to `[batch, h', w', m]`.
 
     A `conv_general_dilated` for `flax.nnx.Conv` without dilation and groups. It has
@@ -29,7 +31,15 @@ def conv(x: Array, kernel: Array, strides: Sequence[int], pads: Any, **_: Any) -
         kernel: shared weights.
         strides: rows and columns between two outputs.
         pads: zeros before and after the rows, and the columns.
+        others: further arguments, of which none may ask for anything.
+
+    Raises:
+        ValueError: on dilation, groups or a precision.
     """
+    plain = (None, 1, (1, 1))
+    for name, value in others.items():
+        if name != "dimension_numbers" and value not in plain:
+            raise ValueError(f"{name} must be left out, got {value}")
     before_after = tuple((int(low), int(high)) for low, high in pads)
     return _conv(x, kernel, tuple(strides), before_after)
 

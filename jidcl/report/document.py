@@ -43,7 +43,7 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "verdicts.csv").write_text(to_csv(verdicts))
-    claimed = [verdict for verdict in verdicts if verdict.outcome != "-"]
+    claimed = [verdict for verdict in verdicts if verdict.judged]
     good = sum(verdict.ok for verdict in claimed)
     lines = [
         f"# {title}",

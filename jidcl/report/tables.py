@@ -28,7 +28,7 @@ def cells(verdict: Verdict) -> tuple[str, ...]:
         score, gap = f"{verdict.score:.4f} nats", "-"
     if len(verdict.series) > 1:
         score = metric + " " + " > ".join(f"{value:.1f}" for value in verdict.series)
-    outcome = ("✓ " if verdict.ok else "✗ ") + verdict.outcome
+    outcome = f"{verdict.mark} {verdict.outcome}"
     if verdict.outcome == "-":
         outcome = "-"
     return (

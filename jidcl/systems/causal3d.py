@@ -33,7 +33,7 @@ from jidcl.systems.common import (
     over_batches,
     run_optimiser,
 )
-from jidcl.systems.pictures import two_views
+from jidcl.systems.pictures import in_parts, two_views
 from jidcl.types import Array, Batch, Metrics, Problem
 
 # Settings that may differ along a batch of runs: numbers that enter no shape.
@@ -113,8 +113,12 @@ def draw_views(config: Causal3D, key: Array, z: Array) -> Batch:
 def _evaluate(config: Causal3D, f, frozen, key) -> Metrics:
     """Accuracy of the class and R2 of the factors, by read-outs fitted elsewhere."""
     k_fit, k_score, k_loss = jax.random.split(key, 3)
+
+    def h(z):
+        return f(observe(config, frozen, z))
+
     z, label = sample_causal(k_fit, batch=config.fit_rows)
-    y = f(observe(config, frozen, z))
+    y = in_parts(h, z)
     linear = fit_linear(z[:, 1:], y)
     ridge = fit_kernel_ridge(z[:, 1:], y, blocks=(1,) * (z.shape[1] - 1))
     mean, std = (stat(y, axis=0, keepdims=True) for stat in (jnp.mean, jnp.std))
@@ -123,7 +127,7 @@ def _evaluate(config: Causal3D, f, frozen, key) -> Metrics:
 
     def score(key):
         z, label = sample_causal(key, batch=config.eval_batch)
-        y = f(observe(config, frozen, z))
+        y = in_parts(h, z)
         hits = classify((y - mean) / scale) == label
         return {
             "class": jnp.mean(hits, dtype=y.dtype),

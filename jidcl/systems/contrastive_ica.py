@@ -51,7 +51,8 @@ from jidcl.systems.common import (
     run_optimiser,
 )
 from jidcl.systems.contrastive_ica_presets import ContrastiveICA
-from jidcl.systems.pictures import coarse
+from jidcl.systems.pictures import coarse, in_parts
+from jidcl.systems.training import Pictures
 from jidcl.theory import (
     apply_oracle,
     finite_negatives,
@@ -209,11 +210,19 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
     fit_key, batch_key, floor_key, null_key, sample_key = jax.random.split(key, 5)
     oracle = _fit_oracle(config, parts, fit_key, config.eval_batch)
 
+    pictures = isinstance(config, Pictures)
+
+    def read_part(z):
+        x = observe(config, frozen, z)
+        return f(x), coarse(x)
+
+    def read(z):
+        return in_parts(read_part, z) if pictures else read_part(z)
+
     def score(key):
         pair_key, shuffle_key = jax.random.split(key)
         pair = draw_pair(parts, pair_key, config.eval_batch)
-        x, x_pos = _seen(config, frozen, pair)
-        y, features = f(x), coarse(x)
+        y, features = read(pair.z)
         mixed = shuffled(shuffle_key, y)
         scores = {
             "r2": r2(pair.z, y).mean,
@@ -222,18 +231,18 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
             "procrustes": procrustes_error(pair.z, y),
             "r2_shuffled": r2(pair.z, mixed).mean,
             "mcc_shuffled": mcc(pair.z, mixed).mean,
-            "r2_identity": r2(pair.z, features, split=x.ndim > 2).mean,
+            "r2_identity": r2(pair.z, features, split=pictures).mean,
             "r2_per_dim": r2(pair.z, y).per_dim,
             "mcc_per_dim": mcc(pair.z, y).per_dim,
         }
-        if x.ndim == 2:
-            scores["mcc_identity"] = mcc(pair.z, x).mean
+        if not pictures:
+            scores["mcc_identity"] = mcc(pair.z, features).mean
         if config.objective == "supervised":
             return scores | {"loss": mse(y, pair.z)}
-        y_pos = f(x_pos)
+        y_pos, features_pos = read(pair.z_pos)
         truth = [apply_oracle(oracle, config.output, z) for z in pair]
         linear = fit_affine(features, pair.z)
-        best = [linear(v) for v in (features, coarse(x_pos))]
+        best = [linear(v) for v in (features, features_pos)]
         best = [apply_oracle(oracle, config.output, v) for v in best]
         # 0 * y keeps it a computed value: XLA would fold a constant for seconds.
         same = [0 * y + config.n**-0.5] * 2

@@ -1,5 +1,6 @@
 """Pictures of scenes as observations x = render(z), and the encoders that read them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -74,10 +75,10 @@ def two_views(
         settings: what may be done to a view.
         turned: the two views are turned by different quarters first.
     """
-    turn_key, key = jax.random.split(key)
+    first_key, step_key, key = jax.random.split(key, 3)
     batch = len(x)
-    first = jax.random.randint(turn_key, (batch,), 0, 4)
-    step = jax.random.randint(jax.random.fold_in(turn_key, 1), (batch,), 1, 4)
+    first = jax.random.randint(first_key, (batch,), 0, 4)
+    step = jax.random.randint(step_key, (batch,), 1, 4)
     turns = jnp.stack([first, (first + step) % 4])
 
     def view(key, turn, image):
@@ -91,9 +92,24 @@ def two_views(
 
 
 def coarse(x: Array, side: int = 4) -> Array:
-    """Features of observations: themselves; of pictures, means over side^2 parts."""
+    """Features of observations: themselves; of pictures, means over side^2 blocks.
+
+    Rows and columns beyond a multiple of `side` are left out.
+    """
     if x.ndim == 2:
         return x
-    return jax.image.resize(
-        x, (len(x), side, side, x.shape[-1]), "linear", antialias=True
-    ).reshape(len(x), -1)
+    block, channels = x.shape[1] // side, x.shape[-1]
+    x = x[:, : side * block, : side * block]
+    blocks = x.reshape(-1, side, block, side, block, channels)
+    return jnp.mean(blocks, axis=(2, 4)).reshape(len(x), -1)
+
+
+def in_parts(read: Callable[[Array], Any], z: Array, *, rows: int = 256) -> Any:
+    """`read(z)` of some rows after others: what it holds meanwhile stays small.
+
+    Where `rows` does not divide the number of latents all are read at once.
+    """
+    if len(z) <= rows or len(z) % rows:
+        return read(z)
+    parts = jax.lax.map(read, z.reshape(-1, rows, *z.shape[1:]))
+    return jax.tree.map(lambda part: part.reshape(len(z), *part.shape[2:]), parts)

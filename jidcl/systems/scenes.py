@@ -21,6 +21,9 @@ from jidcl.systems.scenes_presets import Scenes
 from jidcl.types import Batch, Problem
 
 TRACED = contrastive_ica.TRACED
+# Scores of pairs from the conditional, which say nothing of augmented views.
+_OF_PAIRS = ("loss", "floor", "chance", "gap", "gap_se", "oracle_loss", "linear_loss")
+_OF_PAIRS += ("train_floor", "oracle_scale", "isometry_error")
 make_run_optimiser = run_optimiser
 
 
@@ -46,10 +49,19 @@ def make_problem(config: Scenes, mesh: Mesh | None = None) -> Problem:
         views = two_views(views_key, observe(config, frozen, z), settings)
         return Batch(views[0], views[1], z, z)
 
+    def evaluate(params, state, frozen, key):
+        batch_key, key = jax.random.split(key)
+        scores = problem.evaluate(params, state, frozen, key)
+        scores = {k: v for k, v in scores.items() if k not in _OF_PAIRS}
+        batch = draw(frozen, batch_key)
+        loss, _ = problem.loss(params, state, batch, batch_key)
+        return scores | {"loss": loss}
+
     def sharded(mesh):
         return make_problem(config, mesh)
 
-    return dataclasses.replace(problem, draw=draw, sharded=sharded)
+    own = dict(draw=draw, evaluate=evaluate, sharded=sharded)
+    return dataclasses.replace(problem, **own)
 
 
 def frozen_identity(config: Scenes) -> dict[str, object]:

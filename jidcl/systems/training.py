@@ -102,7 +102,8 @@ class Pictures(Training):
     """Settings of a system whose mixing is a scene: x = render(z).
 
     Mixed into the settings of a paper (`class Own(Pictures, Paper)`): latents are the
-    factors of the scene and must lie in [-1, 1].
+    factors of the scene and must lie in [-1, 1]. What `Training` says of drawn mixings
+    and of the MLP's widths, slope and start does not apply.
 
     Attributes:
         mixing: a scene of `jidcl.mixing.scenes`.

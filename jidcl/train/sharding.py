@@ -1,5 +1,6 @@
 """Meshes and shardings: axes `seed`, `data`, `model`, always passed explicitly."""
 
+import platform
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from jidcl import __version__
 from jidcl.checks import check_at_least
 
 AXES = ("seed", "data", "model")
@@ -73,3 +75,20 @@ def check_divisible(mesh: Mesh, *, seeds: int, batch: int) -> None:
                 f"{name} must be a multiple of mesh axis {axis} "
                 f"({mesh.shape[axis]}), got {size}"
             )
+
+
+def environment(mesh: Mesh) -> dict[str, Any]:
+    """Versions and devices, for `env.json`."""
+    import flax
+    import optax
+
+    return {
+        "jidcl": __version__,
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "flax": flax.__version__,
+        "optax": optax.__version__,
+        "numpy": np.__version__,
+        "devices": [f"{d.platform} {d.device_kind}" for d in mesh.devices.flat],
+        "mesh": dict(mesh.shape),
+    }

@@ -13,6 +13,10 @@ def draw(z):
     return pixels
 
 
+def write(*args, about=None, **settings):
+    return write_image_folder(*args, about=about or {"scene": "test"}, **settings)
+
+
 @pytest.fixture
 def z(rng):
     return rng.uniform(-1, 1, size=(11, 4)).astype(np.float32)
@@ -20,7 +24,7 @@ def z(rng):
 
 def test_what_is_written_is_read_back(tmp_path, z):
     physical = 3 * z
-    steps = list(write_image_folder(tmp_path, z, draw, chunk=4, extra={"p": physical}))
+    steps = list(write(tmp_path, z, draw, chunk=4, extra={"p": physical}))
     assert steps == [0, 4, 8, 11]
     held, x = read_image_folder(tmp_path)
     np.testing.assert_array_equal(held, z)
@@ -40,7 +44,7 @@ def test_names_have_the_published_number_of_digits(tmp_path, count, name):
 
 
 def test_a_folder_left_half_way_is_gone_on_with(tmp_path, z):
-    work = write_image_folder(tmp_path, z, draw, chunk=4)
+    work = write(tmp_path, z, draw, chunk=4)
     next(work), next(work)
     work.close()
     image_path(tmp_path, 1, len(z)).unlink()
@@ -50,7 +54,7 @@ def test_a_folder_left_half_way_is_gone_on_with(tmp_path, z):
         drawn.append(rows)
         return draw(rows)
 
-    assert list(write_image_folder(tmp_path, z, watched, chunk=4)) == [3, 7, 11]
+    assert list(write(tmp_path, z, watched, chunk=4)) == [3, 7, 11]
     np.testing.assert_array_equal(drawn[0], z[[1, 4, 5, 6]])
     np.testing.assert_array_equal(
         read_image_folder(tmp_path)[1], np.round(255 * draw(z)).astype(np.uint8)
@@ -59,22 +63,24 @@ def test_a_folder_left_half_way_is_gone_on_with(tmp_path, z):
 
 
 def test_one_channel_is_written_grey(tmp_path, z):
-    list(write_image_folder(tmp_path, z[:2], lambda rows: draw(rows)[..., :1]))
+    list(write(tmp_path, z[:2], lambda rows: draw(rows)[..., :1]))
     with Image.open(image_path(tmp_path, 0, 2)) as image:
         assert image.mode == "L"
 
 
 def test_other_latents_are_not_mixed_in(tmp_path, z):
-    list(write_image_folder(tmp_path, z, draw))
+    list(write(tmp_path, z, draw))
     with pytest.raises(ValueError, match="pictures of other latents"):
-        next(write_image_folder(tmp_path, -z, draw))
+        next(write(tmp_path, -z, draw))
+    with pytest.raises(ValueError, match="of other latents or settings"):
+        next(write(tmp_path, z, draw, about={"scene": "test", "size": 9}))
     with pytest.raises(ValueError, match="z must be float32"):
-        next(write_image_folder(tmp_path, z.astype(float), draw))
+        next(write(tmp_path, z.astype(float), draw))
 
 
 @pytest.mark.parametrize("harm", ["missing", "text", "other size", "pickle", "shape"])
 def test_hostile_folders_are_refused_with_the_name_of_the_file(tmp_path, z, harm):
-    list(write_image_folder(tmp_path, z, draw))
+    list(write(tmp_path, z, draw))
     third, latents = image_path(tmp_path, 3, len(z)), tmp_path / "raw_latents.npy"
     if harm == "missing":
         third.unlink()

@@ -67,3 +67,10 @@ def test_forward_mode_is_refused():
     x, w = jnp.ones(shape), jnp.ones(kernel)
     with pytest.raises(TypeError, match="forward-mode"):
         jax.jvp(lambda x: conv(x, w, strides, pads), (x,), (x,))
+
+
+def test_what_it_cannot_do_is_refused():
+    shape, kernel, strides, pads = SHAPES[0]
+    for own in (dict(rhs_dilation=(2, 2)), dict(feature_group_count=2)):
+        with pytest.raises(ValueError, match=f"{next(iter(own))} must be left out"):
+            conv(jnp.ones(shape), jnp.ones(kernel), strides, pads, **own)

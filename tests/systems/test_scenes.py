@@ -16,7 +16,7 @@ from jidcl.systems import causal3d, scenes
 from jidcl.systems.causal3d_presets import AUGMENTED, TRANSFORMED, Causal3D
 from jidcl.systems.causal3d_presets import presets as causal_presets
 from jidcl.systems.common import observe
-from jidcl.systems.pictures import coarse, make_image_encoder, two_views
+from jidcl.systems.pictures import coarse, in_parts, make_image_encoder, two_views
 from jidcl.systems.scenes_presets import Scenes
 from jidcl.systems.scenes_presets import presets as scene_presets
 from jidcl.systems.training import SCENES
@@ -90,10 +90,23 @@ def test_training_goes_on_over_seeds_and_scores_stand_beside_coarse_pictures():
 
 def test_coarse_pictures_are_means_over_parts(rng):
     x = rng.uniform(size=(2, 16, 16, 3)).astype(np.float32)
-    want = np.asarray(jax.image.resize(x, (2, 4, 4, 3), "linear")).reshape(2, -1)
+    want = x.reshape(2, 4, 4, 4, 4, 3).mean((2, 4)).reshape(2, -1)
+    odd = np.pad(x, ((0, 0), (0, 1), (0, 3), (0, 0)), constant_values=9)
+    np.testing.assert_allclose(coarse(jnp.asarray(odd)), want, atol=1e-6)
     np.testing.assert_allclose(coarse(jnp.asarray(x)), want, atol=1e-6)
     flat = jnp.asarray(rng.normal(size=(5, 4)))
     np.testing.assert_array_equal(coarse(flat), flat)
+
+
+def test_reading_in_parts_is_reading_at_once(rng):
+    z = jnp.asarray(rng.normal(size=(12, 3)))
+
+    def read(z):
+        return 2 * z, jnp.sum(z, axis=1)
+
+    for rows in (4, 5, 100):  # divides, does not, is too many
+        for part, whole in zip(in_parts(read, z, rows=rows), read(z), strict=True):
+            np.testing.assert_array_equal(part, whole)
 
 
 @pytest.mark.parametrize("name", ["cnn", "resnet18"])
@@ -133,6 +146,13 @@ def test_augmented_views_share_latents_and_have_no_floor():
         scenes.make_problem(config).draw, {"g": {}}, jax.random.key(0)
     )
     assert drawn.x.shape == drawn.x_pos.shape == (4, 8, 8, 3)
+    problem = scenes.make_problem(config)
+    params, state = jax.eval_shape(problem.init, jax.random.key(0))
+    scores = jax.eval_shape(
+        problem.evaluate, params, state, {"g": {}}, jax.random.key(1)
+    )
+    assert {"r2", "mcc", "loss"} <= set(scores)
+    assert not {"gap", "floor", "chance", "train_floor"} & set(scores)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +169,7 @@ def test_augmented_views_share_latents_and_have_no_floor():
         ({"hue": "published"}, "level 'fast' and hue 'published' need mixing"),
         ({"factors": ("x", "x")}, "factors must differ"),
         ({"views": "augmented"}, "views 'augmented' need"),
+        ({"objective": "supervised"}, "output must not be a box"),
     ],
 )
 def test_wrong_settings_are_named(changes, message):
