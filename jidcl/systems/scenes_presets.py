@@ -82,8 +82,9 @@ _QUICK = Scenes(
     eval_batch=1024,
     eval_batches=3,
 )
-# About the bound that matches, 2 / (0.2 sqrt 2).
-_BOX: dict[str, Any] = dict(output="learnable_box", output_size=7.0)
+# A tight box, which the outputs fill: with p = 2 only the walls show the axes. (From 7,
+# the bound that matches, R2 is 98.7, but MCC 94.8, within reach of a rotation.)
+_BOX: dict[str, Any] = dict(output="learnable_box", output_size=3.2)
 _SPHERE: dict[str, Any] = dict(output="sphere", similarity="dot", tau=0.1)
 QUICK = {
     "box": replace(_QUICK, **_BOX),
@@ -99,13 +100,12 @@ _FULL = Scenes(
     chunk=50,
     eval_batch=1024,
 )
-_FULL_BOX = _BOX | dict(output_size=5.4)
 TABLE4 = {
-    "t4r1": replace(_FULL, **_FULL_BOX),
+    "t4r1": replace(_FULL, **_BOX),
     "t4r2": _FULL,
     # Of the same standard deviation.
     "t4r3": replace(
-        _FULL, conditional="laplace", conditional_param=0.26 * 0.5**0.5, **_FULL_BOX
+        _FULL, conditional="laplace", conditional_param=0.26 * 0.5**0.5, **_BOX
     ),
     "t4r4": replace(_FULL, **(_SPHERE | {"tau": 1.0})),
     "t4r5": replace(_FULL, **(_SPHERE | {"tau": 1.0}), views="augmented"),
