@@ -45,7 +45,7 @@ def test_true_content_scores_one_and_its_style_the_oracle():
         return unmix(frozen["g"], x)[:, :2]
 
     fit, held = rivals.draw_rows(config, content, frozen, jax.random.key(0))
-    np.testing.assert_allclose(observe(frozen, held.z), held.x, rtol=1e-5)
+    np.testing.assert_allclose(observe(config, frozen, held.z), held.x, rtol=1e-5)
     got = rivals.scores(fit.z, fit.y, held.z, held.y, n_c=2, cross_validate=False)
     oracle = float(rivals.style_oracle(frozen)["style_oracle"])
     assert 0.2 < oracle < 1
