@@ -59,6 +59,17 @@ def test_a_run_leaves_everything_on_disk_and_is_not_repeated(tmp_path):
     again, repeated = finish(TINY, tmp_path)
     assert again == []
     assert repeated.record == record
+    # The trained state is there to be used: it scores what the curve ends with.
+    own = dict(seeds=(0, 1), root=tmp_path, **OWN)
+    state = runner.trained(TINY, **own)
+    np.testing.assert_array_equal(state.step, [12, 12])
+    probe = runner.loop.on_each_seed(
+        runner.load_system("contrastive_ica").make_problem(TINY).probe,
+        mesh=make_mesh(),
+    )
+    np.testing.assert_allclose(probe(state)["r2"], record.curve[-1]["r2"], rtol=1e-5)
+    with pytest.raises(ValueError, match="root must hold the finished run"):
+        runner.trained(dataclasses.replace(TINY, tau=0.3), **own)
 
 
 def test_another_configuration_gets_another_folder(tmp_path):

@@ -204,8 +204,11 @@ def judge(claim: Claim, record: Record, *, also: Verdict | None = None) -> Verdi
 
 
 def judge_free(record: Record) -> list[Verdict]:
-    """Judge a run that no claim names: R2 and MCC against `_RECOVERED`."""
-    verdicts = []
+    """Judge a run that no claim names: R2 and MCC against `_RECOVERED`.
+
+    Without a floor nothing is said of optimisation, so there is no word.
+    """
+    verdicts, floor = [], record.floor_kind != "none"
     for metric, text in (("r2", "linear map"), ("mcc", "permutation")):
         if metric not in record.metrics:
             continue
@@ -217,7 +220,7 @@ def judge_free(record: Record) -> list[Verdict]:
             source=f"{record.config['steps']} steps",
             text=f"{text} recovered (score of {_RECOVERED:g})",
             metric=metric,
-            word=four_words(_mean_closed(record), mean >= _RECOVERED),
+            word=four_words(_mean_closed(record), mean >= _RECOVERED) if floor else "-",
             expected="-",
             ok=True,
             outcome="-",
@@ -226,7 +229,7 @@ def judge_free(record: Record) -> list[Verdict]:
             difference=mean - _RECOVERED,
             gap=_mean_gap(record),
             bar=_mean_bar(record),
-            seeds=tuple(four_words(bool(c), bool(r)) for c, r in words),
+            seeds=tuple(four_words(bool(c), bool(r)) for c, r in words if floor),
             nulls=_nulls(record, metric),
         )
         verdicts.append(verdict)

@@ -228,3 +228,27 @@ def test_a_run_without_a_claim_gets_its_four_words():
     linear, permutation = judge_free(record([0.99], mcc=0.5, config={"steps": 3}))
     assert (linear.word, permutation.word) == ("identified", "not identified")
     assert cells(linear)[-1] == "-"
+    # Without a floor nothing is known of the optimisation.
+    (bare, _) = judge_free(record([0.1], floor_kind="none", config={"steps": 3}))
+    assert (bare.word, bare.seeds) == ("-", ())
+    assert not linear.judged
+
+
+def test_an_analogue_is_set_beside_and_not_judged():
+    claim = dataclasses.replace(ROW, direction="analogue", mean=90.0)
+    verdict = judge(claim, record([0.5, 0.6]))
+    assert (verdict.outcome, verdict.word, verdict.ok) == ("analogue", "-", True)
+    assert (verdict.judged, verdict.mark) == (False, "·")
+    assert verdict.difference == pytest.approx(55 - 90)
+    assert verdict.expected.startswith("90.00")
+    lost = judge(claim, record([0.5, float("nan")]))
+    assert (lost.ok, lost.mark) == (False, "✗")
+
+
+def test_what_is_expected_early_may_come_with_the_gap_closed():
+    claim = dataclasses.replace(QUICK, expect="identified early", threshold=90.0)
+    closed = judge_quick(claim, record([0.95] * 5, gap=0.0))
+    still_open = judge_quick(claim, record([0.95] * 5, gap=0.5))
+    assert (closed.word, closed.ok) == ("identified", True)
+    assert (still_open.word, still_open.ok) == ("identified early", True)
+    assert not judge_quick(claim, record([0.5] * 5, gap=0.5)).ok
