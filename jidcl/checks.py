@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+MOST_SHOWN = 60  # names in a message
+
 
 def is_traced(value: Any) -> bool:
     """Whether `value` is an abstract value inside a JAX transformation."""
@@ -45,13 +47,20 @@ def check_ordered(low_name: str, low: float, high_name: str, high: float) -> Non
 
 
 def check_choice(name: str, value: Any, allowed: Iterable[str]) -> None:
-    """Raise `ValueError` naming the nearest valid name unless `value` is allowed."""
+    """Raise `ValueError` naming the nearest valid name unless `value` is allowed.
+
+    Of very many names the nearest five stand for all.
+    """
     allowed = list(allowed)
     if value in allowed:
         return
-    near = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(value), allowed, n=5, cutoff=0.5)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"{name} must be one of {allowed}, got {value!r}{hint}")
+    known: object = allowed
+    if len(allowed) > MOST_SHOWN:
+        shown = near or allowed[:5]
+        known = f"{len(allowed)} names, such as {', '.join(map(repr, shown))}"
+    raise ValueError(f"{name} must be one of {known}, got {value!r}{hint}")
 
 
 def check_type(name: str, value: Any, wanted: type) -> None:

@@ -83,6 +83,17 @@ def test_choice_names_the_nearest():
         checks.check_choice("density", "laplce", allowed)
     with refused("density must be one of ['laplace', 'normal'], got 3"):
         checks.check_choice("density", 3, allowed)
+    many = [f"quick/{k}" for k in range(100)]
+    with refused(
+        "preset must be one of 100 names, such as 'quick/7', 'quick/97', 'quick/87', "
+        "'quick/79', 'quick/78', got 'quik/7' (did you mean 'quick/7'?)"
+    ):
+        checks.check_choice("preset", "quik/7", many)
+    with refused(
+        "preset must be one of 100 names, such as 'quick/0', 'quick/1', 'quick/2', "
+        "'quick/3', 'quick/4', got '?'"
+    ):
+        checks.check_choice("preset", "?", many)
 
 
 def test_float_refuses_other_dtypes():
