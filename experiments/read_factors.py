@@ -18,8 +18,9 @@ from pathlib import Path
 import jax
 
 from jidcl.mixing.scenes import SCENES
-from jidcl.runner import run
 from jidcl.systems.scenes_presets import Scenes
+from jidcl.terminal import show_run
+from jidcl.train.sharding import make_mesh
 
 
 def settings(name: str, options: argparse.Namespace) -> Scenes:
@@ -55,15 +56,9 @@ def main() -> None:
     options = parser.parse_args()
     device, results = jax.devices()[0], {}
     for name in options.scenes:
-        config, record, shown = settings(name, options), None, {}
-        own = dict(system="scenes", preset=name, seeds=[0], root=options.root)
-        for event in run(config, **own):
-            if event.scores and event.scores != shown:
-                shown = event.scores
-                mean = f"R2 {shown.get('r2', float('nan')):.3f}"
-                print(f"{name} {event.step}/{event.steps}: {mean}", flush=True)
-            record = event.record
-        assert record is not None
+        own = dict(system="scenes", seeds=[0])
+        config = settings(name, options)
+        record = show_run(config, name, own, options.root, make_mesh())
         r2 = record.metrics["r2_per_dim"][0]
         seconds = round(math.fsum(record.seconds.values()), 1)
         r2 = dict(zip(SCENES[name]().factors, r2, strict=True))

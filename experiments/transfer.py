@@ -25,11 +25,12 @@ from jidcl.data.files import data_file
 from jidcl.data.image_folder import read_image_folder
 from jidcl.metrics import determination, r2
 from jidcl.mixing.scenes import Ident3D
-from jidcl.runner import run, trained
-from jidcl.systems.pictures import draw_pictures, make_image_encoder
+from jidcl.runner import trained
+from jidcl.systems.pictures import draw_pictures, in_parts, make_image_encoder
 from jidcl.systems.scenes_presets import TABLE4, Scenes
+from jidcl.terminal import show_run
+from jidcl.train.sharding import make_mesh
 
-CHUNK = 100
 COMMON: dict[str, Any] = dict(
     encoder="cnn", hue="published", chunk=20, eval_batch=512, eval_batches=2
 )
@@ -45,12 +46,6 @@ def settings(options: argparse.Namespace) -> Scenes:
     return dataclasses.replace(TABLE4["t4r1"], **COMMON, **own)
 
 
-def in_chunks(function, rows: np.ndarray) -> jax.Array:
-    """function of `[CHUNK, ...]` over all rows; CHUNK divides their number."""
-    parts = jnp.asarray(rows).reshape(-1, CHUNK, *rows.shape[1:])
-    return jnp.concatenate([function(part) for part in parts])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -63,23 +58,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     z, x = read_image_folder(data_file("threedident_mini/raw_latents.npy").parent)
-    config, shown, seconds = settings(options), {}, {}
-    own: dict[str, Any] = dict(
-        system="scenes", preset=options.objective, seeds=[0], root=options.root
-    )
-    for event in run(config, **own):
-        if event.scores and event.scores != shown:
-            shown = event.scores
-            print(f"{event.step}/{event.steps}: R2 {shown['r2']:.3f}", flush=True)
-        seconds = event.record.seconds if event.record else {}
-    state = trained(config, **own)
+    config = settings(options)
+    own: dict[str, Any] = dict(system="scenes", seeds=[0])
+    record = show_run(config, options.objective, own, options.root, make_mesh())
+    state = trained(config, preset=options.objective, root=options.root, **own)
     held = jax.tree.map(lambda leaf: leaf[0], (state.params, state.state))
     space = dict(output=config.output, output_size=config.output_size)
     encoder = make_image_encoder(config, config.n, **space)
-    f = jax.jit(lambda x: encoder.apply(*held, x)[0])
-    real = in_chunks(f, x.astype(np.float32) / 255)
-    draw = jax.jit(lambda z: f(draw_pictures(config, z)))
-    ours, z = in_chunks(draw, z), jnp.asarray(z)
+
+    def f(x):
+        return encoder.apply(*held, x)[0]
+
+    def h(z):
+        return f(draw_pictures(config, z))
+
+    z = jnp.asarray(z)
+    real = jax.jit(lambda x: in_parts(f, x))(x.astype(np.float32) / 255)
+    ours = jax.jit(lambda z: in_parts(h, z))(z)
     scores = {
         "Blender's pictures, read out": r2(z, real, split=True).per_dim,
         "our pictures, read out": r2(z, ours, split=True).per_dim,
@@ -95,16 +90,16 @@ def main() -> None:
         print(f"{name}: " + ", ".join(f"{k} {v:.3f}" for k, v in row.items()))
     if options.out:
         device = jax.devices()[0]
-        record = {
+        kept = {
             "device": f"{device.platform} {device.device_kind}",
             "objective": options.objective,
             "steps": options.steps,
             "batch": options.batch,
             "rate": options.rate,
-            "seconds": seconds,
+            "seconds": record.seconds,
             "r2": table,
         }
-        options.out.write_text(json.dumps(record, indent=1) + "\n")
+        options.out.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from jidcl.cli_common import parse, quiet
+from jidcl.systems.training import SCENES, WITH_LEVELS
 
 KINDS = ("sheet", "sweep", "pairs", "gif", "set")
-# As `jidcl.mixing.scenes.SCENES`, which imports JAX.
-NAMES = ("ident3d", "figures", "sprites", "triangles", "shapes3d", "masks")
 _CHUNK = 8
 
 
@@ -59,7 +58,7 @@ def render(args: list[str]) -> int:
             raise ValueError(f"the scene comes first, got {args[0]!r}")
         parse(Render, args, "render SCENE")
     name, *rest = args
-    check_choice("scene", name, NAMES)
+    check_choice("scene", name, SCENES)
     options = parse(Render, rest, f"render {name}")
     check_at_least("number of values of what", len(options.what), 1)
     for kind in options.what:
@@ -77,7 +76,7 @@ def render(args: list[str]) -> int:
     check_seeds([options.seed])
 
     own = {k: getattr(options, k) for k in ("level", "hue") if getattr(options, k)}
-    if own and name not in ("ident3d", "figures"):
+    if own and name not in WITH_LEVELS:
         raise ValueError(f"{' and '.join(own)} must be left out: {name} has none")
     scene = make_scene(name, size=options.size, **own)
     draws = {"sheet": _sheet, "sweep": _sweep, "pairs": _pairs, "gif": _gif}

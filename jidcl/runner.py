@@ -141,13 +141,8 @@ def trained(
     folder = run_folder(root, system, preset, config, check_seeds(seeds))
     if not (folder / "result.json").exists():
         raise ValueError(f"root must hold the finished run {folder.name}, got {root}")
-    module, mesh = load_system(system), make_mesh()
-    state = loop.start(
-        module.make_problem(config),
-        module.make_run_optimiser(config),
-        np.asarray(seeds),
-        mesh=mesh,
-    )
+    work = _Run(config, system, preset, seeds, (folder, folder), make_mesh(), 0.0)
+    *_, state = work.prepare(len(seeds))
     saver = Checkpoints(folder / "ckpt")
     try:
         state = saver.restore(state)

@@ -5,12 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-import optax
+import jax.numpy as jnp
 
 from jidcl.bench.measure import Timing, time_program
 from jidcl.mixing.scenes import SCENES, make_scene, render
 from jidcl.systems.scenes import make_problem, make_run_optimiser
 from jidcl.systems.scenes_presets import presets
+from jidcl.train.state import init_state
+from jidcl.train.step import make_step
 
 SIZES = (32, 64, 128)
 CPU_BATCH = 64  # at most so many pictures a call on a CPU
@@ -35,26 +37,16 @@ def step_rows(config: Any, repeats: int) -> Iterator[dict[str, Any]]:
     The step is a pair of pictures for each row of the batch, encoder, loss, gradients
     and update; a row's `batch` counts pictures.
     """
-    problem = make_problem(config)
-    optimiser = make_run_optimiser(config)
-    key = jax.random.key(0)
-    params, state = problem.init(key)
-    opt_state = optimiser.init(params)
+    problem, optimiser = make_problem(config), make_run_optimiser(config)
+    run = init_state(problem, optimiser, jnp.asarray(0), {"g": {}})
 
     def draw(key):
-        return problem.draw({"g": {}}, key)[:2]
-
-    def step(params, opt_state, key):
-        batch = problem.draw({"g": {}}, key)
-        loss = jax.grad(lambda p: problem.loss(p, state, batch, key)[0])
-        updates, opt_state = optimiser.update(loss(params), opt_state, params)
-        return optax.apply_updates(params, updates), opt_state
+        return problem.draw(run.frozen, key)[:2]
 
     settings = dict(size=config.size, encoder=config.encoder)
     pictures = 2 * config.batch
-    with jax.numpy_dtype_promotion("standard"):  # optax counts steps in int32
-        drawn = time_program(draw, key, repeats=repeats)
-        whole = time_program(step, params, opt_state, key, repeats=repeats)
+    drawn = time_program(draw, run.key, repeats=repeats)
+    whole = time_program(make_step(problem, optimiser), run, repeats=repeats)
     yield _row("draw", config.mixing, settings, pictures, drawn)
     share = {"share_drawing": drawn.median / whole.median}
     yield _row("train", config.mixing, settings, pictures, whole) | share

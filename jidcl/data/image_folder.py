@@ -64,8 +64,9 @@ def write_image_folder(
     text = json.dumps(dict(about), indent=1).encode()
     (root / "images").mkdir(parents=True, exist_ok=True)
     if (root / LATENTS).exists():
-        same = np.array_equal(_latents(root / LATENTS), z)
-        if not same or (root / "about.json").read_bytes() != text:
+        note = root / "about.json"
+        same = note.exists() and note.read_bytes() == text
+        if not same or not np.array_equal(_latents(root / LATENTS), z):
             raise ValueError(f"{root} holds pictures of other latents or settings")
     else:  # the latents last: they say that the rest is there
         _whole(root / "about.json", lambda file: file.write(text))

@@ -11,7 +11,7 @@ from jidcl.latents.blocks import (
     spectrum,
     whitening,
 )
-from jidcl.latents.causal import class_of, sample_causal, transform
+from jidcl.latents.causal import sample_causal, transform
 from jidcl.latents.clusters import (
     Instances,
     Rank,
@@ -52,7 +52,6 @@ from jidcl.latents.ou import (
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 
 __all__ = [
-    "class_of",
     "sample_causal",
     "transform",
     "OU_PAIRS",

@@ -238,22 +238,13 @@ def judge_free(record: Record) -> list[Verdict]:
 
 def _beside(claim: Claim, record: Record) -> Verdict:
     """A score of other data than the published, beside the published one."""
-    scores = 100 * record.values(claim.metric)
-    return Verdict(
-        claim=claim.id,
-        source=claim.source,
-        text=claim.text,
-        metric=claim.metric,
-        word="-",
-        expected=f"{claim.mean:.2f} ± {claim.std:.2f}",
+    scores = record.values(claim.metric)
+    return dataclasses.replace(
+        judge_scores(claim, scores),
         ok=bool(np.isfinite(scores).all()),
         outcome=ANALOGUE,
-        score=float(scores.mean()),
-        std=_std(scores),
-        difference=float(scores.mean() - claim.mean),
         gap=_mean_gap(record),
         bar=_mean_bar(record),
-        seeds=(),
         nulls=_nulls(record, claim.metric),
     )
 

@@ -8,6 +8,8 @@ pictures in `jidcl.mixing.scenes`, random views in `jidcl.data.views`, NT-Xent i
 Source: von Kuegelgen et al. 2021, section 5.2 (Causal3DIdent).
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
@@ -30,6 +32,7 @@ from jidcl.systems.common import (
     init_encoder,
     mean_over_batches,
     observe,
+    observe_pair,
     over_batches,
     run_optimiser,
 )
@@ -66,16 +69,19 @@ def make_problem(config: Causal3D) -> Problem:
         value, metrics = ntxent(*ys, tau=config.tau)
         return value, (state, metrics)
 
+    def f(params, state, x):
+        return encoder.apply(params, state, x)[0]
+
+    def h(params, state, z):
+        return f(params, state, observe(config, {}, z))
+
     def probe(params, state, frozen, key):
         z, _ = sample_causal(key, batch=config.eval_batch)
-        y, _ = encoder.apply(params, state, observe(config, frozen, z))
+        y = in_parts(partial(h, params, state), z)
         return {"r2": r2(z[:, 1:], y, split=True).mean}
 
     def evaluate(params, state, frozen, key):
-        def f(x):
-            return encoder.apply(params, state, x)[0]
-
-        return _evaluate(config, f, frozen, key)
+        return _evaluate(config, partial(f, params, state), key)
 
     return Problem(lambda key: {"g": {}}, encoder.init, draw, loss, probe, evaluate)
 
@@ -94,8 +100,7 @@ def draw_views(config: Causal3D, key: Array, z: Array) -> Batch:
     """Two views of the pictures of z, `[batch, 11]`."""
     if config.views in TRANSFORMED:
         z_pos = transform(key, z, TRANSFORMED[config.views])
-        both = jax.vmap(lambda z: observe(config, {}, z))(jnp.stack([z, z_pos]))
-        return Batch(both[0], both[1], z, z_pos)
+        return Batch(*observe_pair(config, {}, z, z_pos), z, z_pos)
     done = AUGMENTED[config.views]
     crop = [part for part in done if part.startswith("crop")]
     settings = ViewSettings(
@@ -110,12 +115,12 @@ def draw_views(config: Causal3D, key: Array, z: Array) -> Batch:
     return Batch(views[0], views[1], z, z)
 
 
-def _evaluate(config: Causal3D, f, frozen, key) -> Metrics:
+def _evaluate(config: Causal3D, f, key) -> Metrics:
     """Accuracy of the class and R2 of the factors, by read-outs fitted elsewhere."""
     k_fit, k_score, k_loss = jax.random.split(key, 3)
 
     def h(z):
-        return f(observe(config, frozen, z))
+        return f(observe(config, {}, z))
 
     z, label = sample_causal(k_fit, batch=config.fit_rows)
     y = in_parts(h, z)

@@ -77,6 +77,14 @@ def observe(config: Training, frozen: Any, z: Array) -> Array:
     return mix(g, z)
 
 
+def observe_pair(
+    config: Training, frozen: Any, z: Array, z_pos: Array
+) -> tuple[Array, Array]:
+    """Observations of both latents by one program: a scene's takes long to compile."""
+    both = jax.vmap(partial(observe, config, frozen))(jnp.stack([z, z_pos]))
+    return both[0], both[1]
+
+
 def over_rows(loss: Callable, mesh: Mesh | None, rows: tuple, whole: tuple = ()):
     """`loss(*rows, *whole, axis=...)`, the rows spread over the mesh's `data` axis.
 

@@ -46,6 +46,7 @@ from jidcl.systems.common import (
     init_mixing,
     mean_over_batches,
     observe,
+    observe_pair,
     over_batches,
     over_rows,
     run_optimiser,
@@ -131,8 +132,7 @@ def make_problem(config: ContrastiveICA, mesh: Mesh | None = None) -> Problem:
 
     def draw(frozen, key):
         pair = draw_pair(parts, key, config.batch)
-        x, x_pos = _seen(config, frozen, pair)
-        return Batch(x, x_pos, *pair)
+        return Batch(*observe_pair(config, frozen, *pair), *pair)
 
     def loss(params, state, batch, key):
         y, state = parts.encoder.apply(params, state, batch.x, train=True)
@@ -143,13 +143,11 @@ def make_problem(config: ContrastiveICA, mesh: Mesh | None = None) -> Problem:
 
     def probe(params, state, frozen, key):
         z = draw_pair(parts, key, min(config.eval_batch, 4096)).z
-        y, _ = parts.encoder.apply(params, state, observe(config, frozen, z))
+        y, _ = _read(config, frozen, partial(_applied, parts, params, state), z)
         return {"r2": r2(z, y).mean, "mcc": mcc(z, y).mean}
 
     def evaluate(params, state, frozen, key):
-        def f(x):
-            return parts.encoder.apply(params, state, x)[0]
-
+        f = partial(_applied, parts, params, state)
         return _evaluate(config, parts, f, frozen, key)
 
     def sharded(mesh):
@@ -212,12 +210,8 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
 
     pictures = isinstance(config, Pictures)
 
-    def read_part(z):
-        x = observe(config, frozen, z)
-        return f(x), coarse(x)
-
     def read(z):
-        return in_parts(read_part, z) if pictures else read_part(z)
+        return _read(config, frozen, f, z)
 
     def score(key):
         pair_key, shuffle_key = jax.random.split(key)
@@ -264,7 +258,7 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
         metrics["oracle_scale"] = oracle.scale
         metrics["train_floor"] = _train_floor(config, parts, floor_key)
     z = draw_pair(parts, sample_key, 1000).z
-    y = f(observe(config, frozen, z))
+    y, _ = read(z)
     rotations = rotation_null(null_key, z)
     metrics["mcc_rotation_low"] = jnp.quantile(rotations, 0.005)
     metrics["mcc_rotation_high"] = jnp.quantile(rotations, 0.995)
@@ -325,9 +319,18 @@ def _objective(config, parts: Parts, y, y_pos, *, mesh: Mesh | None = None):
     return metrics["negative"] if config.objective == "marginal_only" else value
 
 
-def _seen(config, frozen, pair: Pair) -> jax.Array:
-    """Observations of both latents, `[2, batch, ...]`, by one program."""
-    return jax.vmap(partial(observe, config, frozen))(jnp.stack(pair))
+def _applied(parts: Parts, params, state, x: jax.Array) -> jax.Array:
+    return parts.encoder.apply(params, state, x)[0]
+
+
+def _read(config, frozen, f, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(f(g(z)), features of g(z) itself); pictures are drawn and read in parts."""
+
+    def read(z):
+        x = observe(config, frozen, z)
+        return f(x), coarse(x)
+
+    return in_parts(read, z) if isinstance(config, Pictures) else read(z)
 
 
 def draw_pair(parts: Parts, key: jax.Array, batch: int) -> Pair:

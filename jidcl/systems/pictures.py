@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jidcl.data import ViewSettings, random_view
 from jidcl.encoders import Encoder, make_cnn, make_resnet
 from jidcl.mixing.scenes import factor_index, make_scene, render
-from jidcl.systems.training import Pictures
+from jidcl.systems.training import WITH_LEVELS, Pictures
 from jidcl.types import Array
 
 
@@ -17,7 +17,6 @@ def make_image_encoder(config: Pictures, m: int, **output: Any) -> Encoder:
     """The convolutional encoder of pictures in [0, 1], of m outputs.
 
     `output` names the output space: `output`, `output_size`.
-
     """
     scene = build_scene(config)
     own = output | dict(dtype=jnp.bfloat16 if config.bfloat16 else jnp.float32)
@@ -38,7 +37,7 @@ def make_image_encoder(config: Pictures, m: int, **output: Any) -> Encoder:
 def build_scene(config: Pictures) -> Any:
     """The scene of a configuration."""
     own = dict(level=config.level, hue=config.hue)
-    own = own if config.mixing in ("ident3d", "figures") else {}
+    own = own if config.mixing in WITH_LEVELS else {}
     return make_scene(config.mixing, size=config.size, **own)
 
 
@@ -105,11 +104,9 @@ def coarse(x: Array, side: int = 4) -> Array:
 
 
 def in_parts(read: Callable[[Array], Any], z: Array, *, rows: int = 256) -> Any:
-    """`read(z)` of some rows after others: what it holds meanwhile stays small.
-
-    Where `rows` does not divide the number of latents all are read at once.
-    """
-    if len(z) <= rows or len(z) % rows:
-        return read(z)
-    parts = jax.lax.map(read, z.reshape(-1, rows, *z.shape[1:]))
-    return jax.tree.map(lambda part: part.reshape(len(z), *part.shape[2:]), parts)
+    """`read(z)` of at most `rows` rows at once: what it holds meanwhile stays small."""
+    count = -(-len(z) // rows)
+    size = -(-len(z) // count)  # as even as it goes
+    filled = jnp.pad(z, [(0, count * size - len(z))] + [(0, 0)] * (z.ndim - 1))
+    parts = jax.lax.map(read, filled.reshape(count, size, *z.shape[1:]))
+    return jax.tree.map(lambda p: p.reshape(-1, *p.shape[2:])[: len(z)], parts)

@@ -53,10 +53,9 @@ class Scenes(Pictures, ContrastiveICA):
                 "output must not be a box, whose values are positive, where latents "
                 f"from {self.low:g} on are regressed, got {self.output!r}"
             )
-        if self.views == "augmented" and self.mixing != "ident3d":
+        if self.views == "augmented" and self.mixing in ("sprites", "masks"):
             raise ValueError(
-                "views 'augmented' need three channels of linear colour, mixing "
-                f"'ident3d', got {self.mixing!r}"
+                f"views 'augmented' need a scene with colours, got {self.mixing!r}"
             )
 
     def summary(self) -> str:

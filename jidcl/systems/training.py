@@ -12,6 +12,7 @@ from jidcl.checks import check_above, check_at_least, check_choice, check_unit_i
 VERSION = 1
 MIXINGS = ("invertible_mlp", "linear", "orthogonal", "identity")
 SCENES = ("ident3d", "figures", "sprites", "triangles", "shapes3d", "masks")
+WITH_LEVELS = ("ident3d", "figures")  # and with hue conversions
 IMAGE_ENCODERS = ("cnn", "resnet18", "resnet50")
 INITS = ("looks_linear", "he_normal", "fan_in_uniform")
 
@@ -135,7 +136,7 @@ class Pictures(Training):
         check_choice("level", self.level, ("fast", "reference"))
         check_choice("hue", self.hue, ("circle", "published"))
         plain = (self.level, self.hue) == ("fast", "circle")
-        if not plain and self.mixing not in ("ident3d", "figures"):
+        if not plain and self.mixing not in WITH_LEVELS:
             raise ValueError(
                 f"level {self.level!r} and hue {self.hue!r} need mixing 'ident3d' or "
                 f"'figures', got {self.mixing!r}"

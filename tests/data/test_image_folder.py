@@ -74,6 +74,9 @@ def test_other_latents_are_not_mixed_in(tmp_path, z):
         next(write(tmp_path, -z, draw))
     with pytest.raises(ValueError, match="of other latents or settings"):
         next(write(tmp_path, z, draw, about={"scene": "test", "size": 9}))
+    (tmp_path / "about.json").unlink()  # as in a folder of somebody else
+    with pytest.raises(ValueError, match="of other latents or settings"):
+        next(write(tmp_path, z, draw))
     with pytest.raises(ValueError, match="z must be float32"):
         next(write(tmp_path, z.astype(float), draw))
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jidcl.latents import causal, class_of, sample_causal, transform
-from jidcl.mixing.scenes import Figures
+from jidcl.latents import causal, sample_causal, transform
+from jidcl.mixing.scenes import Figures, figures
+from jidcl.mixing.scenes.common import part_of
 
 ALARM = 1e-4  # chance of a false alarm of each statistical test below
 
@@ -65,11 +66,11 @@ def test_classes_differ_in_their_mechanisms():
     assert len(set(laws)) == causal.CLASSES
 
 
-def test_the_first_column_is_the_class(drawn):
+def test_the_first_column_shows_the_object_of_the_class(drawn):
     z, label = drawn
-    np.testing.assert_array_equal(class_of(jnp.asarray(z, jnp.float32)), label)
-    ends = jnp.asarray([[-1.0], [1.0]]) * jnp.ones((2, 11))
-    np.testing.assert_array_equal(class_of(ends), [0, 6])
+    assert len(figures.NAMES) == causal.CLASSES
+    drawn_object = part_of(jnp.asarray(z[:, 0], jnp.float32), causal.CLASSES)
+    np.testing.assert_array_equal(drawn_object, label)
 
 
 @pytest.mark.parametrize("groups", [("hues",), ("positions", "hues"), ("rotations",)])

@@ -228,7 +228,7 @@ def test_scores_of_causal_views_are_those_of_the_factors(monkeypatch):
         lambda config, key, z: causal3d.Batch(seen(0, 0, z), seen(0, 0, z), z, z),
     )
     config = dataclasses.replace(CAUSAL, fit_rows=512, eval_batch=512)
-    scores = causal3d._evaluate(config, lambda x: x, {}, jax.random.key(0))
+    scores = causal3d._evaluate(config, lambda x: x, jax.random.key(0))
     for name in ("position", "position_linear", "ground_hue", "ground_hue_linear"):
         assert float(scores[name]) > 0.97
     for name in ("spot_hue", "rotation"):
