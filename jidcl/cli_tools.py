@@ -18,8 +18,8 @@ class Bench:
 
     suites: tuple[str, ...] = ("losses", "steps", "small")
     """losses, steps (whole, published encoder), small (n = 4, B = 256; seeds), and cost
-    against batch (growth), n (width) and devices; verification (a whole quick run, over
-    seeds); scenes (pictures a second)"""
+    against batch (growth), n (width), tiles and devices; verification (a whole quick
+    run, over seeds); scenes (pictures a second)"""
     batch: int = 6144
     """rows of a loss and of a step"""
     n: int = 10

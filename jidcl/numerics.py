@@ -1,5 +1,6 @@
 """Safe norms, key streams and the Bessel function of the von Mises-Fisher law."""
 
+import contextlib
 import functools
 import math
 from typing import Any
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from jidcl.checks import check_choice
 
 STREAMS = ("freeze", "init", "data", "loss", "eval", "null")
+PRECISIONS = ("float32", "fast")
 
 
 def stream_key(key: jax.Array, purpose: str) -> jax.Array:
@@ -58,6 +60,22 @@ def safe_root(x: jax.Array, p: float) -> jax.Array:
 # that do not depend on each other wait for each other's threads on a CPU of few
 # cores, for ever.
 one_by_one = jax.custom_batching.sequential_vmap
+
+
+def products_in(precision: str) -> contextlib.AbstractContextManager:
+    """Context to trace in: the precision of matrix products of float32 numbers.
+
+    Args:
+        precision: `"float32"`, or `"fast"`: the platform's own, TF32 on NVIDIA,
+            bfloat16 on TPU, float32 on a CPU. Products that name one keep it.
+
+    Raises:
+        ValueError: on an unknown precision.
+    """
+    check_choice("precision", precision, PRECISIONS)
+    if precision == "fast":
+        return contextlib.nullcontext()
+    return jax.default_matmul_precision("float32")
 
 
 def at_least_float32(*dtypes: Any) -> Any:

@@ -87,7 +87,9 @@ def traced_problem(module: Any, config: Any, phase: int | None = None) -> Proble
     def freeze(key):
         return {"base": base.freeze(key), "settings": {}}
 
-    return Problem(freeze, base.init, draw, loss, probe, evaluate)
+    return Problem(
+        freeze, base.init, draw, loss, probe, evaluate, precision=base.precision
+    )
 
 
 def split_grid(module: Any, config: Any, grid: Grid) -> list[tuple[Any, list[dict]]]:

@@ -185,7 +185,8 @@ def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
     console = Console()
     top = measure_ceilings(options.repeats)
     console.print(
-        f"ceilings: {top.flops / 1e9:.0f} GFLOP/s, {top.exps / 1e9:.2f} G exp/s, "
+        f"ceilings: {top.flops / 1e9:.0f} GFLOP/s in float32, {top.fast / 1e9:.0f} in "
+        f"the platform's precision, {top.exps / 1e9:.2f} G exp/s, "
         f"{top.bytes / 1e9:.1f} GB/s",
         highlight=False,
     )
@@ -193,8 +194,10 @@ def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
     for row in (row for suite in suites for row in SUITES[suite](options, top)):
         rows.append(row)
         extra, ratio = row["extra_bytes"], row["times_floor"]
-        forms = {None: ", one matrix", "kernel": ", kernels"}
-        form = forms.get(row.get("tile", ""), "")
+        forms = {None: ", one matrix", "kernel": ", kernels", "auto": ""}
+        tile = row.get("tile", "auto")
+        form = forms[tile] if tile in forms else f", tiles of {tile[0]} x {tile[1]}"
+        form += ", fast products" if row.get("precision") == "fast" else ""
         form += f", {row['seeds']} seeds" if row.get("seeds", 1) > 1 else ""
         if "scene" in row:
             form += f", {row['size']} x {row['size']} {row.get('level', '')}".rstrip()

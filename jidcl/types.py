@@ -60,6 +60,8 @@ class Problem:
             evaluation loss beside its floor on the same draws, and the cheap nulls.
         sharded: `mesh -> Problem`: the same problem, its loss written for a batch that
             is spread over the mesh's `data` axis. None: the compiler spreads it.
+        precision: of the matrix products of a training step, `"float32"` or `"fast"`:
+            see `jidcl.numerics.products_in`. Scores are always those of `"float32"`.
     """
 
     freeze: Callable[[Array], Any]
@@ -69,3 +71,4 @@ class Problem:
     probe: Callable[[Params, Any, Any, Array], Metrics]
     evaluate: Callable[[Params, Any, Any, Array], Metrics]
     sharded: Callable[[Mesh], "Problem"] | None = None
+    precision: str = "float32"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -34,14 +35,21 @@ class Ceilings(NamedTuple):
     """What the device does at best, measured on large arrays.
 
     Attributes:
-        flops: float32 operations a second of a matrix product.
+        flops: operations a second of a matrix product in float32.
         exps: exponentials a second.
         bytes: bytes read and written a second by an addition.
+        fast: operations a second of a product of float32 numbers in the platform's own
+            precision (TF32 on NVIDIA); `flops` where there is none.
     """
 
     flops: float
     exps: float
     bytes: float
+    fast: float
+
+    def rate(self, precision: str) -> float:
+        """Operations a second of products in a precision of `products_in`."""
+        return self.fast if precision == "fast" else self.flops
 
 
 def repeat(function: Callable[[], Any], repeats: int, warmups: int = 1) -> np.ndarray:
@@ -96,9 +104,25 @@ def time_program(function: Callable, *args: Any, repeats: int) -> Timing:
 
 
 def measure_ceilings(repeats: int = 5) -> Ceilings:
-    """The best of some runs of a large product, addition, and exponential in cache."""
-    a, long, short = jnp.ones((2048, 2048)), jnp.ones(2**24), jnp.linspace(-5, 0, 2**20)
-    matmul = time_program(lambda a: a @ a, a, repeats=repeats).low
-    add = time_program(lambda x: x + 1, long, repeats=repeats).low
-    exp = time_program(jnp.exp, short, repeats=10 * repeats).low
-    return Ceilings(2 * 2048**3 / matmul, short.size / exp, 8 * long.size / add)
+    """The best of some runs of a large product, addition, and exponential.
+
+    On a CPU the exponential is of an array in its cache; an accelerator, which would
+    wait for its memory, takes many of each number.
+    """
+    on_cpu = jax.default_backend() == "cpu"
+    width, long, short, each = (2048, 24, 20, 1) if on_cpu else (8192, 28, 24, 32)
+
+    def product(precision):
+        a = jax.random.normal(jax.random.key(0), (width, width))
+        exact = jax.lax.Precision.HIGHEST if precision == "float32" else None
+        multiply = partial(jnp.matmul, precision=exact)
+        return 2 * width**3 / time_program(multiply, a, a, repeats=repeats).low
+
+    def exponentials(x):
+        return sum(jnp.exp(x * (k + 1)) for k in range(each))
+
+    x = jnp.linspace(-5 / each, 0, 2**short)
+    exp = time_program(exponentials, x, repeats=10 * repeats).low
+    add = time_program(lambda x: x + 1, jnp.ones(2**long), repeats=repeats).low
+    rates = product("float32"), each * x.size / exp, 8 * 2**long / add
+    return Ceilings(*rates, rates[0] if on_cpu else product("fast"))

@@ -36,6 +36,8 @@ ROWS_OF_TABLES = {"dot": "t1r3", "p=1": "t2r6", "p=2": "t1r5", "p=3": "t1r8"}
 SMALL = dict(n=4, widths=(4, 8, 8, 4), batch=256, mixing_draws=1)
 SMALL_STEPS = 50
 WIDEST_MATRIX = 8192  # above it the forms that store all pairs are left out
+TILES = [(256, 1024), (512, 4096), (1024, 4096), (1024, 8192), (2048, 8192)]
+TILES += [(4096, 4096), (4096, 16384)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,23 +60,25 @@ class Options:
 
     @property
     def torch(self) -> Any:
-        """The peer's module, or None: not wanted, not installed, or too large."""
-        missing = find_spec("torch") is None
-        if missing or not self.peer or self.batch > WIDEST_MATRIX:
+        """The peers' module, or None: not wanted or not installed."""
+        if find_spec("torch") is None or not self.peer:
             return None
         from jidcl.bench import torch_peer
 
         return torch_peer
 
 
-def loss_floor(top: Ceilings, name: str, n: int, batch: int) -> float:
+def loss_floor(
+    top: Ceilings, name: str, n: int, batch: int, precision: str = "float32"
+) -> float:
     """Seconds that the arithmetic of a loss and its gradients takes at least.
 
     3n flops a pair for a p-norm (2n for a dot product) forwards and twice that
     backwards, and one exponential.
     """
     flops = (6 if name == "dot" else 9) * n * batch**2
-    return flops / top.flops + batch**2 / top.exps
+    rate = top.rate(precision if name == "dot" else "float32")
+    return flops / rate + batch**2 / top.exps
 
 
 def step_floor(top: Ceilings, name: str, problem: Any, config: Any) -> float:
@@ -85,22 +89,33 @@ def step_floor(top: Ceilings, name: str, problem: Any, config: Any) -> float:
     params, _ = jax.eval_shape(problem.init, jax.random.key(0))
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     flops = 6 * size * 2 * config.batch
-    return flops / top.flops + loss_floor(top, name, config.n, config.batch)
+    pairs = loss_floor(top, name, config.n, config.batch, config.precision)
+    return flops / top.rate(config.precision) + pairs
 
 
 def loss_row(
-    name: str, batch: int, n: int, top: Ceilings, *, tile: Any = "auto", repeats: int
+    name: str,
+    batch: int,
+    n: int,
+    top: Ceilings,
+    *,
+    tile: Any = "auto",
+    precision: str = "float32",
+    repeats: int,
 ) -> dict[str, Any]:
     """One infonce with gradients for anchors and positives."""
     y, y_pos = _embeddings(batch, n)
+    similarity = dataclasses.replace(SIMILARITIES[name], precision=precision)
 
     def loss(y, y_pos):
-        return infonce(y, y_pos, similarity=SIMILARITIES[name], tile=tile)[0]
+        return infonce(y, y_pos, similarity=similarity, tile=tile)[0]
 
     gradient = jax.value_and_grad(loss, argnums=(0, 1))
     took = time_program(gradient, y, y_pos, repeats=repeats)
     what = {"similarity": name, "batch": batch, "n": n, "tile": tile}
-    return _row("loss", "jidcl", what, took, loss_floor(top, name, n, batch))
+    what |= {"precision": precision}
+    floor = loss_floor(top, name, n, batch, precision)
+    return _row("loss", "jidcl", what, took, floor)
 
 
 def step_row(
@@ -128,7 +143,7 @@ def step_row(
     took = timing(repeat(run, repeats) / steps, compiling, extra)
     floor = step_floor(top, name, problem, config)
     what = {"similarity": name, "batch": config.batch, "n": config.n, "seeds": seeds}
-    what |= {"optimiser": config.optimiser}
+    what |= {"optimiser": config.optimiser, "precision": config.precision}
     return _row("step", "jidcl", what, took, seeds * floor)
 
 
@@ -146,32 +161,56 @@ def losses(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
     """One loss with gradients: chosen form, one matrix, kernels, and the peer."""
     batch, n = options.batch, options.n
     for name in options.similarities:
+        own: Any = dict(repeats=options.repeats)
         for tile in loss_forms(batch, jax.devices()[0].client.platform_version):
-            yield loss_row(name, batch, n, top, tile=tile, repeats=options.repeats)
+            yield loss_row(name, batch, n, top, tile=tile, **own)
+        if name == "dot" and jax.default_backend() != "cpu":
+            yield loss_row(name, batch, n, top, precision="fast", **own)
         if options.torch:
             arrays = [np.array(a) for a in _embeddings(batch, n)]
-            times = options.torch.time_loss(name, *arrays, repeats=2)
             what = {"similarity": name, "batch": batch, "n": n}
-            floor = loss_floor(top, name, n, batch)
-            yield _row("loss", "torch", what, timing(times), floor)
+            if batch <= WIDEST_MATRIX:
+                times = options.torch.time_loss(name, *arrays, repeats=2)
+                floor = loss_floor(top, name, n, batch)
+                yield _row("loss", "torch", what, timing(times), floor)
             if name == "dot" and options.torch.has_inf_cl(n):
-                times = options.torch.time_inf_cl(*arrays, repeats=options.repeats)
+                times = options.torch.time_inf_cl(*arrays, **own)
+                floor = loss_floor(top, name, n, batch, "fast")
+                what |= {"precision": "fast"}
                 yield _row("loss", "inf_cl", what, timing(times), floor)
 
 
+def tiles(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
+    """One loss with gradients over the tiles of its streamed form."""
+    for name in options.similarities:
+        for tile in TILES:
+            own: Any = dict(tile=tile, repeats=options.repeats)
+            row = loss_row(name, options.batch, options.n, top, **own)
+            yield row | {"what": "tile"}
+
+
 def steps(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
-    """Whole steps of published rows: published encoder, batch and Adam."""
+    """Whole steps of published rows: published encoder, batch and Adam.
+
+    On an accelerator also in its own precision, and of many seeds at once.
+    """
+    cases = [(1, "float32")]
+    if jax.default_backend() != "cpu":
+        cases += [(8, "float32"), (1, "fast"), (8, "fast"), (40, "fast")]
     for name in options.similarities:
         row = ROWS_OF_TABLES[name]
         config = load_presets("contrastive_ica")[f"published/{row}"]
         shape = dict(batch=options.batch, n=options.n, mixing_draws=1)
         config = dataclasses.replace(config, **shape)
-        ours = step_row(name, config, top, repeats=options.repeats)
-        yield ours
-        if options.torch:
+        for seeds, precision in cases:
+            own = dataclasses.replace(config, precision=precision)
+            yield step_row(name, own, top, seeds=seeds, repeats=options.repeats)
+        if options.torch and options.batch <= WIDEST_MATRIX:
             times = options.torch.time_steps(name, config, steps=1, repeats=2)
-            what = {key: ours[key] for key in ("similarity", "batch", "n", "optimiser")}
-            yield _row("step", "torch", what, timing(times), ours["floor_s"])
+            what = {"similarity": name, "batch": config.batch, "n": config.n}
+            problem = load_system("contrastive_ica").make_problem(config)
+            floor = step_floor(top, name, problem, config)
+            yield _row("step", "torch", what, timing(times), floor)
 
 
 def small(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
@@ -270,6 +309,7 @@ def scenes(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
 
 SUITES = {
     "losses": losses,
+    "tiles": tiles,
     "steps": steps,
     "small": small,
     "growth": growth,

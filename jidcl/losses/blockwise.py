@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, check_features, check_whole
-from jidcl.losses.similarity import DOT, Similarity, against, pairwise
+from jidcl.losses.similarity import Similarity, against, pairwise
 from jidcl.numerics import at_least_float32, unit, varying_zero
 
 
@@ -122,7 +122,8 @@ def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: A
     check_features("b", b, a.shape[-1])
     wide = at_least_float32(a.dtype, b.dtype)
     if similarity.kind == "cosine":
-        a, b, similarity = unit(a.astype(wide)), unit(b.astype(wide)), DOT
+        a, b = unit(a.astype(wide)), unit(b.astype(wide))
+        similarity = dataclasses.replace(similarity, kind="dot")
     learned = not isinstance(tau, int | float)
     sizes = None if sizes == "auto" else sizes
     settings = Settings(similarity, exclude_diagonal, sizes, learned)

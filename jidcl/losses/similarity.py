@@ -7,7 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, check_choice, check_features, check_finite
-from jidcl.numerics import at_least_float32, safe_root, unit, varying_zero
+from jidcl.numerics import (
+    PRECISIONS,
+    at_least_float32,
+    safe_root,
+    unit,
+    varying_zero,
+)
 
 SIMILARITIES = ("dot", "cosine", "lp")
 
@@ -20,14 +26,18 @@ class Similarity:
         kind: `"dot"` (von Mises-Fisher for unit vectors), `"cosine"`, or `"lp"`.
         p: exponent of `"lp"`, >= 1 (1 Laplace, 2 normal, 3 generalised normal).
         power: for `"lp"`, -sum |a - b|^p when True, its p-th root when False.
+        precision: of products of float32 numbers: `"float32"`, or `"fast"`: what holds
+            where the loss is traced, by default the platform's own (TF32 on NVIDIA).
     """
 
     kind: str = "dot"
     p: float = 2.0
     power: bool = True
+    precision: str = "float32"
 
     def __post_init__(self):
         check_choice("similarity", self.kind, SIMILARITIES)
+        check_choice("precision", self.precision, PRECISIONS)
         check_at_least("p", self.p, 1)
         check_finite("p", self.p)
 
@@ -65,7 +75,7 @@ def pairwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
         (the derivative for p = 2 takes products from the common centre: its error is
         relative to the spread of all rows), and are
         recomputed in the backward pass: nothing of size rows x cols x m is stored.
-        Dot products use the highest matmul precision; narrow inputs are multiplied
+        Dot products take the similarity's precision; narrow inputs are multiplied
         as they are and summed in float32.
     """
     check_features("a", a)
@@ -85,7 +95,7 @@ def against(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
         a, b = unit(a), unit(b.T).T
     elif a.dtype != b.dtype:
         a, b = _wide(a, b)
-    return _matmul(a, b, dtype)
+    return _matmul(a, b, dtype, similarity.precision)
 
 
 def stretched(x: jax.Array, lam: jax.Array, p: float) -> jax.Array:
@@ -146,9 +156,9 @@ def _squares_jvp(primals, tangents):
     return _squares(*primals), 2 * (own - cross)
 
 
-def _matmul(a: jax.Array, b: jax.Array, dtype) -> jax.Array:
-    precision = jax.lax.Precision.HIGHEST
-    return jnp.matmul(a, b, precision=precision, preferred_element_type=dtype)
+def _matmul(a: jax.Array, b: jax.Array, dtype, precision="float32") -> jax.Array:
+    exact = jax.lax.Precision.HIGHEST if precision == "float32" else None
+    return jnp.matmul(a, b, precision=exact, preferred_element_type=dtype)
 
 
 def _distance(similarity: Similarity, d: jax.Array) -> jax.Array:

@@ -44,4 +44,4 @@ def rotation_null(
             turned.append(jnp.matmul(part, q, precision=jax.lax.Precision.HIGHEST))
         return mcc(z, jnp.concatenate(turned, axis=1)).mean
 
-    return jax.lax.map(one, jax.random.split(key, draws))
+    return jax.lax.map(one, jax.random.split(key, draws), batch_size=50)

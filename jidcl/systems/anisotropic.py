@@ -130,7 +130,7 @@ def make_problem(config: Anisotropic, mesh: Mesh | None = None) -> Problem:
         return make_problem(config, mesh)
 
     spread = None if config.objective == "supervised" else sharded
-    return Problem(freeze, init, draw, loss, probe, evaluate, spread)
+    return Problem(freeze, init, draw, loss, probe, evaluate, spread, config.precision)
 
 
 def make_run_optimiser(config: Anisotropic) -> optax.GradientTransformation:

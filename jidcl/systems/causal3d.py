@@ -83,7 +83,15 @@ def make_problem(config: Causal3D) -> Problem:
     def evaluate(params, state, frozen, key):
         return _evaluate(config, partial(f, params, state), key)
 
-    return Problem(lambda key: {"g": {}}, encoder.init, draw, loss, probe, evaluate)
+    return Problem(
+        lambda key: {"g": {}},
+        encoder.init,
+        draw,
+        loss,
+        probe,
+        evaluate,
+        precision=config.precision,
+    )
 
 
 def frozen_identity(config: Causal3D) -> dict[str, object]:

@@ -114,7 +114,9 @@ def make_problem(config: ContentStyle, mesh: Mesh | None = None) -> Problem:
         return make_problem(config, mesh)
 
     spread = sharded if config.objective == "infonce" else None
-    return Problem(freeze, encoder.init, draw, loss, probe, evaluate, spread)
+    return Problem(
+        freeze, encoder.init, draw, loss, probe, evaluate, spread, config.precision
+    )
 
 
 make_run_optimiser = run_optimiser

@@ -102,7 +102,9 @@ def build_parts(config: ContrastiveICA) -> Parts:
             output=config.output,
             output_size=config.output_size,
         ),
-        similarity=Similarity(config.similarity, config.p, config.power),
+        similarity=Similarity(
+            config.similarity, config.p, config.power, config.precision
+        ),
         policy=NegativePolicy(
             include_positive=config.include_positive,
             exclude_self=config.exclude_self,
@@ -153,7 +155,16 @@ def make_problem(config: ContrastiveICA, mesh: Mesh | None = None) -> Problem:
     def sharded(mesh):
         return make_problem(config, mesh)
 
-    return Problem(freeze, parts.encoder.init, draw, loss, probe, evaluate, sharded)
+    return Problem(
+        freeze,
+        parts.encoder.init,
+        draw,
+        loss,
+        probe,
+        evaluate,
+        sharded,
+        config.precision,
+    )
 
 
 make_run_optimiser = run_optimiser

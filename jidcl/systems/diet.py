@@ -124,7 +124,7 @@ def make_problem(config: Diet, mesh: Mesh | None = None) -> Problem:
     def sharded(mesh):
         return make_problem(config, mesh)
 
-    return Problem(freeze, init, draw, loss, probe, evaluate, sharded)
+    return Problem(freeze, init, draw, loss, probe, evaluate, sharded, config.precision)
 
 
 def build_encoder(config: Diet) -> Encoder:

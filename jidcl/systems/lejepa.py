@@ -100,7 +100,9 @@ def make_problem(config: LeJEPA) -> Problem:
         scores = _scores(config, h, frozen, k_score)
         return scores | _losses(config, h, k_loss)
 
-    return Problem(freeze, encoder.init, draw, loss, probe, evaluate)
+    return Problem(
+        freeze, encoder.init, draw, loss, probe, evaluate, precision=config.precision
+    )
 
 
 make_run_optimiser = run_optimiser

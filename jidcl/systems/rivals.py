@@ -106,7 +106,9 @@ def make_problem(config: Rivals) -> Problem:
     def evaluate(params, state, frozen, key):
         return _evaluate(config, lambda x: f(params["f"], x), frozen, key)
 
-    return Problem(freeze, init, draw, loss, probe, evaluate)
+    return Problem(
+        freeze, init, draw, loss, probe, evaluate, precision=config.precision
+    )
 
 
 make_run_optimiser = run_optimiser

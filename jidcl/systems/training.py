@@ -14,6 +14,7 @@ MIXINGS = ("invertible_mlp", "linear", "orthogonal", "identity")
 SCENES = ("ident3d", "figures", "sprites", "triangles", "shapes3d", "masks")
 WITH_LEVELS = ("ident3d", "figures")  # and with hue conversions
 IMAGE_ENCODERS = ("cnn", "resnet18", "resnet50")
+PRECISIONS = ("float32", "fast")  # of jidcl.numerics.products_in
 INITS = ("looks_linear", "he_normal", "fan_in_uniform")
 
 
@@ -36,6 +37,8 @@ class Training:
         warmup: steps of linear growth.
         muon_steps: Newton-Schulz iterations of muon.
         weight_decay: decoupled weight decay of adamw.
+        precision: of the matrix products of a training step: float32, or fast: the
+            platform's own for float32 numbers, TF32 on NVIDIA, bfloat16 on TPU.
         batch: samples or pairs per step.
         steps: updates.
         late_share: share of the steps, the last ones, made with another batch.
@@ -60,6 +63,7 @@ class Training:
     warmup: int = 100
     muon_steps: int = 5
     weight_decay: float = 0.0
+    precision: str = "float32"
     batch: int = 1024
     steps: int = 3000
     late_share: float = 0.0
@@ -76,6 +80,7 @@ class Training:
             )
         check_choice("mixing", self.mixing, self.mixings)
         check_choice("init", self.init, INITS)
+        check_choice("precision", self.precision, PRECISIONS)
         check_choice("optimiser", self.optimiser, ("adam", "adamw", "muon"))
         check_choice(
             "schedule", self.schedule, ("constant", "cosine", "half_constant_cosine")

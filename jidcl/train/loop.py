@@ -10,7 +10,7 @@ import optax
 from jax.sharding import Mesh
 
 from jidcl.checks import check_at_least
-from jidcl.numerics import stream_key
+from jidcl.numerics import products_in, stream_key
 from jidcl.train.hosts import to_host
 from jidcl.train.sharding import check_seeds, make_mesh, over_seeds
 from jidcl.train.state import TrainState, frozen_draws, init_state
@@ -191,12 +191,14 @@ def on_each_seed(function: Callable, *, mesh: Mesh) -> Callable[[TrainState], Me
     """A jitted `state -> host arrays [seeds, ...]` of a problem's probe or evaluate.
 
     Seeds run one after another (`lax.map`): an evaluation is wider than a batch. The
-    draws depend on (seed, step) only.
+    draws depend on (seed, step) only. Matrix products are in float32, whatever they
+    were in training.
     """
 
     def one(run: TrainState):
         key = jax.random.fold_in(stream_key(run.key, "eval"), run.step)
-        return function(run.params, run.state, run.frozen, key)
+        with products_in("float32"):
+            return function(run.params, run.state, run.frozen, key)
 
     program = jax.jit(
         lambda state: jax.lax.map(one, state), in_shardings=over_seeds(mesh)

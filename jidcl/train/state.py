@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jidcl.numerics import stream_key
+from jidcl.numerics import products_in, stream_key
 from jidcl.types import Problem
 
 
@@ -49,7 +49,8 @@ def init_state(
 ) -> TrainState:
     """State before the first step; `jax.vmap` over seed and frozen for many runs."""
     seed = jnp.asarray(seed, jnp.int32)
-    params, state = problem.init(stream_key(jax.random.key(seed), "init"))
+    with products_in("float32"):
+        params, state = problem.init(stream_key(jax.random.key(seed), "init"))
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         seed=seed,
@@ -62,4 +63,5 @@ def init_state(
 
 def frozen_draws(problem: Problem, seed: jax.Array) -> Any:
     """The run's frozen draws, from the seed alone."""
-    return problem.freeze(stream_key(jax.random.key(seed), "freeze"))
+    with products_in("float32"):
+        return problem.freeze(stream_key(jax.random.key(seed), "freeze"))

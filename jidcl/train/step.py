@@ -8,7 +8,7 @@ import optax
 from jax.sharding import Mesh
 
 from jidcl.checks import check_at_least
-from jidcl.numerics import stream_key
+from jidcl.numerics import products_in, stream_key
 from jidcl.train.sharding import over_batch, over_seeds
 from jidcl.train.state import TrainState
 from jidcl.types import Metrics, Problem
@@ -32,9 +32,14 @@ def make_step(
     Returns:
         `state -> (state, metrics)`, pure; the batch at step t depends on (seed, t)
         only. Metrics hold `loss`, `grad_norm` and what the problem's loss returns.
+        Matrix products are those of `problem.precision`.
     """
 
     def step(run: TrainState) -> tuple[TrainState, Metrics]:
+        with products_in(problem.precision):
+            return update(run)
+
+    def update(run: TrainState) -> tuple[TrainState, Metrics]:
         draw_key, loss_key = (
             jax.random.fold_in(stream_key(run.key, purpose), run.step)
             for purpose in ("data", "loss")

@@ -21,7 +21,7 @@ from jidcl.bench.scenes import scene_row, step_rows
 from jidcl.losses import infonce
 from jidcl.systems.scenes_presets import presets
 
-TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10)
+TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10, fast=4e12)
 
 
 @pytest.mark.parametrize(("name", "flops"), [("dot", 60), ("p=1", 90)])
