@@ -22,14 +22,14 @@ from jidcl.runner import run
 from jidcl.systems.registry import load_presets
 
 SYSTEM = "contrastive_ica"
-_BOTH = dict(muon_steps=3, early_share=0.25, late_share=0.1)
+_BOTH = dict(muon_steps=3, early_share=0.25, late_share=0.1, precision="fast")
 ARMS = {  # "length": share of the steps that --steps names, 1 if not said
     "preset: muon, early tau, late batch": _BOTH,
     "no early tau": _BOTH | dict(early_share=0.0),
     "no late batch": _BOTH | dict(late_share=0.0),
     "neither": _BOTH | dict(early_share=0.0, late_share=0.0),
     "6 x the batch, a quarter of the steps": _BOTH | dict(late_share=0.75, length=0.25),
-    "fast products": _BOTH | dict(precision="fast"),
+    "float32 products": _BOTH | dict(precision="float32"),
     "he_normal": _BOTH | dict(init="he_normal"),
     "fan_in_uniform": _BOTH | dict(init="fan_in_uniform"),
     "adam 1e-3": _BOTH | dict(optimiser="adam", learning_rate=1e-3),

@@ -30,6 +30,10 @@ class Bench:
     """time PyTorch beside, where it is installed"""
     similarities: tuple[str, ...] = ("dot", "p=1", "p=2", "p=3")
     """which of dot, p=1, p=2, p=3"""
+    forms: tuple[str, ...] = ("auto", "matrix", "kernels")
+    """forms of a loss: auto, matrix (all pairs stored), kernels (on CUDA only)"""
+    precisions: tuple[str, ...] = ("float32", "fast")
+    """of matrix products, where they differ: float32, fast (the platform's own)"""
     out: Path = Path("runs/bench")
     """folder of results.json and the figures"""
 
@@ -42,14 +46,19 @@ def bench(args: list[str]) -> int:
     for name, least in (("batch", 2), ("n", 1), ("repeats", 1)):
         check_at_least(name, getattr(options, name), least)
     quiet()
-    from jidcl.bench.rows import SIMILARITIES, SUITES, Options
+    from jidcl.bench.rows import FORMS, SIMILARITIES, SUITES, Options
+    from jidcl.numerics import PRECISIONS
     from jidcl.terminal import show_bench
 
     for suite in options.suites:
         check_choice("suite", suite, SUITES)
     for name in options.similarities:
         check_choice("similarity", name, SIMILARITIES)
-    fields = ("batch", "n", "repeats", "peer", "similarities")
+    for form in options.forms:
+        check_choice("form", form, FORMS)
+    for precision in options.precisions:
+        check_choice("precision", precision, PRECISIONS)
+    fields = ("batch", "n", "repeats", "peer", "similarities", "forms", "precisions")
     shared = Options(**{name: getattr(options, name) for name in fields})
     show_bench(options.suites, shared, options.out)
     return 0

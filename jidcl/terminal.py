@@ -190,9 +190,12 @@ def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
         f"{top.bytes / 1e9:.1f} GB/s",
         highlight=False,
     )
-    rows = []
+    out.mkdir(parents=True, exist_ok=True)
+    rows, result = [], {}
     for row in (row for suite in suites for row in SUITES[suite](options, top)):
         rows.append(row)
+        result = benchmark_result(rows, options, top)
+        write_json(out / "part.json", result)
         extra, ratio = row["extra_bytes"], row["times_floor"]
         forms = {None: ", one matrix", "kernel": ", kernels", "auto": ""}
         tile = row.get("tile", "auto")
@@ -214,11 +217,9 @@ def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
             + ("" if extra is None else f", {extra / 2**20:.1f} MiB extra"),
             highlight=False,
         )
-    out.mkdir(parents=True, exist_ok=True)
-    result = benchmark_result(rows, options, top)
-    write_json(out / "results.json", result)
     for path in draw(result, out):
         console.print(f"figure: {path}", soft_wrap=True)
+    (out / "part.json").replace(out / "results.json")
     console.print(f"results: {out / 'results.json'}", soft_wrap=True)
 
 

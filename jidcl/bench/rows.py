@@ -22,6 +22,7 @@ from jidcl import runner
 from jidcl.bench.measure import Ceilings, Timing, repeat, time_program, timing
 from jidcl.bench.scenes import scene_rows
 from jidcl.losses import Similarity, infonce
+from jidcl.numerics import PRECISIONS
 from jidcl.systems.registry import load_presets, load_system
 from jidcl.train import loop
 from jidcl.train.sharding import make_mesh
@@ -36,6 +37,7 @@ ROWS_OF_TABLES = {"dot": "t1r3", "p=1": "t2r6", "p=2": "t1r5", "p=3": "t1r8"}
 SMALL = dict(n=4, widths=(4, 8, 8, 4), batch=256, mixing_draws=1)
 SMALL_STEPS = 50
 WIDEST_MATRIX = 8192  # above it the forms that store all pairs are left out
+FORMS = {"auto": "auto", "matrix": None, "kernels": "kernel"}  # tile of each
 TILES = [(256, 1024), (512, 4096), (1024, 4096), (1024, 8192), (2048, 8192)]
 TILES += [(4096, 4096), (4096, 16384)]
 
@@ -50,6 +52,8 @@ class Options:
         repeats: timed calls.
         peer: time the textbook PyTorch formulation beside, where torch is installed.
         similarities: which of `SIMILARITIES`.
+        forms: which of `FORMS` of a loss, where they run.
+        precisions: which precisions of products, where they differ.
     """
 
     batch: int = 6144
@@ -57,6 +61,13 @@ class Options:
     repeats: int = 5
     peer: bool = True
     similarities: tuple[str, ...] = tuple(SIMILARITIES)
+    forms: tuple[str, ...] = tuple(FORMS)
+    precisions: tuple[str, ...] = PRECISIONS
+
+    def precisions_of(self, name: str) -> list[str]:
+        """Those that differ for a similarity's loss on this platform."""
+        several = name == "dot" and jax.default_backend() != "cpu"
+        return [p for p in self.precisions if several or p == "float32"]
 
     @property
     def torch(self) -> Any:
@@ -162,10 +173,11 @@ def losses(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
     batch, n = options.batch, options.n
     for name in options.similarities:
         own: Any = dict(repeats=options.repeats)
+        wanted = [FORMS[form] for form in options.forms]
         for tile in loss_forms(batch, jax.devices()[0].client.platform_version):
-            yield loss_row(name, batch, n, top, tile=tile, **own)
-        if name == "dot" and jax.default_backend() != "cpu":
-            yield loss_row(name, batch, n, top, precision="fast", **own)
+            for precision in options.precisions_of(name) if tile in wanted else ():
+                kind = dict(tile=tile, precision=precision)
+                yield loss_row(name, batch, n, top, **kind, **own)
         if options.torch:
             arrays = [np.array(a) for a in _embeddings(batch, n)]
             what = {"similarity": name, "batch": batch, "n": n}
@@ -184,9 +196,10 @@ def tiles(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
     """One loss with gradients over the tiles of its streamed form."""
     for name in options.similarities:
         for tile in TILES:
-            own: Any = dict(tile=tile, repeats=options.repeats)
-            row = loss_row(name, options.batch, options.n, top, **own)
-            yield row | {"what": "tile"}
+            for precision in options.precisions_of(name):
+                own: Any = dict(tile=tile, precision=precision, repeats=options.repeats)
+                row = loss_row(name, options.batch, options.n, top, **own)
+                yield row | {"what": "tile"}
 
 
 def steps(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:

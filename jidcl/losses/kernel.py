@@ -5,8 +5,9 @@ so every sum over them stays within a lane. Nothing of size rows x cols reaches 
 forwards what leaves is a log-sum-exp a row, backwards each tile is computed again from
 these. The gradients of a and b are the same kernel with the roles exchanged.
 
-Sums over features are written out, in float32 or wider: nothing is rounded to TF32, and
-no matrix unit is used. Backwards, each block of 16 features is a program of its own
+Dot products of 16 to 128 features go to `jidcl.losses.kernel_products`. Else sums over
+features are written out, in float32 or wider: nothing is rounded to TF32, and no matrix
+unit is used. Backwards, each block of 16 features is a program of its own
 that computes its tiles from all features: for m of them the work grows as m (1 + m/16),
 so these kernels are for few. Where the rows are too few to fill a device, several
 programs share the others, and their results are added up outside.
@@ -19,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
-from jidcl.losses import blockwise
+from jidcl.losses import blockwise, kernel_products
 from jidcl.losses.similarity import Similarity, abs_power, signed_power
 from jidcl.numerics import safe_root
 
@@ -105,6 +106,8 @@ def _derivatives_of(streamed):
 @_derivatives_of(blockwise.forward)
 def forward(settings, a: jax.Array, b: jax.Array, scale: jax.Array) -> jax.Array:
     """log sum_k exp(scale s(a_i, b_k)), `[rows]`."""
+    if kernel_products.fits(settings, a.shape[1], scale.dtype):
+        return kernel_products.forward(settings, a, b, scale)
     plan = _plan(settings, a, b, backwards=False)
     features = plan.chunks * plan.features
     parts = _call(
@@ -128,8 +131,10 @@ def backward(settings, a, b, scale, lse, cotangent):
     # Rows without entries weigh nothing, like those that fill up.
     lse = jnp.where(lse == -jnp.inf, jnp.inf, lse)
     args = scale, lse, cotangent
-    a_bar, scale_bar = _pulled(settings, a, b, *args, rows_own=True)
-    b_bar, _ = _pulled(settings, b, a, *args, rows_own=False)
+    products = kernel_products.fits(settings, a.shape[1], scale.dtype)
+    pulled = kernel_products.pulled if products else _pulled
+    a_bar, scale_bar = pulled(settings, a, b, *args, rows_own=True)
+    b_bar, _ = pulled(settings, b, a, *args, rows_own=False)
     if not settings.scale_gradient:
         scale_bar = jnp.zeros_like(scale_bar)
     return a_bar.astype(a.dtype), b_bar.astype(b.dtype), scale_bar

@@ -142,8 +142,10 @@ _MARGINALS = ("uniform", "laplace", "normal", "gennorm")
 _OUTPUTS = ("none", "sphere", "learnable_sphere", "box", "learnable_box")
 
 # The soonest way to the published scores that experiments/time_to_score.py found.
-_FULL = ContrastiveICA(steps=2000, muon_steps=3, early_share=0.25, late_share=0.1)
-_SPHERE = replace(_FULL, space="sphere", similarity="dot", output="sphere")
+_FULL = ContrastiveICA(
+    steps=2000, muon_steps=3, early_share=0.25, late_share=0.1, precision="fast"
+)
+_SPHERE = replace(_FULL, space="sphere", similarity="dot", output="sphere", steps=3000)
 _BOX = _FULL
 # Where a learnable bound b starts matters, and only as b^p / tau does: no early
 # temperature, whose end would be a jump of the scale. From far outside the sigmoid is
@@ -151,15 +153,27 @@ _BOX = _FULL
 # them: a bound below the one it ends at (4 to 6) is filled, and grows with what is
 # found.
 _WIDE_BOX = dict(output="learnable_box", output_size=20.0, early_share=0.0)
-_TIGHT_BOX = dict(output="learnable_box", output_size=3.2, early_share=0.0)
+# The late batch turns the axes that the walls had shown (MCC 99.7, then 99.4).
+_TIGHT_BOX = dict(
+    output="learnable_box", output_size=3.2, early_share=0.0, late_share=0.0
+)
 _REAL = replace(_FULL, space="real", conditional_param=1.0)
 _GENNORM = dict(conditional="gennorm")
 _LAPLACE = dict(conditional="laplace")
 _NORMAL_MARGINAL = dict(marginal="normal", marginal_param=1.0)
 
 TABLE1 = {
-    # Pairs as weak as these are not found at a lower temperature than their own.
-    "t1r1": replace(_SPHERE, conditional="vmf", conditional_param=1.0, early_share=0.0),
+    # Pairs as weak as these are not found at a lower temperature than their own, nor in
+    # small batches.
+    "t1r1": replace(
+        _SPHERE,
+        conditional="vmf",
+        conditional_param=1.0,
+        early_share=0.0,
+        late_share=0.0,
+        batch=6144,
+        steps=4000,
+    ),
     "t1r2": replace(_SPHERE, conditional="vmf", conditional_param=10.0),
     "t1r3": replace(_SPHERE, **_LAPLACE),
     "t1r4": _SPHERE,
@@ -258,6 +272,7 @@ def supervised(config: ContrastiveICA) -> ContrastiveICA:
     fixed = ("similarity", "p", "tau", "conditional", "conditional_param")
     values: dict[str, Any] = {name: getattr(plain, name) for name in fixed}
     values |= dict(early_share=0.0, late_share=0.0, output_size=1.0)
+    values |= dict(batch=min(config.batch, 1024), steps=min(config.steps, 3000))
     return replace(config, objective="supervised", **values)
 
 
@@ -270,6 +285,7 @@ def as_published(config: ContrastiveICA) -> ContrastiveICA:
         output_size=1.0,
         optimiser="adam",
         learning_rate=1e-4,
+        precision="float32",
         schedule="constant",
         warmup=0,
         batch=6144,
