@@ -37,4 +37,8 @@ for row in colour crop-large crop-small crop-large-colour crop-small-colour rota
   piece "$row" jidcl verify --system causal3d --budget full --rows "$row-class" \
     --seeds 1 --root "$out/runs"
 done
+for row in sprites-mlp sprites-cnn shapes3d-mlp shapes3d-cnn; do
+  piece "$row" jidcl verify --system dislib --budget full --rows "$row-shape" \
+    --seeds 3 --root "$out/runs"
+done
 jidcl table --root "$out/runs" | tee "$out/tables.md"

@@ -103,7 +103,7 @@ _QUICK: dict[str, Any] = dict(
 # Without the orientation, of which some pictures do not tell.
 _VISIBLE = Dislib(factors=(CATEGORY, "scale", "x", "y"), **_QUICK)
 QUICK = {
-    "sprites": Dislib(**_QUICK),
+    "sprites": Dislib(**(_QUICK | {"steps": 1000})),
     "sprites-classes": replace(_VISIBLE, steps=500),
     "sprites-instances": replace(_VISIBLE, labels="instance", instances=512),
     "shapes3d": Dislib(mixing="shapes3d", **(_QUICK | {"steps": 400})),

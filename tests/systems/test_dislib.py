@@ -215,7 +215,8 @@ def test_training_goes_on_over_seeds_with_the_same_names_before_and_after(config
     )
     frozen = jax.tree.map(lambda leaf: leaf[0], state.frozen)
     probed = jax.eval_shape(problem.probe, params, {}, frozen, jax.random.key(0))
-    assert set(probed) == set(names)
+    assert set(probed) == {*names, *(f"{name}_intercept" for name in names)}
+    assert set(probed) <= set(scores)
 
 
 def test_the_mlp_sees_every_value_of_a_picture():
