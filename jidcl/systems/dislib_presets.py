@@ -103,10 +103,10 @@ _QUICK: dict[str, Any] = dict(
 # Without the orientation, of which some pictures do not tell.
 _VISIBLE = Dislib(factors=(CATEGORY, "scale", "x", "y"), **_QUICK)
 QUICK = {
-    "sprites": Dislib(**(_QUICK | {"steps": 1000})),
+    "sprites": replace(Dislib(**_QUICK), steps=1000),
     "sprites-classes": replace(_VISIBLE, steps=500),
     "sprites-instances": replace(_VISIBLE, labels="instance", instances=512),
-    "shapes3d": Dislib(mixing="shapes3d", **(_QUICK | {"steps": 400})),
+    "shapes3d": replace(Dislib(mixing="shapes3d", **_QUICK), steps=400),
 }
 ROWS = {
     f"{mixing}-{name}": Dislib(mixing=mixing, encoder=encoder)
