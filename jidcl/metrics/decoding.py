@@ -93,6 +93,7 @@ def decode_factors(
     t_score: jax.Array,
     *,
     intercept: bool = False,
+    ridge: float = 0.0,
 ) -> jax.Array:
     """Pearson correlation of every factor with its linear read-out, fitted elsewhere.
 
@@ -105,12 +106,14 @@ def decode_factors(
         y_score: held-out features.
         t_score: held-out factors.
         intercept: fit one as well; the published read-out has none.
+        ridge: samples x ridge ||weights||^2 is added to the squares, for features that
+            hardly ever differ from 0 (pixels near the edge); without an intercept.
 
     Returns:
         `[factors]`; 0 where a factor or its read-out does not vary.
 
     Raises:
-        ValueError: on wrong shapes.
+        ValueError: on wrong shapes, a negative ridge, or one beside an intercept.
 
     Example:
         >>> y = jax.random.normal(jax.random.key(0), (50, 3))
@@ -127,7 +130,15 @@ def decode_factors(
                 "features and factors must have the same number of rows, got "
                 f"{len(parts[0])} and {len(parts[1])}"
             )
-    read = fit_affine(y, _standardised(t), intercept=intercept)(y_score)
+    check_at_least("ridge", ridge, 0)
+    if ridge and intercept:
+        raise ValueError(f"ridge must be 0 with an intercept, got {ridge!r}")
+    target = _standardised(t)
+    if ridge:
+        more = (ridge * len(y)) ** 0.5 * jnp.eye(y.shape[1], dtype=y.dtype)
+        y = jnp.concatenate([y, more])
+        target = jnp.pad(target, ((0, len(more)), (0, 0)))
+    read = fit_affine(y, target, intercept=intercept)(y_score)
     return _correlate_columns(t_score, read)
 
 

@@ -58,6 +58,24 @@ def test_factors_are_decoded_as_one_by_one_and_also_from_ill_conditioned_feature
     assert float(got.min()) > 0.3
 
 
+def test_a_ridge_keeps_features_that_are_hardly_ever_seen_from_ruling(rng):
+    y, y_score = rng.uniform(size=(200, 3)), rng.uniform(size=(500, 3))
+    y[1:, 2], y[0, 2] = 0, 1e-6
+    t, t_score = (
+        p[:, :1] - p[:, 1:2] + 0.1 * rng.normal(size=(len(p), 1)) for p in (y, y_score)
+    )
+    arrays = [jnp.asarray(a, jnp.float32) for a in (y, t, y_score, t_score)]
+    got = decode_factors(*arrays, ridge=1e-3)
+    target = (t - t.mean()) / t.std()
+    want = np.linalg.solve(y.T @ y + 0.2 * np.eye(3), y.T @ target)
+    score = np.corrcoef(t_score[:, 0], (y_score @ want)[:, 0])[0, 1]
+    np.testing.assert_allclose(got[0], score, atol=1e-4)
+    assert float(got[0]) > 0.9
+    assert abs(float(decode_factors(*arrays)[0])) < 0.3
+    with pytest.raises(ValueError, match="ridge must be 0 with an intercept"):
+        decode_factors(*arrays, ridge=0.1, intercept=True)
+
+
 def test_what_does_not_vary_is_decoded_as_nothing(rng):
     drawn = rng.normal(size=(30, 2))
     y = jnp.asarray(drawn - drawn.mean(0), jnp.float32)
