@@ -81,6 +81,9 @@ pictures() {
     lt-rotations-hues; do
     echo "$full --system causal3d --rows $row-class --seeds 1"
   done
+  for row in sprites-mlp sprites-cnn shapes3d-mlp shapes3d-cnn; do
+    echo "$full --system dislib --rows $row-shape --seeds 3"
+  done
 }
 
 trained=

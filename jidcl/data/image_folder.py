@@ -9,7 +9,7 @@ Source: Zimmermann et al. 2021, published data set (Zenodo record 4502485).
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ import numpy as np
 from jidcl.checks import check_at_least
 
 LATENTS = "raw_latents.npy"
+MOST_SIDE = 4096  # pixels; a file that says more is not opened
 
 
-def image_path(root: Path, index: int, count: int) -> Path:
+def image_path(root: Path, index: int, count: int, *, images: str = "images") -> Path:
     """Where picture `index` of `count` lies."""
     digits = max(1, math.ceil(math.log10(count)))
-    return root / "images" / f"{index:0{digits}d}.png"
+    return root / images / f"{index:0{digits}d}.png"
 
 
 def write_image_folder(
@@ -66,7 +67,7 @@ def write_image_folder(
     if (root / LATENTS).exists():
         note = root / "about.json"
         same = note.exists() and note.read_bytes() == text
-        if not same or not np.array_equal(_latents(root / LATENTS), z):
+        if not same or not np.array_equal(read_latents(root / LATENTS), z):
             raise ValueError(f"{root} holds pictures of other latents or settings")
     else:  # the latents last: they say that the rest is there
         _whole(root / "about.json", lambda file: file.write(text))
@@ -104,35 +105,61 @@ def read_image_folder(
     Raises:
         ValueError: when a file is missing or is not what the layout says.
     """
-    from PIL import Image
-
-    z = _latents(root / LATENTS)
+    z = read_latents(root / LATENTS)
     if count is not None:
         check_at_least("count", count, 1)
+    rows = range(len(z) if count is None else min(count, len(z)))
+    return z[: len(rows)], read_pictures([image_path(root, k, len(z)) for k in rows])
+
+
+def read_pictures(paths: Sequence[Path]) -> np.ndarray:
+    """PNG files of one size, uint8 `[count, height, width, 3]`; no alpha.
+
+    Raises:
+        ValueError: with the name of the file that is missing, is no PNG, has another
+            size than the first, or one of more than 4,096 pixels a side.
+    """
+    from PIL import Image
+
+    check_at_least("number of pictures", len(paths), 1)
     pictures, shape = [], None
-    for index in range(len(z) if count is None else min(count, len(z))):
-        path = image_path(root, index, len(z))
+    for path in paths:
         try:
             with Image.open(path, formats=["PNG"]) as image:
                 shape = shape or image.size
-                if image.size != shape:
+                if image.size != shape or max(shape) > MOST_SIDE:
                     raise ValueError(f"{image.size} pixels, the first has {shape}")
                 pictures.append(np.asarray(image.convert("RGB")))
         except Exception as error:  # whatever a reader of hostile bytes may raise
             raise ValueError(f"{path} must be a PNG like the first: {error}") from error
-    return z[: len(pictures)], np.stack(pictures)
+    return np.stack(pictures)
 
 
-def _latents(path: Path) -> np.ndarray:
+def read_latents(path: Path, *, n: int | None = None) -> np.ndarray:
+    """Latents of a set, float32 `[count, n]`.
+
+    Args:
+        path: an array in `.npy` (nothing is unpickled), float32 or float64.
+        n: how many columns it must have; any number when None.
+
+    Raises:
+        ValueError: with the name of the file, when it is missing or holds something
+            else.
+    """
     try:
         with path.open("rb") as file:
             z = np.load(file, allow_pickle=False)
     except Exception as error:
         raise ValueError(f"{path} must be an array in .npy: {error}") from error
     fits = isinstance(z, np.ndarray) and z.ndim == 2 and z.size
-    if not fits or z.dtype != np.float32 or not np.isfinite(z).all():
-        raise ValueError(f"{path} must hold finite float32 latents [count, n]")
-    return z
+    fits = fits and z.dtype in (np.float32, np.float64) and n in (None, z.shape[1])
+    # What float32 does not hold is not finite either.
+    if not fits or not (np.abs(z) <= np.finfo(np.float32).max).all():
+        columns = "n" if n is None else n
+        raise ValueError(
+            f"{path} must hold finite latents [count, {columns}] in float32 or float64"
+        )
+    return z.astype(np.float32)
 
 
 def _whole(path: Path, write: Callable) -> None:

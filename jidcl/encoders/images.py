@@ -29,7 +29,7 @@ class CNN(nnx.Module):
     Args:
         size: rows and columns of the image: 8, 16, 32 or 64.
         channels: of the image.
-        m: width of the output.
+        m: width of the output; None: no last linear map, the 256 features themselves.
         output: an output space.
         output_size: where a learnable one starts.
         dtype: of the computation; parameters stay float32.
@@ -42,7 +42,7 @@ class CNN(nnx.Module):
         self,
         size: int,
         channels: int,
-        m: int,
+        m: int | None,
         *,
         output: str = "none",
         output_size: float = 1.0,
@@ -51,7 +51,7 @@ class CNN(nnx.Module):
     ):
         check_choice("size", str(size), ("8", "16", "32", "64"))
         check_at_least("channels", channels, 1)
-        check_at_least("m", m, 1)
+        check_at_least("m", 1 if m is None else m, 1)
         count = (size // 4).bit_length() - 1
         widths = (channels, *_CNN_WIDTHS[len(_CNN_WIDTHS) - count :], 256)
         self.layers = nnx.List(
@@ -69,15 +69,17 @@ class CNN(nnx.Module):
                 for i, pair in enumerate(zip(widths[:-1], widths[1:], strict=True))
             ]
         )
-        self.last = nnx.Linear(256, m, kernel_init=_HE, rngs=rngs)
-        self.output = OutputSpace(output, m, output_size)
+        self.bare = m is None
+        if m is not None:
+            self.last = nnx.Linear(256, m, kernel_init=_HE, rngs=rngs)
+        self.output = OutputSpace(output, m or 256, output_size)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[batch, size, size, channels] -> [batch, m]`."""
         for layer in self.layers:
             x = jax.nn.relu(layer(x))
         x = x.reshape(x.shape[0], -1).astype(jnp.float32)
-        return self.output(self.last(x))
+        return self.output(x if self.bare else self.last(x))
 
 
 class Block(nnx.Module):
@@ -114,7 +116,8 @@ class ResNet(nnx.Module):
 
     Args:
         depth: 18 or 50.
-        m: width of the output.
+        m: width of the output; None: no last layer, the mean over the image itself (or
+            the hidden layer).
         channels: of the image.
         stem: `"full"`: 7 x 7 of stride 2 and a pooling of stride 2, for images of 64
             and more; `"small"`: 3 x 3 of stride 1.
@@ -133,7 +136,7 @@ class ResNet(nnx.Module):
     def __init__(
         self,
         depth: int,
-        m: int,
+        m: int | None,
         *,
         channels: int = 3,
         stem: str = "full",
@@ -147,7 +150,7 @@ class ResNet(nnx.Module):
         check_choice("depth", str(depth), [str(known) for known in RESNETS])
         check_choice("stem", stem, STEMS)
         for name, value in (("m", m), ("channels", channels), ("width", width)):
-            check_at_least(name, value, 1)
+            check_at_least(name, 1 if value is None else value, 1)
         check_at_least("hidden", hidden, 0)
         stages, deep = RESNETS[depth]
         self.full = stem == "full"
@@ -162,10 +165,11 @@ class ResNet(nnx.Module):
                 blocks.append(Block(d, inner, step, deep, dtype=dtype, rngs=rngs))
                 d = 4 * inner if deep else inner
         self.blocks = nnx.List(blocks)
-        sizes = (d, hidden, m) if hidden else (d, m)
+        self.bare = m is None
+        sizes = (d, *([hidden] if hidden else []), *([] if m is None else [m]))
         pairs = zip(sizes[:-1], sizes[1:], strict=True)
         self.layers = nnx.List([nnx.Linear(*pair, rngs=rngs) for pair in pairs])
-        self.output = OutputSpace(output, m, output_size)
+        self.output = OutputSpace(output, sizes[-1], output_size)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[batch, height, width, channels] -> [batch, m]`."""
@@ -176,13 +180,16 @@ class ResNet(nnx.Module):
         for block in self.blocks:
             x = block(x)
         x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
-        *before, last = self.layers
-        for layer in before:
+        layers = list(self.layers)
+        last = [] if self.bare else [layers.pop()]
+        for layer in layers:
             x = jax.nn.leaky_relu(layer(x), 0.01)
-        return self.output(last(x))
+        for layer in last:
+            x = layer(x)
+        return self.output(x)
 
 
-def make_cnn(size: int, channels: int, m: int, **settings: Any) -> Encoder:
+def make_cnn(size: int, channels: int, m: int | None, **settings: Any) -> Encoder:
     """`CNN` as pure functions; `settings` are its keyword arguments.
 
     Example:
@@ -195,7 +202,7 @@ def make_cnn(size: int, channels: int, m: int, **settings: Any) -> Encoder:
     return from_nnx(lambda rngs: CNN(size, channels, m, **settings, rngs=rngs))
 
 
-def make_resnet(depth: int, m: int, **settings: Any) -> Encoder:
+def make_resnet(depth: int, m: int | None, **settings: Any) -> Encoder:
     """`ResNet` as pure functions; `settings` are its keyword arguments.
 
     In training it normalises by the batch it is given (all of it, also where jit

@@ -21,7 +21,8 @@ class MLP(nnx.Module):
 
     Args:
         d: width of the input.
-        m: width of the output.
+        m: width of the output; None: no last layer, the activations of the hidden one
+            before it (not with `"looks_linear"`).
         hidden: widths of the hidden layers.
         slope: negative slope of the leaky ReLU.
         activation: `"leaky_relu"`, or `"gelu"` in its exact form, x Phi(x).
@@ -41,7 +42,7 @@ class MLP(nnx.Module):
     def __init__(
         self,
         d: int,
-        m: int,
+        m: int | None,
         *,
         hidden: Sequence[int],
         slope: float = 0.01,
@@ -54,10 +55,12 @@ class MLP(nnx.Module):
     ):
         check_choice("init", init, INITS)
         check_choice("activation", activation, ACTIVATIONS)
-        sizes = (d, *hidden, m)
+        sizes = (d, *hidden, *([] if m is None else [m]))
         for size in sizes:
             check_at_least("layer width", size, 1)
-        self.slope, self.activation = slope, activation
+        if m is None and init == "looks_linear":
+            raise ValueError("looks_linear needs a last layer, got m=None")
+        self.slope, self.activation, self.bare = slope, activation, m is None
         shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
         self.layers = nnx.List([_linear(*shape, init, rngs) for shape in shapes])
         if init == "looks_linear":
@@ -66,15 +69,16 @@ class MLP(nnx.Module):
             kernels = looks_linear_kernels(rngs.params(), sizes, odd_part)
             for layer, kernel in zip(self.layers, kernels, strict=True):
                 layer.kernel[...] = kernel
-        self.output = OutputSpace(output, m, output_size)
+        self.output = OutputSpace(output, sizes[-1], output_size)
         if batch_norm:
             self.norms = nnx.List([BatchNorm(width) for width in hidden])
         self.batch_norm = batch_norm
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[..., d] -> [..., m]`."""
-        *hidden, last = self.layers
-        for i, layer in enumerate(hidden):
+        layers = list(self.layers)
+        last = [] if self.bare else [layers.pop()]
+        for i, layer in enumerate(layers):
             x = layer(x)
             if self.batch_norm:
                 x = self.norms[i](x)
@@ -82,7 +86,9 @@ class MLP(nnx.Module):
                 x = jax.nn.gelu(x, approximate=False)
             else:
                 x = jnp.where(x > 0, x, self.slope * x)
-        return self.output(last(x))
+        for layer in last:
+            x = layer(x)
+        return self.output(x)
 
 
 def make_mlp(

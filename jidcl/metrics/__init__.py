@@ -17,6 +17,7 @@ from jidcl.metrics.blocks import (
 from jidcl.metrics.collapse import effective_rank, feature_variance, spread
 from jidcl.metrics.decoding import (
     balanced_logistic,
+    decode_factors,
     fit_classes,
     legacy_levels,
     linear_decode_pearson,
@@ -58,6 +59,7 @@ __all__ = [
     "bootstrap_interval",
     "correlation_matrix",
     "correlation_matrix",
+    "decode_factors",
     "determination",
     "determination",
     "effective_rank",

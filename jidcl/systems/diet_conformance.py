@@ -28,11 +28,8 @@ from jidcl.latents.rejection import vmf_envelope, vmf_proposal
 from jidcl.losses import accuracy, class_logits, instance_cross_entropy
 from jidcl.metrics import (
     balanced_logistic,
-    legacy_levels,
-    linear_decode_pearson,
     linear_map,
     mcc,
-    ordinal_levels,
     r2,
     row_collapse,
     scale_error,
@@ -233,16 +230,6 @@ def _conditions(params: Any, inputs: Any) -> Outputs:
     return {"systems": [one(v) for v in inputs["systems"]]}
 
 
-def _linear_decode(params: Any, inputs: Any) -> Outputs:
-    names = ("x_train", "y_train", "x_val", "y_val")
-    decoded = linear_decode_pearson(*(inputs[name] for name in names))
-    return {
-        "coef": decoded.weights,
-        "train_pearson": decoded.train,
-        "val_pearson": decoded.score,
-    }
-
-
 @on_host
 def _balanced_logistic(params: Any, inputs: Any) -> Outputs:
     fit = balanced_logistic(
@@ -281,20 +268,6 @@ def _batch_norm(params: Any, inputs: Any) -> Outputs:
     }
 
 
-@on_host
-def _quantisation(params: Any, inputs: Any) -> Outputs:
-    def one(values):
-        legacy, ordinal = legacy_levels(values), ordinal_levels(values)
-        return {
-            "legacy": legacy,
-            "ordinal": ordinal,
-            "legacy_levels": len(set(legacy.tolist())),
-            "true_levels": len(set(ordinal.tolist())),
-        }
-
-    return {"factors": [one(values) for values in inputs["values"]]}
-
-
 CONFORMANCE = {
     "instance_cross_entropy": cross_entropy,
     "vmf_density": _vmf_density,
@@ -307,10 +280,8 @@ CONFORMANCE = {
     "mcc": _mcc,
     "row_collapse": _row_collapse,
     "identifiability_conditions": _conditions,
-    "linear_decode_pearson": _linear_decode,
     "balanced_logistic": _balanced_logistic,
     "batch_norm": _batch_norm,
-    "factor_quantisation": _quantisation,
 }
 
 ERRATA: list[Erratum] = []

@@ -7,29 +7,47 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.data import ViewSettings, random_view
-from jidcl.encoders import Encoder, make_cnn, make_resnet
+from jidcl.encoders import MLP, Encoder, from_nnx, make_cnn, make_resnet
 from jidcl.mixing.scenes import factor_index, make_scene, render
 from jidcl.systems.training import WITH_LEVELS, Pictures
 from jidcl.types import Array
 
 
-def make_image_encoder(config: Pictures, m: int, **output: Any) -> Encoder:
-    """The convolutional encoder of pictures in [0, 1], of m outputs.
+def make_image_encoder(config: Pictures, m: int | None, **output: Any) -> Encoder:
+    """The encoder of pictures in [0, 1], of m outputs; None: without a last layer.
 
     `output` names the output space: `output`, `output_size`.
     """
     scene = build_scene(config)
     own = output | dict(dtype=jnp.bfloat16 if config.bfloat16 else jnp.float32)
-    if config.encoder == "cnn":
+    if config.encoder == "mlp":
+        net = _make_flat_mlp(config, scene.channels * config.size**2, m, **output)
+    elif config.encoder == "cnn":
         net = make_cnn(config.size, scene.channels, m, **own)
     else:
-        own |= dict(channels=scene.channels, hidden=config.hidden)
+        hidden = 0 if m is None else config.hidden
+        own |= dict(channels=scene.channels, hidden=hidden)
         stem = "full" if config.size >= 64 else "small"
         net = make_resnet(int(config.encoder[6:]), m, stem=stem, **own)
 
     def apply(params, state, x, train=False):
         # About zero mean and unit spread, what the start of the network expects.
         return net.apply(params, state, 4 * (x - 0.3), train=train)
+
+    return Encoder(net.init, apply)
+
+
+def _make_flat_mlp(config: Pictures, d: int, m: int | None, **output: Any) -> Encoder:
+    """Three layers with batch normalisation and ReLU over all values of a picture.
+
+    Source: Reizinger et al. 2024, section 5.2 and published code.
+    """
+    own: dict[str, Any] = dict(hidden=(config.hidden,) * 3, slope=0.0, batch_norm=True)
+    own |= dict(init="fan_in_uniform") | output
+    net = from_nnx(lambda rngs: MLP(d, m, **own, rngs=rngs))
+
+    def apply(params, state, x, train=False):
+        return net.apply(params, state, x.reshape(len(x), -1), train=train)
 
     return Encoder(net.init, apply)
 

@@ -14,6 +14,7 @@ SYSTEMS = {
     "rivals": "the objectives of self-supervised learning on the same pairs",
     "scenes": "Zimmermann et al. 2021: contrastive ICA from pictures (Table 4)",
     "causal3d": "von Kuegelgen et al. 2021: views of pictures with a causal graph",
+    "dislib": "Reizinger et al. 2024: labels of pictures, other factors read (Table 4)",
 }
 
 # Files of reference vectors that bear another name than the system that replays them;
@@ -25,6 +26,7 @@ VECTORS = {
     "rivals": "content_style",
     "scenes": "contrastive_ica",
     "causal3d": "content_style",
+    "dislib": "cross_entropy",
 }
 
 

@@ -123,6 +123,7 @@ class Pictures(Training):
     """
 
     mixings: ClassVar[tuple[str, ...]] = SCENES
+    encoders: ClassVar[tuple[str, ...]] = IMAGE_ENCODERS  # a system may have others
 
     mixing: str = "ident3d"
     factors: tuple[str, ...] = ()
@@ -135,7 +136,7 @@ class Pictures(Training):
 
     def __post_init__(self):
         super().__post_init__()
-        check_choice("encoder", self.encoder, IMAGE_ENCODERS)
+        check_choice("encoder", self.encoder, self.encoders)
         check_at_least("size", self.size, 8)
         check_at_least("hidden", self.hidden, 0)
         check_choice("level", self.level, ("fast", "reference"))

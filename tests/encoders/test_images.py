@@ -37,6 +37,32 @@ def test_the_small_network_has_the_published_size():
     assert shapes(make_cnn(32, 3, 4), 32, 32, 3)[1] == (2, 4)
 
 
+@pytest.mark.parametrize("name", ["cnn", "resnet", "hidden"])
+def test_without_a_last_layer_the_features_before_it_come_out(name, rng):
+    make, width = {
+        "cnn": (lambda m: make_cnn(8, 2, m), 256),
+        "resnet": (lambda m: make_resnet(18, m, channels=2, width=2), 16),
+        "hidden": (lambda m: make_resnet(18, m, channels=2, width=2, hidden=5), 5),
+    }[name]
+    f, bare = make(3), make(None)
+    params, state = f.init(jax.random.key(0))
+    x = jnp.asarray(rng.normal(size=(4, 8, 8, 2)), jnp.float32)
+    held = dict(params)
+    if name == "cnn":
+        last = held.pop("last")
+    else:
+        *others, end = sorted(held["layers"])
+        last = held["layers"][end]
+        held["layers"] = {k: held["layers"][k] for k in others}
+    features = bare.apply(held, state, x)[0]
+    assert features.shape == (4, width)
+    want = features @ last["kernel"] + last["bias"][None]
+    np.testing.assert_allclose(f.apply(params, state, x)[0], want, rtol=1e-4, atol=1e-5)
+    made, _ = jax.eval_shape(bare.init, jax.random.key(0))
+    empty = jax.tree.map(jnp.shape, held), jax.tree.map(jnp.shape, made)
+    assert jax.tree.leaves(empty[0]) == jax.tree.leaves(empty[1])
+
+
 def test_convolutions_are_those_of_scipy(rng):
     f = make_cnn(8, 2, 3)
     params, state = f.init(jax.random.key(0))

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from scipy import stats
 
-from jidcl.encoders import make_mlp
+from jidcl.encoders import MLP, from_nnx, make_mlp
 from jidcl.encoders.nets import looks_linear_kernels
 from reference import network
 
@@ -47,6 +48,23 @@ def test_forward_pass_equals_numpy(rng):
     want = network.output("box", network.mlp(layers, x, slope=0.05), 1.0)
     got = jax.jit(f.apply)(params, state, x)[0]
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
+
+
+def test_without_a_last_layer_the_activations_come_out(rng):
+    own = dict(hidden=(5, 4), slope=0.05, init="fan_in_uniform")
+    f, bare = (
+        from_nnx(lambda rngs, m=m: MLP(3, m, **own, rngs=rngs)) for m in (2, None)
+    )
+    params, state = f.init(jax.random.key(0))
+    *held, last = (params["layers"][str(i)] for i in range(3))
+    x = jnp.asarray(rng.normal(size=(6, 3)), jnp.float32)
+    head = {"layers": {str(i): layer for i, layer in enumerate(held)}}
+    features = bare.apply(head, state, x)[0]
+    assert features.shape == (6, 4)
+    want = features @ last["kernel"] + last["bias"][None]
+    np.testing.assert_allclose(f.apply(params, state, x)[0], want, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="looks_linear needs a last layer"):
+        MLP(3, None, hidden=(4,), init="looks_linear", rngs=nnx.Rngs(0))
 
 
 def test_default_slope_is_the_published_one():

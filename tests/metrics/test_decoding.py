@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from jidcl.metrics import (
     balanced_logistic,
+    decode_factors,
     fit_classes,
     legacy_levels,
     linear_decode_pearson,
@@ -28,6 +29,60 @@ def test_pearson_of_a_read_out_without_intercept(x64, rng):
     np.testing.assert_allclose(got.weights, want, rtol=1e-9)
     score = np.corrcoef(t_score, y_score @ want)[0, 1]
     np.testing.assert_allclose(got.score, score, rtol=1e-9)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_factors_are_decoded_as_one_by_one_and_also_from_ill_conditioned_features(
+    rng, intercept
+):
+    mixed = rng.normal(size=(4, 4)) * [1, 1, 1, 1e-3]
+    y, y_score = (rng.normal(size=(rows, 4)) @ mixed + 1 for rows in (300, 90))
+    y, y_score = (np.c_[part, part[:, :1], 0 * part[:, :1]] for part in (y, y_score))
+    t, t_score = (
+        part[:, :4] @ np.linalg.inv(mixed)[:, 2:] + rng.normal(size=(len(part), 2))
+        for part in (y, y_score)
+    )
+    arrays = [jnp.asarray(a, jnp.float32) for a in (y, t, y_score, t_score)]
+    got = jax.jit(lambda *a: decode_factors(*a, intercept=intercept))(*arrays)
+    ones = (np.ones((len(part), int(intercept))) for part in (y, y_score))
+    wide, wide_score = (np.c_[p, o] for p, o in zip((y, y_score), ones, strict=True))
+    for k in range(2):
+        want = np.linalg.lstsq(wide, (t[:, k] - t[:, k].mean()) / t[:, k].std())[0]
+        score = np.corrcoef(t_score[:, k], wide_score @ want)[0, 1]
+        np.testing.assert_allclose(got[k], score, atol=1e-3)
+    if not intercept:
+        with jax.enable_x64(True):
+            plain = [jnp.asarray(a) for a in (y, t[:, 0], y_score, t_score[:, 0])]
+            one = linear_decode_pearson(*plain).score
+        np.testing.assert_allclose(got[0], one, atol=1e-3)
+    assert float(got.min()) > 0.3
+
+
+def test_a_ridge_keeps_features_that_are_hardly_ever_seen_from_ruling(rng):
+    y, y_score = rng.uniform(size=(200, 3)), rng.uniform(size=(500, 3))
+    y[1:, 2], y[0, 2] = 0, 1e-6
+    t, t_score = (
+        p[:, :1] - p[:, 1:2] + 0.1 * rng.normal(size=(len(p), 1)) for p in (y, y_score)
+    )
+    arrays = [jnp.asarray(a, jnp.float32) for a in (y, t, y_score, t_score)]
+    got = decode_factors(*arrays, ridge=1e-3)
+    target = (t - t.mean()) / t.std()
+    want = np.linalg.solve(y.T @ y + 0.2 * np.eye(3), y.T @ target)
+    score = np.corrcoef(t_score[:, 0], (y_score @ want)[:, 0])[0, 1]
+    np.testing.assert_allclose(got[0], score, atol=1e-4)
+    assert float(got[0]) > 0.9
+    assert abs(float(decode_factors(*arrays)[0])) < 0.3
+    with pytest.raises(ValueError, match="ridge must be 0 with an intercept"):
+        decode_factors(*arrays, ridge=0.1, intercept=True)
+
+
+def test_what_does_not_vary_is_decoded_as_nothing(rng):
+    drawn = rng.normal(size=(30, 2))
+    y = jnp.asarray(drawn - drawn.mean(0), jnp.float32)
+    t = jnp.concatenate([y[:, :1], jnp.ones_like(y[:, :1])], axis=1)
+    np.testing.assert_allclose(decode_factors(y, t, y, t), [1, 0], atol=1e-6)
+    with pytest.raises(ValueError, match="same number of rows, got 30 and 29"):
+        decode_factors(y, t[1:], y, t)
 
 
 def test_logistic_read_out_equals_scikit_learn_on_balanced_rows(x64, rng):

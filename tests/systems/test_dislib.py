@@ -1,0 +1,255 @@
+"""Labels of pictures: grids and their split, instances, floors, read-outs, refusals."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from scipy import stats
+
+from jidcl import fit
+from jidcl.losses import instance_cross_entropy
+from jidcl.mixing.scenes import grid_latents, make_scene, render
+from jidcl.mixing.scenes.shapes3d import physical
+from jidcl.mixing.scenes.sprites import physical_sprites
+from jidcl.report.claims import load_claims
+from jidcl.systems import dislib
+from jidcl.systems.dislib_presets import Dislib, presets
+
+TINY = Dislib(
+    size=8,
+    encoder="cnn",
+    batch=16,
+    steps=2,
+    chunk=2,
+    eval_batch=64,
+    eval_batches=2,
+    fit_rows=64,
+    raw_side=4,
+)
+INSTANCES = dataclasses.replace(
+    TINY, factors=("x", "shape", "scale"), labels="instance", instances=40, spread=0.3
+)
+
+
+def frozen_of(config):
+    return dislib.make_problem(config).freeze(jax.random.key(7))
+
+
+def test_every_number_of_the_published_table_is_a_claim_beside():
+    claims = load_claims("dislib").published
+    factors = {
+        "sprites": {"shape", "scale", "x", "y"},
+        "shapes3d": {"shape", "scale", "orientation"},
+    }
+    got = {(c.preset, c.metric) for c in claims}
+    want = {
+        (f"{scene}-{encoder}", factor)
+        for scene, names in factors.items()
+        for factor in names
+        for encoder in ("mlp", "cnn")
+    }
+    want |= {
+        (f"{scene}-mlp", f"{factor}_identity")
+        for scene, names in factors.items()
+        for factor in names
+    }
+    assert got == want
+    assert len(claims) == 21
+    assert {c.direction for c in claims} == {"analogue"}
+
+
+def test_published_steps_are_those_of_a_hundred_epochs():
+    for name, config in presets().items():
+        if name.startswith("published/"):
+            trained = dislib.make_grid(config).train
+            assert config.steps == round(100 * trained / config.batch)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"), [("sprites", physical_sprites), ("shapes3d", physical)]
+)
+def test_points_are_those_of_the_published_grid_and_the_class_is_what_is_drawn(
+    name, read
+):
+    config = dataclasses.replace(TINY, mixing=name)
+    grid, scene = dislib.make_grid(config), make_scene(name, size=8)
+    index = jnp.arange(0, math.prod(scene.grid), 997)
+    levels = dislib.levels_of(grid, index)
+    z = dislib.latents_of(grid, levels)
+    np.testing.assert_allclose(z, grid_latents(scene, index), atol=1e-6)
+    column = scene.factors.index("shape")
+    np.testing.assert_array_equal(read(z)[:, column], levels[:, column])
+    assert set(np.asarray(levels[:, column])) == set(range(scene.grid[column]))
+    assert dislib.num_labels(config, grid) == scene.grid[column]
+
+
+def test_what_is_held_out_is_never_trained_on():
+    config = dataclasses.replace(TINY, factors=("scale", "shape"))
+    grid, frozen = dislib.make_grid(config), frozen_of(config)
+    assert (grid.train, grid.held) == (14, 1)  # of 18
+    sets = []
+    for held in (False, True):
+        levels = dislib.draw_points(grid, frozen, jax.random.key(0), 400, held=held)
+        sets.append(set(map(tuple, np.asarray(levels).tolist())))
+    assert len(sets[0]) == 14
+    assert len(sets[1]) == 1
+    assert not sets[0] & sets[1]
+    again = dislib.make_problem(config).freeze(jax.random.key(8))
+    assert not np.array_equal(again["order"], frozen["order"])
+
+
+def test_pictures_are_of_the_latents_and_labels_of_the_pictures():
+    problem = dislib.make_problem(TINY)
+    batch = jax.jit(problem.draw)(frozen_of(TINY), jax.random.key(0))
+    scene = make_scene("sprites", size=8)
+    want = jax.vmap(lambda z: render(scene, z))(batch.z)
+    np.testing.assert_allclose(batch.x, want, atol=1e-6)
+    np.testing.assert_array_equal(batch.target, physical_sprites(batch.z)[:, 0])
+
+
+def centres(config):
+    grid, frozen = dislib.make_grid(config), frozen_of(config)
+    points = frozen["order"][: config.instances]
+    return np.asarray(dislib.latents_of(grid, dislib.levels_of(grid, points)))
+
+
+def test_latents_of_an_instance_are_about_its_own_and_of_its_category():
+    grid, frozen = dislib.make_grid(INSTANCES), frozen_of(INSTANCES)
+    z, target = dislib.draw_latents(INSTANCES, grid, frozen, jax.random.key(0), 4000)
+    centre = centres(INSTANCES)[np.asarray(target)]
+    np.testing.assert_array_equal(z[:, 1], centre[:, 1])  # shape
+    ends = (-1 - centre[:, [0, 2]]) / 0.3, (1 - centre[:, [0, 2]]) / 0.3
+    law = stats.truncnorm(*ends, loc=centre[:, [0, 2]], scale=0.3)
+    uniform = law.cdf(np.asarray(z)[:, [0, 2]])
+    # At 1 % for each of the two columns.
+    for column in uniform.T:
+        assert stats.kstest(column, "uniform").pvalue > 0.01
+    assert set(np.asarray(target)) == set(range(40))
+
+
+def test_the_floor_of_instances_is_the_entropy_of_their_posterior():
+    grid, frozen = dislib.make_grid(INSTANCES), frozen_of(INSTANCES)
+    z, target = dislib.draw_latents(INSTANCES, grid, frozen, jax.random.key(1), 200)
+    got = dislib.label_entropy(INSTANCES, grid, frozen, z, target)
+    centre, z, target = centres(INSTANCES), np.asarray(z, float), np.asarray(target)
+    near = 0
+    for k in (0, 2):
+        mean = centre[None, :, k]
+        ends = (-1 - mean) / 0.3, (1 - mean) / 0.3
+        near = near + stats.truncnorm.logpdf(z[:, None, k], *ends, loc=mean, scale=0.3)
+    p = np.exp(near) * (z[:, None, 1] == centre[None, :, 1])
+    want = -np.mean(np.log(p[np.arange(200), target] / p.sum(1)))
+    np.testing.assert_allclose(got, want, rtol=1e-4)
+
+
+def test_features_linear_in_the_latents_attain_that_floor():
+    """Rows c_i / spread^2 and biases; the category enters with any large weight."""
+    grid, frozen = dislib.make_grid(INSTANCES), frozen_of(INSTANCES)
+    z, target = dislib.draw_latents(INSTANCES, grid, frozen, jax.random.key(1), 300)
+    centre = centres(INSTANCES)
+    hot = (np.asarray(z)[:, 1:2] == np.array([[-1.0, 0.0, 1.0]])).astype(np.float32)
+    features = jnp.concatenate([z[:, jnp.asarray([0, 2])], jnp.asarray(hot)], axis=1)
+    means = centre[:, [0, 2]]
+    mass = stats.norm.cdf((1 - means) / 0.3) - stats.norm.cdf((-1 - means) / 0.3)
+    bias = -(means**2).sum(1) / (2 * 0.3**2) - np.log(mass).sum(1)
+    rows = np.concatenate(
+        [means / 0.3**2, 60 * (centre[:, 1:2] == [[-1, 0, 1]])], axis=1
+    )
+    args = (jnp.asarray(a, jnp.float32) for a in (rows, bias))
+    w, b = args
+    loss = instance_cross_entropy(features, w, target, bias=b)
+    floor = dislib.label_entropy(INSTANCES, grid, frozen, z, target)
+    np.testing.assert_allclose(loss, floor, rtol=1e-4)
+    assert dislib.floor_kind(INSTANCES) == dislib.floor_kind(TINY) == "limit"
+    blind = dataclasses.replace(INSTANCES, factors=())
+    assert dislib.floor_kind(blind) == "oracle"
+
+
+def test_scores_are_those_of_what_the_features_hold(monkeypatch):
+    """Features hold some factors, and nothing of the others; the head is perfect."""
+    columns = jnp.asarray([0, 1, 3])  # shape, scale, x of sprites
+
+    def seen(config, frozen, z):
+        return z[:, columns]
+
+    monkeypatch.setattr(dislib, "observe", seen)
+    config = dataclasses.replace(TINY, fit_rows=1000, eval_batch=512)
+    grid, frozen = dislib.make_grid(config), frozen_of(config)
+    # Logits of three classes from z in (-1, 0, 1): the nearest.
+    rows = 50 * jnp.asarray([[-1.0, 0, 0], [0, 0, 0], [1, 0, 0]])
+    params = {"w": rows, "bias": jnp.asarray([-25.0, 0, -25])}
+    scores = jax.jit(
+        lambda key: dislib._evaluate(config, grid, lambda x: x, params, frozen, key)
+    )(jax.random.key(0))
+    for name in ("shape", "scale", "x"):
+        assert float(scores[name]) > 0.99
+        assert float(scores[f"{name}_intercept"]) > 0.9999
+        assert float(scores[f"{name}_identity"]) > 0.99  # the features are the input
+    for name in ("orientation", "y", "x_shuffled", "scale_shuffled"):
+        assert abs(float(scores[name])) < 0.2  # 6 standard errors of 1,024 rows
+    assert float(scores["accuracy"]) == 1
+    assert float(scores["floor"]) == 0
+    np.testing.assert_allclose(scores["gap"], scores["loss"])
+    assert float(scores["loss"]) < 1e-6
+    np.testing.assert_allclose(scores["chance"], np.log(3), rtol=1e-6)
+    assert scores["sample/z_hat"].shape == scores["sample/z"].shape == (1000, 5)
+    assert float(jnp.abs(scores["sample/z_hat"] - scores["sample/z"])[:, 3].max()) < 0.1
+
+
+@pytest.mark.parametrize("config", [TINY, INSTANCES], ids=["class", "instance"])
+def test_training_goes_on_over_seeds_with_the_same_names_before_and_after(config):
+    problem = dislib.make_problem(config)
+    state, scores = fit(problem, optax.sgd(1e-3), seeds=2, steps=2, chunk_steps=2)
+    names = dislib.make_grid(config).names
+    for name in (*names, "loss", "floor", "gap", "gap_se", "accuracy"):
+        assert scores[name].shape == (2,)
+        assert np.isfinite(scores[name]).all()
+    params = jax.tree.map(lambda leaf: leaf[0], state.params)
+    assert params["w"].shape == (
+        dislib.num_labels(config, dislib.make_grid(config)),
+        256,
+    )
+    frozen = jax.tree.map(lambda leaf: leaf[0], state.frozen)
+    probed = jax.eval_shape(problem.probe, params, {}, frozen, jax.random.key(0))
+    assert set(probed) == {*names, *(f"{name}_intercept" for name in names)}
+    assert set(probed) <= set(scores)
+
+
+def test_the_mlp_sees_every_value_of_a_picture():
+    config = dataclasses.replace(TINY, mixing="shapes3d", encoder="mlp", hidden=6)
+    params, state = jax.eval_shape(dislib.make_problem(config).init, jax.random.key(0))
+    assert params["encoder"]["layers"]["0"]["kernel"].shape == (8 * 8 * 3, 6)
+    assert (len(params["encoder"]["layers"]), len(state["norms"])) == (3, 3)
+    assert params["w"].shape == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mixing": "masks"}, "mixing must be one of .'sprites', 'shapes3d'"),
+        ({"encoder": "vit"}, "encoder must be one of"),
+        ({"labels": "classes"}, "labels must be one of .*did you mean 'class'"),
+        ({"factors": ("x", "y")}, "factors must hold 'shape'"),
+        ({"factors": ("shape",)}, "factors must hold 'shape'.* another"),
+        ({"spread": 0.0}, "spread must be > 0"),
+        ({"instances": 1}, "instances must be >= 2, got 1"),
+        ({"raw_side": 9}, "raw_side must be <= size = 8, got 9"),
+        ({"fit_rows": 2}, "fit_rows must be >= 16"),
+    ],
+)
+def test_wrong_settings_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(TINY, **changes)
+
+
+def test_what_the_scene_does_not_have_is_refused_before_anything_is_compiled():
+    unknown = dataclasses.replace(TINY, factors=("shape", "hue"))
+    with pytest.raises(ValueError, match="factor must be one of .*, got 'hue'"):
+        dislib.make_problem(unknown)
+    many = dataclasses.replace(INSTANCES, factors=("shape", "scale"), instances=15)
+    with pytest.raises(ValueError, match="instances must be <= 14, 80 % of the grid"):
+        dislib.make_problem(many)
