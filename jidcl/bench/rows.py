@@ -126,7 +126,9 @@ def loss_row(
     what = {"similarity": name, "batch": batch, "n": n, "tile": tile}
     what |= {"precision": precision}
     floor = loss_floor(top, name, n, batch, precision)
-    return _row("loss", "jidcl", what, took, floor)
+    # Forms that are timed beside each other can be seen to agree.
+    value = float(jax.jit(loss)(y, y_pos))
+    return _row("loss", "jidcl", what, took, floor) | {"value": value}
 
 
 def step_row(

@@ -13,7 +13,7 @@ the precision is fast, and their weights are rounded like them.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -92,7 +92,7 @@ def pulled(settings: Settings, own, other, scale, lse, cotangent, *, rows_own: b
 
 
 def _plan(settings: Settings, own, other) -> _Plan:
-    tile = SIZES if settings.tile == Kernel() else settings.tile
+    tile: Any = SIZES if settings.tile == Kernel() else settings.tile
     blocks, tiles = -(-own.shape[0] // tile.own), -(-other.shape[0] // tile.other)
     each = -(-tiles // min(max(tile.programs // blocks, 1), tiles))
     return _Plan(

@@ -184,9 +184,60 @@ def test_sizes_of_kernels(name, value, error):
         Kernel(**{name: value})
 
 
+PRODUCTS = Kernel(own=16, other=16, programs=6)  # the least that matrix units take
+
+
+@pytest.mark.parametrize("precision", ["float32", "fast"])
+@pytest.mark.parametrize(
+    ("shape", "without"), [((33, 50, 16), False), ((40, 20, 20), True)]
+)
+def test_products_are_the_plain_form_to_rounding(rng, shape, without, precision):
+    rows, cols, m = shape
+    arrays = [rng.normal(size=s) for s in ((rows, m), (cols, m), rows)]
+    a, b, cotangent = (jnp.asarray(x, jnp.float32) for x in arrays)
+    args = Similarity(precision=precision), a, b, jnp.float32(0.5), cotangent
+    got = value_and_pulled(*args, without=without, tile=PRODUCTS)
+    assert {x.dtype for x in jax.tree.leaves(got)} == {jnp.dtype("float32")}
+    assert_close(got, in_float64(*args, without=without), 2e-5)
+
+
+def test_products_of_one_row_without_itself_are_nothing():
+    y = jnp.ones((1, 16))
+    args = Similarity(), y, y, jnp.float32(1), jnp.ones(1)
+    value, gradients = value_and_pulled(*args, without=True, tile=PRODUCTS)
+    assert value == -jnp.inf
+    assert all((g == 0).all() for g in gradients)
+
+
+def test_fast_products_of_narrow_rows_stay_narrow(rng):
+    a, b = (jnp.asarray(rng.normal(size=(k, 16)), jnp.bfloat16) for k in (20, 40))
+    args = Similarity(precision="fast"), a, b, jnp.float32(1), jnp.ones(20)
+    got, want = (value_and_pulled(*args, tile=tile) for tile in (PRODUCTS, None))
+    assert [x.dtype for x in got[1]] == ["bfloat16", "bfloat16", "float32"]
+    assert_close(got[0], want[0], 1e-6)
+    narrow = [[x.astype(jnp.float32) for x in g[1]] for g in (got, want)]
+    assert_close(*narrow, 2**-6)
+
+
+@deprecated
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("float32", "float32"), ("fast", "float32"), ("fast", "bfloat16")],
+)
+def test_products_lower_for_cuda_and_hold_nothing_of_all_pairs(precision, dtype):
+    a, b = (jax.ShapeDtypeStruct((k, 100), dtype) for k in (704, 1408))
+    scalar, row = (jax.ShapeDtypeStruct(s, jnp.float32) for s in ((), (704,)))
+    similarity = Similarity(precision=precision)
+    run = jax.jit(functools.partial(value_and_pulled, similarity, tile="kernel"))
+    text = for_cuda(run, a, b, scalar, row)
+    assert "704x1408x" not in text
+    assert "1408x704x" not in text
+    assert text.count("@__gpu$xla.gpu.triton") == 3
+
+
 @deprecated
 @pytest.mark.gpu
-@pytest.mark.parametrize("m", [10, 40])
+@pytest.mark.parametrize("m", [10, 40, 128])
 @pytest.mark.parametrize("similarity", [Similarity(), L1, L2, L3], ids=str)
 def test_compiled_kernels_are_the_plain_form_to_rounding(rng, similarity, m):
     arrays = [rng.normal(size=s) for s in ((700, m), (1500, m), 700)]
@@ -194,3 +245,13 @@ def test_compiled_kernels_are_the_plain_form_to_rounding(rng, similarity, m):
     args = a, b, jnp.float32(2.0), cotangent
     got = value_and_pulled(similarity, *args, tile="kernel")
     assert_close(got, in_float64(similarity, *args), 2e-5)
+
+
+@deprecated
+@pytest.mark.gpu
+def test_compiled_fast_products_err_by_what_tf32_drops(rng):
+    arrays = [rng.normal(size=s) for s in ((700, 128), (1500, 128), 700)]
+    a, b, cotangent = (jnp.asarray(x, jnp.float32) for x in arrays)
+    args = Similarity(precision="fast"), a / 4, b / 4, jnp.float32(1.0), cotangent
+    got = value_and_pulled(*args, tile="kernel")
+    assert_close(got, in_float64(*args), 5e-3)
