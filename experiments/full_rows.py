@@ -1,16 +1,18 @@
 """The published rows that are done: one JSON of records, one Markdown table.
 
 Train them first, one or many at a time, as often as it is stopped:
-    jidcl verify --budget full --rows t2r6 --seeds 1 --root runs/rows
-Records that FILE.json holds already stay, unless a run of the same row is newer.
-Command: python experiments/full_rows.py [--root runs/rows]
+    jidcl verify --budget full --rows t2r6 --seeds 5 --root runs/rows
+or all of them side by side on one accelerator:
+    benchmarks/accelerator.sh OUT rows supervised      (then --root OUT/runs)
+Records that FILE.json holds already stay, unless a run of the same row is newer; runs
+of other systems go to files of their own.
+Command: python experiments/full_rows.py [--system contrastive_ica] [--root runs/rows]
          [--out experiments/results/full_rows.json]
 """
 
 import argparse
 import dataclasses
 import json
-import os
 from pathlib import Path
 
 from jidcl.report.document import judge_record
@@ -19,46 +21,52 @@ from jidcl.systems.registry import load_presets
 
 
 def table(records: list[Record]) -> str:
-    lines = ["| row | what | score | published | gap | steps | training | outcome |"]
-    lines.append("|---" * 8 + "|")
+    names = "row | what | score | published | gap | steps | device, training | outcome"
+    lines = [f"| {names} |", "|---" * 8 + "|"]
     for record in records:
-        minutes = record.seconds["train"] / 60
+        where = record.device.split()[-1] if "gpu" not in record.device else "GPU"
+        spent = f"{where}, {max(record.seconds['train'] / 60, 1):.0f} min"
         for verdict in judge_record(record):
             gap = "-" if verdict.gap is None else f"{verdict.gap:.4f}"
             name = {"r2": "R²", "mcc": "MCC"}.get(verdict.metric, verdict.metric)
             cells = [
                 verdict.source,
                 verdict.text,
-                f"{name} {verdict.score:.2f}",
+                f"{name} {verdict.score:.2f}" + spread(verdict),
                 verdict.expected,
                 gap,
                 record.config["steps"],
-                f"{minutes:.0f} min",
+                spent,
                 f"{verdict.outcome}; {verdict.word}",
             ]
             lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
 
-def gather(held: Path | None, root: Path) -> list[Record]:
+def spread(verdict) -> str:
+    return f" ± {verdict.std:.2f}" if len(verdict.seeds) > 1 else ""
+
+
+def gather(held: Path | None, root: Path, system: str) -> list[Record]:
     """Finished runs and records that were kept, a row each, in the tables' order."""
     kept = json.loads(held.read_text())["records"] if held and held.exists() else []
     records = [*(Record(**fields) for fields in kept), *find_records(root).values()]
-    rows = {record.preset: record for record in records}
-    return [rows[name] for name in load_presets("contrastive_ica") if name in rows]
+    rows = {record.preset: record for record in records if record.system == system}
+    return [rows[name] for name in load_presets(system) if name in rows]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--system", default="contrastive_ica")
     parser.add_argument("--root", type=Path, default=Path("runs/rows"))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    records = gather(options.out, options.root)
+    records = gather(options.out, options.root, options.system)
     print(table(records))
     if options.out:
         held = {
-            "command": "jidcl verify --budget full --rows ROW --seeds 1",
-            "machine": f"one or {os.cpu_count()} cores, shared with other work",
+            "command": "jidcl verify --budget full --rows ROW --seeds SEEDS",
+            "machine": "each record names its device, shared with other runs",
             "records": [dataclasses.asdict(record) for record in records],
         }
         options.out.write_text(json.dumps(held, indent=1) + "\n")

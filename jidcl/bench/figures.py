@@ -35,7 +35,9 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
     Raises:
         ImportError: without matplotlib.
     """
-    rows, drawn = result["rows"], []
+    # One precision of products a figure; the rows of the others are in the results.
+    rows = [r for r in result["rows"] if r.get("precision", "float32") == "float32"]
+    drawn = []
     if any(row["what"] in GROWN for row in rows):
         drawn.append(_growth(rows, folder / "growth.png"))
     if any(row["what"] in ("loss", "step") for row in rows):

@@ -170,7 +170,7 @@ _FULL = Anisotropic(
     lam_rate=0.3,
 )
 # The axes turn last: after 1,500 steps R2 is above 99.8 and MCC near 91.
-_LONG = replace(_FULL, steps=6000, precision="fast")
+_LONG = replace(_FULL, steps=4000, precision="fast")
 FULL = {
     "linear": _LONG,
     "bimodal": replace(_LONG, lam="bimodal"),
