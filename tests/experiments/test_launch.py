@@ -41,3 +41,29 @@ def test_it_trains_on_its_mesh(tmp_path, script):
         == len(result["seeds"])
         == {"one_gpu": 8, "gpus": 8, "tpu_slice": 2}[script]
     )
+
+
+def test_the_accelerator_script_runs_pieces_side_by_side(tmp_path):
+    """Every command of the pieces that train is run once, with its own log."""
+    script = FOLDER.parents[1] / "benchmarks" / "accelerator.sh"
+    fake = tmp_path / "python3"
+    fake.write_text('#!/bin/sh\necho ran: "$@"\n')
+    fake.chmod(0o755)
+    tools = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", script, tmp_path / "out", "wide", "rows", "study"],
+        env=os.environ | {"PATH": tools, "JOBS": "4"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ran: -m jidcl.cli bench" in done.stdout
+    logs = sorted((tmp_path / "out" / "log").glob("*.txt"))
+    said = [log.read_text() for log in logs]
+    assert len(said) == done.stdout.count("done 0") == 19 + 2 * 9
+    assert all(text.startswith("ran: ") for text in said)
+    rows = {text.split("--rows ")[1].split()[0] for text in said[:19]}
+    assert len(rows) == 19
+    assert "--arms no early tau --root" in said[20]

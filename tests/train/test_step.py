@@ -1,3 +1,5 @@
+import dataclasses
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -171,3 +173,42 @@ def test_draws_depend_on_seed_and_step_only():
 def test_fit_refuses_what_it_cannot_run(settings, message):
     with pytest.raises(ValueError, match=message):
         loop.fit(PROBLEM, OPTIMISER, **settings)
+
+
+def exact_products(function, *args):
+    """Of every matrix product in a function's program, whether it is in float32."""
+    text = str(jax.make_jaxpr(function)(*args))
+    settings = [part.split("] ")[0] for part in text.split("dot_general[")[1:]]
+    return ["HIGHEST" in setting for setting in settings]
+
+
+def test_products_of_a_step_are_those_of_its_precision():
+    run = one_seed(0)
+    for precision, exact in (("float32", True), ("fast", False)):
+        config = dataclasses.replace(TINY, precision=precision)
+        step = make_step(make_problem(config), OPTIMISER)
+        found = exact_products(step, run)
+        assert found
+        assert all(found) if exact else not all(found)
+
+
+def test_scores_are_always_in_float32():
+    config = dataclasses.replace(TINY, precision="fast")
+    state = loop.start(make_problem(config), OPTIMISER, np.arange(1), mesh=make_mesh())
+
+    def score(params, state, frozen, key):
+        x = jnp.eye(3)
+        assert exact_products(lambda x: x @ x, x) == [True]
+        return {"trace": jnp.trace(x @ x)}
+
+    assert exact_products(lambda x: x @ x, jnp.eye(3)) == [False]
+    assert loop.on_each_seed(score, mesh=make_mesh())(state)["trace"] == [3]
+
+
+def test_a_precision_nobody_knows_is_refused():
+    with pytest.raises(ValueError, match="precision must be"):
+        dataclasses.replace(TINY, precision="tf32")
+    with pytest.raises(ValueError, match="precision must be"):
+        make_step(dataclasses.replace(PROBLEM, precision="half"), OPTIMISER)(
+            one_seed(0)
+        )
