@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything worth measuring on one accelerator, in pieces of at most ten minutes that go
-# on where they stopped:
+# Everything worth measuring on one accelerator, in pieces of at most ten minutes. Run
+# again, it leaves out what is done and goes on with runs that were stopped; a timing that
+# was stopped starts anew:
 #   pip install 'jidcl[cli,plots,cuda,bench]' inf-cl
 #   benchmarks/accelerator.sh [OUT] [PIECE ...]
 # Pieces that time, with nothing beside them: wide losses steps tiles million small
@@ -24,7 +25,8 @@ suite() { # NAME ARGS...: nothing if it is done
   local name=$1
   shift
   [ -e "$out/$name/results.json" ] ||
-    timeout --signal=INT "${LIMIT:-600}" $jidcl bench --out "$out/$name" "$@"
+    timeout --signal=INT "${LIMIT:-600}" $jidcl bench --out "$out/$name" "$@" ||
+    echo "== $name: stopped or failed ($?)"
 }
 wide() {
   suite wide --suites losses --batch 65536 --n 128 --similarities dot \
@@ -97,5 +99,6 @@ number=0
 for piece in $trained; do $piece; done | while read -r command; do
   number=$((number + 1))
   log="$out/log/$(printf %03d "$number").txt"
-  echo "echo \"\$(date +%T) $command\"; $command >$log 2>&1; echo \"\$(date +%T) done \$?: $command\""
+  echo "echo \"\$(date +%T) $command\"; $command >$log 2>&1; code=\$?;" \
+    "echo \"\$(date +%T) done \$code: $command\"; exit \$code"
 done | timeout --signal=INT "${LIMIT:-600}" xargs -d '\n' -P "${JOBS:-$(nproc)}" -I{} sh -c '{}'

@@ -4,8 +4,8 @@ Train them first, one or many at a time, as often as it is stopped:
     jidcl verify --budget full --rows t2r6 --seeds 5 --root runs/rows
 or all of them side by side on one accelerator:
     benchmarks/accelerator.sh OUT rows supervised      (then --root OUT/runs)
-Records that FILE.json holds already stay, unless a run of the same row is newer; runs
-of other systems go to files of their own.
+Records that FILE.json holds already stay, unless a run of the same row has as many
+seeds; runs of other systems go to files of their own.
 Command: python experiments/full_rows.py [--system contrastive_ica] [--root runs/rows]
          [--out experiments/results/full_rows.json]
 """
@@ -25,7 +25,7 @@ def table(records: list[Record]) -> str:
     lines = [f"| {names} |", "|---" * 8 + "|"]
     for record in records:
         where = record.device.split()[-1] if "gpu" not in record.device else "GPU"
-        spent = f"{where}, {max(record.seconds['train'] / 60, 1):.0f} min"
+        spent = f"{where}, {record.seconds['train']:.0f} s"
         for verdict in judge_record(record):
             gap = "-" if verdict.gap is None else f"{verdict.gap:.4f}"
             name = {"r2": "R²", "mcc": "MCC"}.get(verdict.metric, verdict.metric)
@@ -51,7 +51,9 @@ def gather(held: Path | None, root: Path, system: str) -> list[Record]:
     """Finished runs and records that were kept, a row each, in the tables' order."""
     kept = json.loads(held.read_text())["records"] if held and held.exists() else []
     records = [*(Record(**fields) for fields in kept), *find_records(root).values()]
-    rows = {record.preset: record for record in records if record.system == system}
+    # Of several runs of a row the one of most seeds, then the last.
+    own = [record for record in records if record.system == system]
+    rows = {r.preset: r for r in sorted(own, key=lambda r: len(r.seeds))}
     return [rows[name] for name in load_presets(system) if name in rows]
 
 

@@ -61,11 +61,23 @@ def study(rows, arms, seeds: int, shape: dict, root: Path) -> list[dict]:
                     gap=record.metrics["gap"],
                     seconds=spent,
                     steps=config.steps,
-                    curve=[[p["step"], p[claim.metric]] for p in record.curve],
+                    curve=[
+                        [p["step"], pairs_seen(config, p["step"]), p[claim.metric]]
+                        for p in record.curve
+                    ],
                 )
             )
             print(f"{row} {arm:<34} {scores} in {spent:.0f} s", flush=True)
     return results
+
+
+def pairs_seen(config, step: int) -> int:
+    """Pairs that the updates up to a step were made of."""
+    seen, begin = 0, 0
+    for phase, until in config.phases():
+        seen += phase.batch * max(min(step, until) - begin, 0)
+        begin = until
+    return seen
 
 
 def draw(results: list[dict], path: Path) -> None:
@@ -78,14 +90,13 @@ def draw(results: list[dict], path: Path) -> None:
     figure, axes = plt.subplots(1, len(rows), figsize=(5 * len(rows), 4), squeeze=False)
     for axis, row in zip(axes[0], rows, strict=True):
         for result in (r for r in results if r["row"] == row):
-            steps = [step for step, _ in result["curve"]]
-            score = [100 * sum(v) / len(v) for _, v in result["curve"]]
-            share = [step / steps[-1] * result["seconds"] for step in steps]
-            axis.plot(share, score, label=result["arm"])
+            pairs = [seen / 1e6 for _, seen, _ in result["curve"]]
+            score = [100 * sum(v) / len(v) for _, _, v in result["curve"]]
+            axis.plot(pairs, score, label=result["arm"])
         axis.axhline(result["published"], color="black", linestyle=":")
         n = results[0]["n"]
         axis.set_title(f"{row} at n = {n}; dotted: published, n = 10")
-        axis.set_xlabel("seconds of training (steps spread evenly)")
+        axis.set_xlabel("millions of pairs seen")
         axis.set_ylabel(f"{result['metric'].upper()} of the probe, %")
         axis.set_ylim(40, 100.5)
     axes[0][-1].legend(fontsize=7)

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jidcl.numerics import products_in
 from jidcl.systems.registry import load_conformance
 
 SCHEMA_VERSION = 2
@@ -184,7 +185,8 @@ def _replay_case(run: Callable, case: Any, float64: bool) -> tuple[float, list[s
 
 
 def _computed(run: Callable, case: Any, float64: bool, where: Any) -> dict[str, Any]:
-    with jax.enable_x64(float64), where if float64 else contextlib.nullcontext():
+    where = where if float64 else contextlib.nullcontext()
+    with jax.enable_x64(float64), where, products_in("float32"):
         dtype = jnp.float64 if float64 else jnp.float32
         params = dict(case["params"])
         # Tables of [argument, value] carry their arguments inside the expectation.

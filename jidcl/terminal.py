@@ -217,9 +217,14 @@ def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
             + ("" if extra is None else f", {extra / 2**20:.1f} MiB extra"),
             highlight=False,
         )
+    if not rows:
+        raise ValueError(
+            f"forms must hold one that runs here, got {list(options.forms)} (kernels "
+            "run on CUDA only)"
+        )
+    (out / "part.json").replace(out / "results.json")
     for path in draw(result, out):
         console.print(f"figure: {path}", soft_wrap=True)
-    (out / "part.json").replace(out / "results.json")
     console.print(f"results: {out / 'results.json'}", soft_wrap=True)
 
 

@@ -61,7 +61,7 @@ class Problem:
         sharded: `mesh -> Problem`: the same problem, its loss written for a batch that
             is spread over the mesh's `data` axis. None: the compiler spreads it.
         precision: of the matrix products of a training step, `"float32"` or `"fast"`:
-            see `jidcl.numerics.products_in`. Scores are always those of `"float32"`.
+            see `jidcl.numerics.products_in`. Data and scores are always in `"float32"`.
     """
 
     freeze: Callable[[Array], Any]

@@ -124,7 +124,11 @@ def _peers(rows, path: Path) -> Path:
         names = list(dict.fromkeys(row["similarity"] for row in mine))
         for offset, (label, by, tile) in enumerate(FORMS):
             form = by, tile
-            bars = [r for r in mine if (r["by"], r.get("tile", "auto")) == form]
+            bars = [
+                r
+                for r in mine
+                if (r["by"], r.get("tile", "auto")) == form and r.get("seeds", 1) == 1
+            ]
             if bars:
                 shift = 0.21 * (offset - 1)
                 x = [names.index(row["similarity"]) + shift for row in bars]

@@ -172,12 +172,17 @@ def loss_forms(batch: int, platform: str) -> list[str | None]:
 
 def losses(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
     """One loss with gradients: chosen form, one matrix, kernels, and the peer."""
+    from jidcl.losses.kernel_products import WIDTHS  # and with it Pallas
+
     batch, n = options.batch, options.n
     for name in options.similarities:
         own: Any = dict(repeats=options.repeats)
         wanted = [FORMS[form] for form in options.forms]
         for tile in loss_forms(batch, jax.devices()[0].client.platform_version):
-            for precision in options.precisions_of(name) if tile in wanted else ():
+            precisions = options.precisions_of(name) if tile in wanted else []
+            if tile == "kernel" and not WIDTHS[0] <= n <= WIDTHS[1]:
+                precisions = precisions[:1]  # no matrix unit is used there
+            for precision in precisions:
                 kind = dict(tile=tile, precision=precision)
                 yield loss_row(name, batch, n, top, **kind, **own)
         if options.torch:

@@ -18,6 +18,7 @@ import numpy as np
 from jidcl.checks import check_at_least, check_finite, check_rows
 
 QUERIES, ROWS = 256, 8192  # of one tile
+LARGEST = 1e15  # squares, and sums of many, stay finite in float32
 _SPARE = 8  # candidates beyond those asked for, to make sure of them
 
 
@@ -62,6 +63,11 @@ def nearest_rows(
     for name, array in (("z", z), ("queries", queries)):
         check_rows(name, array)
         check_finite(name, array)
+        if np.abs(array).max() > LARGEST:
+            raise ValueError(
+                f"{name} must be at most {LARGEST:g} in size (distances are "
+                f"taken in float32 first), got {np.abs(array).max():g}"
+            )
     if queries.shape[1] != z.shape[1]:
         raise ValueError(
             f"queries must have as many columns as z, {z.shape[1]}, got "

@@ -27,7 +27,8 @@ class Similarity:
         p: exponent of `"lp"`, >= 1 (1 Laplace, 2 normal, 3 generalised normal).
         power: for `"lp"`, -sum |a - b|^p when True, its p-th root when False.
         precision: of products of float32 numbers: `"float32"`, or `"fast"`: what holds
-            where the loss is traced, by default the platform's own (TF32 on NVIDIA).
+            where the loss is traced, by default the platform's own (TF32 on NVIDIA, and
+            always in kernels).
     """
 
     kind: str = "dot"

@@ -11,7 +11,7 @@ from jidcl import theory
 from jidcl.latents import Box, GeneralisedNormal, Sphere, VonMisesFisher
 from jidcl.losses import Similarity
 from jidcl.metrics import mcc, r2
-from jidcl.numerics import stream_key
+from jidcl.numerics import products_in, stream_key
 from jidcl.systems.contrastive_ica import build_parts, draw_pair, observe
 from jidcl.systems.contrastive_ica_presets import ContrastiveICA
 from jidcl.theory.asymptotics import true_encoder_curve
@@ -45,7 +45,8 @@ def identity_scores(
         held, seed = args
         key = stream_key(jax.random.key(seed), "null")
         keys = jax.random.split(key, config.eval_batches)
-        scores = jax.lax.map(lambda k: batch(held, k), keys)
+        with products_in("float32"):
+            scores = jax.lax.map(lambda k: batch(held, k), keys)
         return jax.tree.map(jnp.mean, scores)
 
     program = jax.jit(lambda args: jax.lax.map(one, args))

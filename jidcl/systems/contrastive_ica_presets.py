@@ -141,7 +141,7 @@ class ContrastiveICA(Training):
 _MARGINALS = ("uniform", "laplace", "normal", "gennorm")
 _OUTPUTS = ("none", "sphere", "learnable_sphere", "box", "learnable_box")
 
-# The soonest way to the published scores that experiments/time_to_score.py found.
+# Of the ways that experiments/time_to_score.py compares the best on both of its rows.
 _FULL = ContrastiveICA(
     steps=2000, muon_steps=3, early_share=0.25, late_share=0.1, precision="fast"
 )

@@ -32,7 +32,7 @@ def make_step(
     Returns:
         `state -> (state, metrics)`, pure; the batch at step t depends on (seed, t)
         only. Metrics hold `loss`, `grad_norm` and what the problem's loss returns.
-        Matrix products are those of `problem.precision`.
+        Matrix products are those of `problem.precision`, but for the data's.
     """
 
     def step(run: TrainState) -> tuple[TrainState, Metrics]:
@@ -44,7 +44,8 @@ def make_step(
             jax.random.fold_in(stream_key(run.key, purpose), run.step)
             for purpose in ("data", "loss")
         )
-        batch = constrain(problem.draw(run.frozen, draw_key))
+        with products_in("float32"):  # the data are what the scores are of
+            batch = constrain(problem.draw(run.frozen, draw_key))
         (loss, (state, metrics)), grads = jax.value_and_grad(
             problem.loss, has_aux=True
         )(run.params, run.state, batch, loss_key)

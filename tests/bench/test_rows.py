@@ -20,6 +20,7 @@ from jidcl.bench.rows import (
 from jidcl.bench.scenes import scene_row, step_rows
 from jidcl.losses import infonce
 from jidcl.systems.scenes_presets import presets
+from jidcl.terminal import show_bench
 
 TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10, fast=4e12)
 
@@ -51,6 +52,17 @@ def test_kernels_are_timed_where_they_are_compiled():
     assert loss_forms(2**20, "PJRT C API\ncuda 12090") == ["auto", "kernel"]
     for platform in ("cpu", "PJRT C API\nrocm 70000"):
         assert loss_forms(64, platform) == ["auto", None]
+
+
+def test_forms_that_run_nowhere_here_are_refused(tmp_path):
+    options = Options(batch=8, n=2, repeats=1, peer=False, forms=("kernels",))
+    with pytest.raises(ValueError, match="forms must hold one that runs here"):
+        show_bench(["losses"], options, tmp_path)
+
+
+def test_forms_show_the_value_that_they_agree_on():
+    rows = [loss_row("p=1", 300, 3, TOP, tile=t, repeats=1) for t in ("auto", None)]
+    assert rows[0]["value"] == pytest.approx(rows[1]["value"], rel=1e-5)
 
 
 def test_figures_and_results_are_written(tmp_path):

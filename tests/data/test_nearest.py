@@ -120,3 +120,11 @@ def test_wrong_sets_are_refused(call, message):
 def test_arrays_of_the_device_are_taken_as_well():
     z = jax.random.uniform(jax.random.key(0), (20, 2))
     np.testing.assert_array_equal(nearest_rows(z, z[3:5])[:, 0], [3, 4])  # type: ignore
+
+
+def test_sizes_whose_squares_float32_cannot_hold_are_refused():
+    z = 2e19 + 1e17 * np.arange(20.0)[:, None]
+    with pytest.raises(ValueError, match="z must be at most 1e"):
+        nearest_rows(z, np.zeros((1, 1)))
+    z = 9e14 * np.linspace(-1, 1, 7)[:, None]
+    np.testing.assert_array_equal(nearest_rows(z, z)[:, 0], np.arange(7))
