@@ -21,6 +21,7 @@ class Timing(NamedTuple):
         extra_bytes: temporaries of the compiled program, None for a peer.
         core: processor seconds of a call, all threads: other programs do not stretch
             them. None for a peer and where an accelerator computes.
+        result: what the program returned, None for a peer.
     """
 
     median: float
@@ -29,6 +30,7 @@ class Timing(NamedTuple):
     compile: float
     extra_bytes: int | None
     core: float | None = None
+    result: Any = None
 
 
 class Ceilings(NamedTuple):
@@ -93,14 +95,15 @@ def time_program(function: Callable, *args: Any, repeats: int) -> Timing:
     began = time.perf_counter()
     program = jax.jit(function).lower(*args).compile()
     compiling = time.perf_counter() - began
-    jax.block_until_ready(program(*args))
+    result = jax.block_until_ready(program(*args))
     began = time.process_time()
     times = repeat(lambda: jax.block_until_ready(program(*args)), repeats, warmups=0)
     core = (time.process_time() - began) / repeats
     on_cpu = jax.default_backend() == "cpu"
     memory = program.memory_analysis()
     extra = None if memory is None else memory.temp_size_in_bytes
-    return timing(times, compiling, extra, core if on_cpu else None)
+    took = timing(times, compiling, extra, core if on_cpu else None)
+    return took._replace(result=result)
 
 
 def measure_ceilings(repeats: int = 5) -> Ceilings:

@@ -127,8 +127,8 @@ def loss_row(
     what |= {"precision": precision}
     floor = loss_floor(top, name, n, batch, precision)
     # Forms that are timed beside each other can be seen to agree.
-    value = float(jax.jit(loss)(y, y_pos))
-    return _row("loss", "jidcl", what, took, floor) | {"value": value}
+    value = {"value": float(took.result[0])}
+    return _row("loss", "jidcl", what, took, floor) | value
 
 
 def step_row(
