@@ -1,8 +1,9 @@
 """AnInfoNCE when one assumption fails: R2, MCC and Lambda of each mismatch.
 
 Command: python experiments/mismatch.py --out FOLDER [--rows vmf batch-16] [--seeds 3]
-Writes FOLDER/mismatch.json and FOLDER/mismatch.png; finished runs are reused. Time:
-about half a minute a row on two quiet CPU cores (batches of 4000: ten minutes).
+Writes FOLDER/mismatch.json and FOLDER/mismatch.png, after every row; rows that the file
+holds and that are not asked for stay in it, finished runs are reused. Time: about half
+a minute a row on two quiet CPU cores (batches of 4000: ten minutes).
 `--study mnist`: the rows whose mixing is a decoder trained on MNIST (JIDCL_DATA names
 the folder of mnist/mnist.npz), in FOLDER/mnist.json and FOLDER/mnist.png.
 """
@@ -10,7 +11,7 @@ the folder of mnist/mnist.npz), in FOLDER/mnist.json and FOLDER/mnist.png.
 import argparse
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jidcl.report.records import Record
@@ -25,17 +26,16 @@ STUDIES = {"mismatch": ("study", study), "mnist": ("mnist", learned)}
 
 def train(
     rows: dict[str, Anisotropic], kind: str, seeds: Sequence[int], root: Path
-) -> dict[str, Record]:
-    """The record of every row, all seeds of a row at once."""
-    records = {}
+) -> Iterator[tuple[str, Record]]:
+    """Each row's name and record, all seeds of a row at once."""
     own = dict(system="anisotropic", seeds=seeds, root=root)
     for name, config in rows.items():
         *_, last = run(config, preset=f"{kind}/{name}", **own)
-        record = records[name] = last.record
+        record = last.record
         held = [s for s in SCORES[:4] if s in record.metrics]
         means = ", ".join(f"{s} {record.mean(s):.3f}" for s in held)
         print(f"{name:<20} {means}", flush=True)
-    return records
+        yield name, record
 
 
 def summary(config: Anisotropic, record: Record) -> dict:
@@ -52,20 +52,20 @@ def summary(config: Anisotropic, record: Record) -> dict:
     )
 
 
-def draw(records: dict[str, Record], path: Path) -> None:
+def draw(table: dict[str, dict], path: Path) -> None:
     """One point for each seed, one line of rows for each score."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    names = list(records)
+    names = list(table)
     height = 1.2 + 0.22 * len(names)
     fig, axes = plt.subplots(1, 3, figsize=(10, height), sharey=True)
     titles = {"r2": "R2", "mcc": "MCC", "lam_error": "relative error of Lambda"}
     for axis, (score, title) in zip(axes, titles.items(), strict=True):
         for row, name in enumerate(names):
-            values = records[name].metrics.get(score, ())  # supervised: no Lambda
+            values = table[name].get(score, ())  # supervised: no Lambda
             axis.plot(values, [row] * len(values), "o", ms=4, alpha=0.7, color="C0")
         axis.set_title(title)
         axis.grid(alpha=0.3)
@@ -74,6 +74,7 @@ def draw(records: dict[str, Record], path: Path) -> None:
     axes[0].invert_yaxis()
     fig.tight_layout()
     fig.savefig(path, dpi=120)
+    plt.close(fig)
 
 
 def main() -> None:
@@ -92,12 +93,16 @@ def main() -> None:
     rows = {k: c for k, c in known().items() if k in (options.rows or known())}
     if options.steps:
         rows = {k: dataclasses.replace(c, steps=options.steps) for k, c in rows.items()}
-    records = train(rows, kind, tuple(range(options.seeds)), options.root)
     options.out.mkdir(parents=True, exist_ok=True)
-    table = {name: summary(rows[name], record) for name, record in records.items()}
     path = options.out / f"{options.study}.json"
-    path.write_text(json.dumps(table, indent=1) + "\n")
-    draw(records, path.with_suffix(".png"))
+    held = json.loads(path.read_text()) if path.exists() else {}
+    for name, record in train(rows, kind, range(options.seeds), options.root):
+        held[name] = summary(rows[name], record)
+        table = {name: held[name] for name in known() if name in held}
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(table, indent=1) + "\n")
+        part.replace(path)
+        draw(table, path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

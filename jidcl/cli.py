@@ -97,6 +97,8 @@ class Verify:
     """number of seeds, batched (default: 5, systems of pictures 1)"""
     root: Path = Path("runs")
     """folder of all runs"""
+    folder: str = ""
+    """pictures on disk in place of the rendered ones (scenes, causal3d; full budget)"""
     fresh: bool = False
     """ignore finished runs: move them aside and start again"""
     dry_run: bool = False
@@ -136,6 +138,7 @@ def _verify_one(options: Verify, system: str) -> int:
         root=options.root,
         rows=options.rows or None,
         seeds=range(options.seeds or 0),
+        pictures=options.folder,
     )
     if options.dry_run:
         dry_run_verify(work)

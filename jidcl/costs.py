@@ -89,7 +89,9 @@ def _probe_cost(config, system: str, seeds, mesh: Mesh, steps: int) -> Estimate:
     problem, optimiser = module.make_problem(probed), module.make_run_optimiser(config)
     state = loop.start(problem, optimiser, np.asarray(seeds), mesh=mesh)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    step = jax.make_jaxpr(jax.vmap(make_step(problem, optimiser)))(state)
+    step = jax.make_jaxpr(jax.vmap(make_step(problem, optimiser), in_axes=(0, None)))(
+        state, problem.shared
+    )
     compiled, compile_seconds = loop.compile_chunk(
         problem, optimiser, state, steps=steps, mesh=mesh
     )
@@ -172,9 +174,9 @@ _MOVES = {
 }
 
 
-def program_bytes(compiled: Any) -> int:
+def program_bytes(compiled: loop.Chunk) -> int:
     """Arguments and temporaries of a compiled program, on one device."""
-    memory = compiled.memory_analysis()
+    memory = compiled.program.memory_analysis()
     return memory.argument_size_in_bytes + memory.temp_size_in_bytes
 
 

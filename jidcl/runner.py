@@ -227,7 +227,7 @@ class _Run:
         state = loop.start(
             self.problem, self.optimiser, self.seeds, mesh=self.mesh, frozen=frozen
         )
-        probe = loop.on_each_seed(self.problem.probe, mesh=self.mesh)
+        probe = self._each_seed(self.problem.probe)
         untrained = probe(state)
         saver = Checkpoints(self.shared / "ckpt")
         try:
@@ -280,6 +280,10 @@ class _Run:
                     raise
         return state
 
+    def _each_seed(self, function):
+        shared = self.problem.shared
+        return loop.on_each_seed(function, mesh=self.mesh, shared=shared)
+
     def _curve_until(self, step: int) -> list[dict[str, Any]]:
         """The curve up to a restored step; later rows are dropped from the file."""
         path = self.folder / "metrics.jsonl"
@@ -299,7 +303,7 @@ class _Run:
 
     def _evaluate(self, state: TrainState, untrained, curve) -> Record:
         began = time.perf_counter()
-        metrics = loop.on_each_seed(self.problem.evaluate, mesh=self.mesh)(state)
+        metrics = self._each_seed(self.problem.evaluate)(state)
         self.seconds["evaluate"] = time.perf_counter() - began
         samples = {k: v for k, v in metrics.items() if k.startswith("sample/")}
         arrays: Any = {k.removeprefix("sample/"): v for k, v in samples.items()}

@@ -24,7 +24,7 @@ from jidcl.report.records import write_json
 from jidcl.systems.registry import load_system
 from jidcl.train import loop
 from jidcl.train.sharding import check_seeds, make_mesh
-from jidcl.train.state import frozen_draws
+from jidcl.train.state import frozen_draws, with_shared
 from jidcl.types import Problem
 
 Grid = Mapping[str, Sequence[Any]]
@@ -70,26 +70,28 @@ def traced_problem(module: Any, config: Any, phase: int | None = None) -> Proble
         point = dataclasses.replace(config, **settings)
         return module.make_problem(point if phase is None else point.phases()[phase][0])
 
+    def own(frozen):
+        return with_shared(frozen["base"], frozen.get("shared"))
+
     def draw(frozen, key):
         held = frozen["settings"]
-        return at(held).draw(frozen["base"], key), held
+        return at(held).draw(own(frozen), key), held
 
     def loss(params, state, drawn, key):
         batch, held = drawn
         return at(held).loss(params, state, batch, key)
 
     def probe(params, state, frozen, key):
-        return at(frozen["settings"]).probe(params, state, frozen["base"], key)
+        return at(frozen["settings"]).probe(params, state, own(frozen), key)
 
     def evaluate(params, state, frozen, key):
-        return at(frozen["settings"]).evaluate(params, state, frozen["base"], key)
+        return at(frozen["settings"]).evaluate(params, state, own(frozen), key)
 
     def freeze(key):
         return {"base": base.freeze(key), "settings": {}}
 
-    return Problem(
-        freeze, base.init, draw, loss, probe, evaluate, precision=base.precision
-    )
+    rest = dict(precision=base.precision, shared=base.shared)
+    return Problem(freeze, base.init, draw, loss, probe, evaluate, **rest)
 
 
 def split_grid(module: Any, config: Any, grid: Grid) -> list[tuple[Any, list[dict]]]:
@@ -200,8 +202,9 @@ def _rows(module: Any, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[int
         yield from _rows(module, Piece(config, runs[:half]), rows)
         yield from _rows(module, Piece(config, runs[half:]), rows)
         return
-    evaluate = traced_problem(module, config).evaluate
-    scores = loop.on_each_seed(evaluate, mesh=mesh)(state)
+    problem = traced_problem(module, config)
+    evaluate = loop.on_each_seed(problem.evaluate, mesh=mesh, shared=problem.shared)
+    scores = evaluate(state)
     scores = {name: values for name, values in scores.items() if values.ndim == 1}
     for i, (settings, seed) in enumerate(runs):
         row = {name: float(values[i]) for name, values in scores.items()}

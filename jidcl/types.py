@@ -62,6 +62,8 @@ class Problem:
             is spread over the mesh's `data` axis. None: the compiler spreads it.
         precision: of the matrix products of a training step, `"float32"` or `"fast"`:
             see `jidcl.numerics.products_in`. Data and scores are always in `"float32"`.
+        shared: arrays that all seeds read and no checkpoint holds (pictures on disk):
+            where they are, `frozen` is a dict and has them as `frozen["shared"]`.
     """
 
     freeze: Callable[[Array], Any]
@@ -72,3 +74,4 @@ class Problem:
     evaluate: Callable[[Params, Any, Any, Array], Metrics]
     sharded: Callable[[Mesh], "Problem"] | None = None
     precision: str = "float32"
+    shared: Any = None

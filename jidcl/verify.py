@@ -57,6 +57,8 @@ class Verification:
         root: folder of all runs.
         rows: claim ids to run (published budgets); None for all.
         seeds: integer seeds; when empty 0, 1, ..., as many as the system's claims say.
+        pictures: a folder of pictures on disk in place of the scene's (full and
+            published budgets of systems that read them).
         verdicts: filled while it runs.
     """
 
@@ -65,6 +67,7 @@ class Verification:
     root: Path = Path("runs")
     rows: Sequence[str] | None = None
     seeds: Sequence[int] = ()
+    pictures: str = ""
     verdicts: list[Verdict] = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
@@ -72,6 +75,10 @@ class Verification:
         if self.rows and self.budget not in ("full", "published"):
             raise ValueError(
                 f"rows need budget 'full' or 'published', got budget {self.budget!r}"
+            )
+        if self.pictures and self.budget not in ("full", "published"):
+            raise ValueError(
+                f"folder needs budget 'full' or 'published', got budget {self.budget!r}"
             )
         self.root = Path(self.root)
         self.claims: Claims = load_claims(self.system)
@@ -176,6 +183,13 @@ class Verification:
 
     def _config(self, name: str) -> Any:
         config = self._presets[name]
+        if self.pictures:
+            if not hasattr(config, "folder"):
+                raise ValueError(
+                    f"folder must be empty for {self.system}, which reads no pictures, "
+                    f"got {self.pictures!r}"
+                )
+            config = dataclasses.replace(config, folder=self.pictures)
         if self.budget == "smoke":
             config = dataclasses.replace(config, steps=20, eval_batch=256)
         return config

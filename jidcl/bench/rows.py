@@ -152,7 +152,7 @@ def step_row(
     def run():
         held[0], _ = jax.block_until_ready(compiled(held[0]))
 
-    extra = compiled.memory_analysis().temp_size_in_bytes
+    extra = compiled.program.memory_analysis().temp_size_in_bytes
     took = timing(repeat(run, repeats) / steps, compiling, extra)
     floor = step_floor(top, name, problem, config)
     what = {"similarity": name, "batch": config.batch, "n": config.n, "seeds": seeds}

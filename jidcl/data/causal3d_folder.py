@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 
 from jidcl.data.image_folder import image_path, read_latents, read_pictures
-from jidcl.data.nearest import other_rows
 from jidcl.latents.causal import CLASSES, FACTORS
 
 
@@ -50,9 +49,11 @@ class CausalSet(NamedTuple):
             for kind, row in places
         ]
 
-    def read(self, index: Sequence[int] | np.ndarray) -> np.ndarray:
-        """The pictures of some items, uint8 `[len(index), size, size, 3]`."""
-        return read_pictures(self.picture_paths(index))
+    def read(
+        self, index: Sequence[int] | np.ndarray, *, size: int | None = None
+    ) -> np.ndarray:
+        """The pictures of some items, as `jidcl.data.image_folder.read_pictures`."""
+        return read_pictures(self.picture_paths(index), size=size)
 
 
 def read_causal_folder(root: Path) -> CausalSet:
@@ -79,29 +80,3 @@ def read_causal_folder(root: Path) -> CausalSet:
         parts.append(np.concatenate([middle, z], axis=1).astype(np.float32))
     label = np.repeat(np.arange(CLASSES), [len(part) for part in parts])
     return CausalSet(root, np.concatenate(parts), label)
-
-
-def transformed_items(
-    held: CausalSet, index: Sequence[int] | np.ndarray, z_pos: np.ndarray
-) -> np.ndarray:
-    """The items that stand for the second views of some items.
-
-    The nearest other picture of the same class, by all ten latents.
-
-    Args:
-        held: the set.
-        index: items, `[pairs]`.
-        z_pos: their latents after a transformation (`jidcl.latents.causal.transform`),
-            `[pairs, 11]`.
-
-    Returns:
-        Items, `[pairs]`. Factors that were not redrawn differ a little as well.
-
-    Source: von Kuegelgen et al. 2021, section 5.2 and published code.
-    """
-    own = np.asarray(index)
-    if z_pos.shape != (len(own), FACTORS):
-        raise ValueError(
-            f"z_pos must have shape [{len(own)}, {FACTORS}], got {list(z_pos.shape)}"
-        )
-    return other_rows(held.z[:, 1:], np.asarray(z_pos)[:, 1:], own, label=held.label)

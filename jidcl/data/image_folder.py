@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from jidcl.checks import check_at_least
 
 LATENTS = "raw_latents.npy"
 MOST_SIDE = 4096  # pixels; a file that says more is not opened
+MANY = 10_000  # pictures, from which on reading shows progress
 
 
 def image_path(root: Path, index: int, count: int, *, images: str = "images") -> Path:
@@ -91,13 +93,14 @@ def write_image_folder(
 
 
 def read_image_folder(
-    root: Path, count: int | None = None
+    root: Path, count: int | None = None, *, size: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Latents and pictures of a folder.
 
     Args:
         root: the folder.
         count: the first so many; all when None.
+        size: as in `read_pictures`.
 
     Returns:
         `z`, float32 `[count, n]`; `x`, uint8 `[count, size, size, 3]`.
@@ -109,30 +112,64 @@ def read_image_folder(
     if count is not None:
         check_at_least("count", count, 1)
     rows = range(len(z) if count is None else min(count, len(z)))
-    return z[: len(rows)], read_pictures([image_path(root, k, len(z)) for k in rows])
+    paths = [image_path(root, k, len(z)) for k in rows]
+    return z[: len(rows)], read_pictures(paths, size=size)
 
 
-def read_pictures(paths: Sequence[Path]) -> np.ndarray:
+def read_pictures(paths: Sequence[Path], *, size: int | None = None) -> np.ndarray:
     """PNG files of one size, uint8 `[count, height, width, 3]`; no alpha.
+
+    Args:
+        paths: the files, read by several threads; of very many a bar shows progress.
+        size: rows and columns that they are shrunk to, by means over areas; they must
+            be square. None: as they are.
 
     Raises:
         ValueError: with the name of the file that is missing, is no PNG, has another
-            size than the first, or one of more than 4,096 pixels a side.
+            size than the first, one of more than 4,096 pixels a side, or cannot be
+            shrunk to `size`.
     """
+    check_at_least("number of pictures", len(paths), 1)
+    first = _read_picture(paths[0], size, None)
+    shape = first.shape
+    out = np.empty((len(paths), *shape), np.uint8)
+
+    def fill(row: int) -> None:
+        out[row] = _read_picture(paths[row], size, first)
+
+    with ThreadPoolExecutor() as pool:
+        rows: Any = pool.map(fill, range(len(paths)))
+        if len(paths) >= MANY:
+            from rich.console import Console
+            from rich.progress import track
+
+            where = f"reading {paths[0].parent}"
+            rows = track(rows, where, len(paths), console=Console(stderr=True))
+        for _ in rows:
+            pass
+    return out
+
+
+def _read_picture(path: Path, size: int | None, first: np.ndarray | None):
+    """One picture; `first`: what the first one was, None for that one."""
     from PIL import Image
 
-    check_at_least("number of pictures", len(paths), 1)
-    pictures, shape = [], None
-    for path in paths:
-        try:
-            with Image.open(path, formats=["PNG"]) as image:
-                shape = shape or image.size
-                if image.size != shape or max(shape) > MOST_SIDE:
-                    raise ValueError(f"{image.size} pixels, the first has {shape}")
-                pictures.append(np.asarray(image.convert("RGB")))
-        except Exception as error:  # whatever a reader of hostile bytes may raise
-            raise ValueError(f"{path} must be a PNG like the first: {error}") from error
-    return np.stack(pictures)
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            wide, high = image.size
+            if max(wide, high) > MOST_SIDE:
+                raise ValueError(f"more than {MOST_SIDE} pixels a side")
+            if size is not None and (wide != high or wide < size):
+                raise ValueError(f"{wide} x {high} pixels do not shrink to {size}")
+            image = image.convert("RGB")
+            if size is not None and size < wide:
+                image = image.resize((size, size), Image.Resampling.BOX)
+            picture = np.asarray(image)
+            if first is not None and picture.shape != first.shape:
+                raise ValueError(f"{wide} x {high} pixels, unlike the first")
+            return picture
+    except Exception as error:  # whatever a reader of hostile bytes may raise
+        raise ValueError(f"{path} must be a PNG like the first: {error}") from error
 
 
 def read_latents(path: Path, *, n: int | None = None) -> np.ndarray:

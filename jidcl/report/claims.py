@@ -31,6 +31,8 @@ class Claim:
         seeds: published number of seeds.
         same_run: a recovery claim that the same run has to reach as well.
         bound: "least" when larger scores are better, "most" for errors.
+        set_rows: of an analogue, training pictures of the published set: a run on a
+            folder with as many is judged.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Claim:
     seeds: int
     same_run: str | None = None
     bound: str = "least"
+    set_rows: int = 0
 
     def __post_init__(self):
         check_choice("bound", self.bound, BOUNDS)
@@ -113,11 +116,12 @@ def load_claims(system: str) -> Claims:
     data = json.loads(path.read_text())
     if data["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"{path}: schema_version must be {SCHEMA_VERSION}")
+    own = {"set_rows": data.get("set_rows", 0)}
     return Claims(
         system=data["system"],
         source=data["source"],
         seeds=data.get("seeds", 5),
-        published=tuple(Claim(**claim) for claim in data["published"]),
+        published=tuple(Claim(**own, **claim) for claim in data["published"]),
         quick=tuple(QuickClaim(**claim) for claim in data["quick"]),
         orderings=tuple(data.get("orderings", ())),
         theorem1=tuple(data.get("theorem1", ())),

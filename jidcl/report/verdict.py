@@ -158,7 +158,8 @@ def judge(claim: Claim, record: Record, *, also: Verdict | None = None) -> Verdi
     max(2 sd, 0.5 points) of the published one, or above it for a recovery claim; a
     claim of failure also needs the gap closed, and `also`, the recovery claim of the
     same run, to hold. With fewer seeds: consistent, k of K seeds. Else missed. An
-    analogue, of other data than the published, is set beside and not judged.
+    analogue, of other data than the published, is set beside and not judged, unless the
+    run read the published pictures from disk.
     """
     if claim.direction == "analogue":
         return _beside(claim, record)
@@ -237,16 +238,22 @@ def judge_free(record: Record) -> list[Verdict]:
 
 
 def _beside(claim: Claim, record: Record) -> Verdict:
-    """A score of other data than the published, beside the published one."""
+    """A score of other data than the published, beside the published one.
+
+    Of the published data themselves, known by their number, it is judged.
+    """
     scores = record.values(claim.metric)
-    return dataclasses.replace(
+    rows = record.metrics.get("rows_of_set", [0])[0]
+    verdict = dataclasses.replace(
         judge_scores(claim, scores),
-        ok=bool(np.isfinite(scores).all()),
-        outcome=ANALOGUE,
         gap=_mean_gap(record),
         bar=_mean_bar(record),
         nulls=_nulls(record, claim.metric),
     )
+    if claim.set_rows and rows == claim.set_rows:
+        return verdict
+    known = bool(np.isfinite(scores).all())
+    return dataclasses.replace(verdict, ok=known, outcome=ANALOGUE)
 
 
 def judge_scores(claim: Claim, scores: np.ndarray) -> Verdict:

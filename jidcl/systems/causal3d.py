@@ -13,7 +13,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jidcl.data import ViewSettings
+from jidcl.data import ViewSettings, nearest_rows
 from jidcl.latents.causal import CLASSES, GROUPS, sample_causal, transform
 from jidcl.losses import ntxent
 from jidcl.metrics import (
@@ -36,7 +36,14 @@ from jidcl.systems.common import (
     over_batches,
     run_optimiser,
 )
-from jidcl.systems.pictures import in_parts, two_views
+from jidcl.systems.pictures import (
+    in_parts,
+    on_part,
+    pictures_identity,
+    set_metrics,
+    shared_pictures,
+    two_views,
+)
 from jidcl.types import Array, Batch, Metrics, Problem
 
 # Settings that may differ along a batch of runs: numbers that enter no shape.
@@ -57,9 +64,10 @@ def make_problem(config: Causal3D) -> Problem:
     encoder = init_encoder(config, config.m)
 
     def draw(frozen, key):
+        frozen = on_part(config, frozen, "train")
         z_key, key = jax.random.split(key)
-        z, _ = sample_causal(z_key, batch=config.batch)
-        return draw_views(config, key, z)
+        z, _ = draw_latents(frozen, z_key, config.batch)
+        return draw_views(config, frozen, key, z)
 
     def loss(params, state, batch, key):
         ys = []
@@ -72,16 +80,16 @@ def make_problem(config: Causal3D) -> Problem:
     def f(params, state, x):
         return encoder.apply(params, state, x)[0]
 
-    def h(params, state, z):
-        return f(params, state, observe(config, {}, z))
-
     def probe(params, state, frozen, key):
-        z, _ = sample_causal(key, batch=config.eval_batch)
-        y = in_parts(partial(h, params, state), z)
+        frozen = on_part(config, frozen, "test")
+        z, _ = draw_latents(frozen, key, config.eval_batch)
+        y = in_parts(lambda z: f(params, state, observe(config, frozen, z)), z)
         return {"r2": r2(z[:, 1:], y, split=True).mean}
 
     def evaluate(params, state, frozen, key):
-        return _evaluate(config, partial(f, params, state), key)
+        frozen = on_part(config, frozen, "test")
+        scores = _evaluate(config, partial(f, params, state), frozen, key)
+        return scores | set_metrics(frozen)
 
     return Problem(
         lambda key: {"g": {}},
@@ -91,12 +99,13 @@ def make_problem(config: Causal3D) -> Problem:
         probe,
         evaluate,
         precision=config.precision,
+        shared=shared_pictures(config),
     )
 
 
 def frozen_identity(config: Causal3D) -> dict[str, object]:
     """The settings that the frozen draws depend on: a scene has none."""
-    return {"mixing": config.mixing}
+    return pictures_identity(config)
 
 
 def floor_kind(config: Causal3D) -> str:
@@ -104,11 +113,29 @@ def floor_kind(config: Causal3D) -> str:
     return "none"
 
 
-def draw_views(config: Causal3D, key: Array, z: Array) -> Batch:
-    """Two views of the pictures of z, `[batch, 11]`."""
+def draw_latents(frozen, key: Array, batch: int) -> tuple[Array, Array]:
+    """(z, class) from the graph, or of pictures of the set, any of them as likely."""
+    held = frozen.get("set")
+    if held is None:
+        return sample_causal(key, batch=batch)
+    rows = jax.random.randint(key, (batch,), 0, len(held.z))
+    return held.z[rows], held.label[rows]
+
+
+def draw_views(config: Causal3D, frozen, key: Array, z: Array) -> Batch:
+    """Two views of the pictures of z, `[batch, 11]`.
+
+    In a set the second picture of a transformation is the nearest other one of the same
+    class, by all ten latents: what was not redrawn differs a little as well.
+    """
     if config.views in TRANSFORMED:
         z_pos = transform(key, z, TRANSFORMED[config.views])
-        return Batch(*observe_pair(config, {}, z, z_pos), z, z_pos)
+        held = frozen.get("set")
+        if held is not None:
+            own, label = nearest_rows(held.z, z), held.label
+            rows = nearest_rows(held.z[:, 1:], z_pos[:, 1:], own=own, label=label)
+            z_pos = held.z[rows]
+        return Batch(*observe_pair(config, frozen, z, z_pos), z, z_pos)
     done = AUGMENTED[config.views]
     crop = [part for part in done if part.startswith("crop")]
     settings = ViewSettings(
@@ -118,19 +145,19 @@ def draw_views(config: Causal3D, key: Array, z: Array) -> Batch:
         jitter=0.8 * ("colour" in done),
         grey=0.2 * ("colour" in done),
     )
-    x = observe(config, {}, z)
+    x = observe(config, frozen, z)
     views = two_views(key, x, settings, turned="turn" in done)
     return Batch(views[0], views[1], z, z)
 
 
-def _evaluate(config: Causal3D, f, key) -> Metrics:
+def _evaluate(config: Causal3D, f, frozen, key) -> Metrics:
     """Accuracy of the class and R2 of the factors, by read-outs fitted elsewhere."""
     k_fit, k_score, k_loss = jax.random.split(key, 3)
 
     def h(z):
-        return f(observe(config, {}, z))
+        return f(observe(config, frozen, z))
 
-    z, label = sample_causal(k_fit, batch=config.fit_rows)
+    z, label = draw_latents(frozen, k_fit, config.fit_rows)
     y = in_parts(h, z)
     linear = fit_linear(z[:, 1:], y)
     ridge = fit_kernel_ridge(z[:, 1:], y, blocks=(1,) * (z.shape[1] - 1))
@@ -139,7 +166,7 @@ def _evaluate(config: Causal3D, f, key) -> Metrics:
     classify = fit_classes((y - mean) / scale, label, CLASSES)
 
     def score(key):
-        z, label = sample_causal(key, batch=config.eval_batch)
+        z, label = draw_latents(frozen, key, config.eval_batch)
         y = in_parts(h, z)
         hits = classify((y - mean) / scale) == label
         return {
@@ -150,8 +177,8 @@ def _evaluate(config: Causal3D, f, key) -> Metrics:
 
     def loss(key):
         z_key, key = jax.random.split(key)
-        z, _ = sample_causal(z_key, batch=config.batch)
-        views = draw_views(config, key, z)
+        z, _ = draw_latents(frozen, z_key, config.batch)
+        views = draw_views(config, frozen, key, z)
         return {"loss": ntxent(f(views.x), f(views.x_pos), tau=config.tau)[0]}
 
     metrics = {}

@@ -12,7 +12,7 @@ Source: von Kuegelgen et al. 2021, section 5.2 and its table of SimCLR results.
 
 import dataclasses
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from jidcl.checks import check_above, check_at_least, check_choice
 from jidcl.systems.training import Pictures
@@ -48,6 +48,8 @@ class Causal3D(Pictures):
         fit_rows: pictures that the read-outs are fitted on.
     """
 
+    layout: ClassVar[str] = "causal3dident"
+
     mixing: str = "figures"
     optimiser: str = "adam"
     learning_rate: float = 1e-3
@@ -78,7 +80,7 @@ class Causal3D(Pictures):
         """One line: scene, views, encoder and objective."""
         size = f"{self.size} x {self.size}"
         return (
-            f"{self.mixing} {size}; views {self.views}; {self.encoder} -> {self.m}, "
+            f"{self.source()} {size}; views {self.views}; {self.encoder} -> {self.m}, "
             f"NT-Xent / {self.tau:g}"
         )
 

@@ -14,7 +14,7 @@ from jidcl.data import load_mnist
 from jidcl.encoders import Encoder, make_mlp
 from jidcl.mixing import init_invertible_mlp, init_linear, init_orthogonal, mix
 from jidcl.optim import make_optimiser
-from jidcl.systems.pictures import draw_pictures, make_image_encoder
+from jidcl.systems.pictures import draw_pictures, look_up, make_image_encoder
 from jidcl.systems.training import Pictures, Training
 from jidcl.train.generator import decode, train_decoder
 from jidcl.types import Array, Metrics
@@ -65,12 +65,15 @@ def init_mixing(config: Training, key: Array, n: int) -> Any:
 
 
 def observe(config: Training, frozen: Any, z: Array) -> Array:
-    """x = g(z) with the frozen mixing, or the pictures of a scene, which has none.
+    """x = g(z) with the frozen mixing, or pictures, drawn or looked up.
 
-    A decoder sees latents of the length of its prior's, sqrt(n) for those of a sphere.
+    Of pictures on disk the frozen draws name the set, see
+    `jidcl.systems.pictures.on_part`. A decoder sees latents of the length of its
+    prior's, sqrt(n) for those of a sphere.
     """
     if isinstance(config, Pictures):
-        return draw_pictures(config, z)
+        held = frozen.get("set")
+        return draw_pictures(config, z) if held is None else look_up(config, held, z)
     g = frozen["g"]
     if "decoder" in g:
         return decode(g["decoder"], z * z.shape[-1] ** 0.5)

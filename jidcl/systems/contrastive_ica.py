@@ -8,13 +8,14 @@ the scores in `jidcl.metrics`.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jidcl.checks import is_traced
+from jidcl.data import PictureSet
 from jidcl.encoders import Encoder
 from jidcl.latents import (
     Ball,
@@ -52,7 +53,14 @@ from jidcl.systems.common import (
     run_optimiser,
 )
 from jidcl.systems.contrastive_ica_presets import ContrastiveICA
-from jidcl.systems.pictures import coarse, in_parts
+from jidcl.systems.pictures import (
+    coarse,
+    in_parts,
+    on_part,
+    set_metrics,
+    shared_pictures,
+    snapped,
+)
 from jidcl.systems.training import Pictures
 from jidcl.theory import (
     apply_oracle,
@@ -70,7 +78,7 @@ TRACED = ("tau", "early_tau", "conditional_param", "marginal_param")
 
 
 class Parts(NamedTuple):
-    """The objects that a configuration names."""
+    """The objects that a configuration names; `held`: the set that pairs are of."""
 
     space: Space
     marginal: Density
@@ -78,6 +86,7 @@ class Parts(NamedTuple):
     encoder: Encoder
     similarity: Similarity
     policy: NegativePolicy
+    held: PictureSet | None = None
 
 
 def build_parts(config: ContrastiveICA) -> Parts:
@@ -133,7 +142,8 @@ def make_problem(config: ContrastiveICA, mesh: Mesh | None = None) -> Problem:
         return {"g": init_mixing(config, key, config.n)}
 
     def draw(frozen, key):
-        pair = draw_pair(parts, key, config.batch)
+        own, frozen = of_part(config, parts, frozen, "train")
+        pair = draw_pair(own, key, config.batch)
         return Batch(*observe_pair(config, frozen, *pair), *pair)
 
     def loss(params, state, batch, key):
@@ -144,13 +154,15 @@ def make_problem(config: ContrastiveICA, mesh: Mesh | None = None) -> Problem:
         return _objective(config, parts, y, y_pos, mesh=mesh), (state, {})
 
     def probe(params, state, frozen, key):
-        z = draw_pair(parts, key, min(config.eval_batch, 4096)).z
+        own, frozen = of_part(config, parts, frozen, "test")
+        z = draw_pair(own, key, min(config.eval_batch, 4096)).z
         y, _ = _read(config, frozen, partial(_applied, parts, params, state), z)
         return {"r2": r2(z, y).mean, "mcc": mcc(z, y).mean}
 
     def evaluate(params, state, frozen, key):
         f = partial(_applied, parts, params, state)
-        return _evaluate(config, parts, f, frozen, key)
+        own, frozen = of_part(config, parts, frozen, "test")
+        return _evaluate(config, own, f, frozen, key) | set_metrics(frozen)
 
     def sharded(mesh):
         return make_problem(config, mesh)
@@ -164,6 +176,7 @@ def make_problem(config: ContrastiveICA, mesh: Mesh | None = None) -> Problem:
         evaluate,
         sharded,
         config.precision,
+        shared_pictures(config) if isinstance(config, Pictures) else None,
     )
 
 
@@ -345,5 +358,13 @@ def _read(config, frozen, f, z: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def draw_pair(parts: Parts, key: jax.Array, batch: int) -> Pair:
-    """Latents of `batch` pairs of the configured process."""
-    return sample_pair(key, parts.space, parts.marginal, parts.conditional, batch=batch)
+    """Latents of `batch` pairs of the configured process, or of the set's pictures."""
+    laws = parts.space, parts.marginal, parts.conditional
+    pair = sample_pair(key, *laws, batch=batch)
+    return pair if parts.held is None else snapped(parts.held, pair)
+
+
+def of_part(config, parts: Parts, frozen, part: str) -> tuple[Parts, Any]:
+    """Parts and frozen draws for training (`train`) or for scores (`test`)."""
+    frozen = on_part(config, frozen, part)
+    return parts._replace(held=frozen.get("set")), frozen

@@ -1,4 +1,8 @@
-"""Pictures of scenes as observations x = render(z), and the encoders that read them."""
+"""Pictures as observations x = g(z), and the encoders that read them.
+
+g is a scene, rendered, or a set of pictures on disk, where every latent vector shows as
+the picture whose own latents are nearest.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,11 +10,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jidcl.data import ViewSettings, random_view
+from jidcl.data import (
+    PictureSet,
+    ViewSettings,
+    load_picture_sets,
+    nearest_rows,
+    pair_rows,
+    random_view,
+)
 from jidcl.encoders import MLP, Encoder, from_nnx, make_cnn, make_resnet
 from jidcl.mixing.scenes import factor_index, make_scene, render
 from jidcl.systems.training import WITH_LEVELS, Pictures
-from jidcl.types import Array
+from jidcl.types import Array, Metrics, Pair
 
 
 def make_image_encoder(config: Pictures, m: int | None, **output: Any) -> Encoder:
@@ -79,6 +90,68 @@ def draw_pictures(config: Pictures, z: Array) -> Array:
         return render(scene, full.set(row))
 
     return jax.vmap(picture)(z)
+
+
+def shared_pictures(config: Pictures) -> dict[str, PictureSet] | None:
+    """The sets `train` and `test` of the configured folder; None without one.
+
+    Raises:
+        ValueError: as `load_picture_sets`, and on another number of latents than the
+            scene has, or latents outside [-1, 1].
+    """
+    if not config.folder:
+        return None
+    own: Any = dict(layout=config.layout, size=config.size)
+    sets, _ = load_picture_sets(config.folder, **own)
+    n = len(build_scene(config).factors)
+    for name, held in sets.items():
+        if held.z.shape[1] != n or jnp.abs(held.z).max() > 1 + 1e-6:
+            raise ValueError(
+                f"folder must hold latents [count, {n}] in [-1, 1], got "
+                f"{list(held.z.shape)} up to {jnp.abs(held.z).max():g} in {name} of "
+                f"{config.folder}"
+            )
+    return sets
+
+
+def pictures_identity(config: Pictures) -> dict[str, Any]:
+    """What the observations depend on: the scene, or the contents of the folder."""
+    if not config.folder:
+        return {"mixing": config.mixing}
+    own: Any = dict(layout=config.layout, size=config.size)
+    return {"mixing": "folder", "data": load_picture_sets(config.folder, **own)[1]}
+
+
+def on_part(config: Any, frozen: Any, part: str) -> Any:
+    """`frozen` as `observe` reads it: with the set of that part, where there are sets.
+
+    Args:
+        config: settings of any system.
+        frozen: with `shared`, the sets of a folder, where the settings name one.
+        part: `train` or `test`.
+    """
+    if not isinstance(config, Pictures) or not config.folder:
+        return frozen
+    return {**frozen, "set": frozen["shared"][part]}
+
+
+def set_metrics(frozen: Any) -> Metrics:
+    """`rows_of_set`, the training pictures of a set; nothing of a rendered scene."""
+    if "shared" not in frozen:
+        return {}
+    return {"rows_of_set": jnp.asarray(len(frozen["shared"]["train"].z))}
+
+
+def snapped(held: PictureSet, pair: Pair) -> Pair:
+    """Latents of pictures of a set that stand for a pair, see `pair_rows`."""
+    rows = pair_rows(held.z, *pair)
+    return Pair(held.z[rows.row], held.z[rows.row_pos])
+
+
+def look_up(config: Pictures, held: PictureSet, z: Array) -> Array:
+    """The pictures of a set nearest to z, in [0, 1]: `[batch, n] -> [batch, ...]`."""
+    x = held.x[nearest_rows(held.z, z)]
+    return x[..., : build_scene(config).channels].astype(z.dtype) / 255
 
 
 def two_views(

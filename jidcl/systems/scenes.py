@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from jidcl.data import ViewSettings
 from jidcl.systems import contrastive_ica
 from jidcl.systems.common import observe, run_optimiser
-from jidcl.systems.pictures import two_views
+from jidcl.systems.pictures import pictures_identity, two_views
 from jidcl.systems.scenes_presets import Scenes
 from jidcl.types import Batch, Problem
 
@@ -43,8 +43,9 @@ def make_problem(config: Scenes, mesh: Mesh | None = None) -> Problem:
     parts = contrastive_ica.build_parts(config)
 
     def draw(frozen, key):
+        own, frozen = contrastive_ica.of_part(config, parts, frozen, "train")
         z_key, views_key = jax.random.split(key)
-        z = contrastive_ica.draw_pair(parts, z_key, config.batch).z
+        z = contrastive_ica.draw_pair(own, z_key, config.batch).z
         settings = ViewSettings(size=config.size, crop=True, jitter=0.8, grey=0.2)
         views = two_views(views_key, observe(config, frozen, z), settings)
         return Batch(views[0], views[1], z, z)
@@ -66,7 +67,7 @@ def make_problem(config: Scenes, mesh: Mesh | None = None) -> Problem:
 
 def frozen_identity(config: Scenes) -> dict[str, object]:
     """The settings that the frozen draws depend on: a scene has none."""
-    return {"mixing": config.mixing}
+    return pictures_identity(config)
 
 
 def floor_kind(config: Scenes) -> str:

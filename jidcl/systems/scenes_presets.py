@@ -14,7 +14,7 @@ Source: Zimmermann et al. 2021, section 5.3 and Table 4, on 3DIdent.
 
 import dataclasses
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from jidcl.checks import check_at_least, check_choice
 from jidcl.systems.contrastive_ica_presets import ContrastiveICA, supervised
@@ -33,6 +33,8 @@ class Scenes(Pictures, ContrastiveICA):
         views: latents: a pair is two pictures of latents from the conditional;
             augmented: two random views of one picture (crop, colours, greyscale).
     """
+
+    layout: ClassVar[str] = "3dident"
 
     low: float = -1.0
     high: float = 1.0
@@ -63,7 +65,7 @@ class Scenes(Pictures, ContrastiveICA):
         free = ", ".join(self.factors) or "all factors"
         views = "augmented views; " if self.views == "augmented" else ""
         size = f"{self.size} x {self.size}"
-        return f"{self.mixing} {size}, {free}; {views}{super().summary()}"
+        return f"{self.source()} {size}, {free}; {views}{super().summary()}"
 
 
 _ADAM: dict[str, Any] = dict(optimiser="adam", init="he_normal", warmup=50)

@@ -113,6 +113,9 @@ class Pictures(Training):
 
     Attributes:
         mixing: a scene of `jidcl.mixing.scenes`.
+        folder: pictures on disk (`jidcl.data.picture_set`) that stand in for the
+            scene's: a latent vector shows as the picture with the nearest latents.
+            Empty: the scene is rendered.
         factors: the factors that z sets, the others stay at 0; empty: all of them.
         size: rows and columns of a picture.
         level: fast, or reference (ident3d and figures only).
@@ -124,8 +127,10 @@ class Pictures(Training):
 
     mixings: ClassVar[tuple[str, ...]] = SCENES
     encoders: ClassVar[tuple[str, ...]] = IMAGE_ENCODERS  # a system may have others
+    layout: ClassVar[str] = ""  # of a folder, in jidcl.data.picture_set; none is read
 
     mixing: str = "ident3d"
+    folder: str = ""
     factors: tuple[str, ...] = ()
     size: int = 64
     level: str = "fast"
@@ -133,6 +138,10 @@ class Pictures(Training):
     encoder: str = "resnet18"
     hidden: int = 100
     bfloat16: bool = False
+
+    def source(self) -> str:
+        """Where pictures come from: the scene, or a folder."""
+        return f"pictures in {self.folder}" if self.folder else self.mixing
 
     def __post_init__(self):
         super().__post_init__()
@@ -153,3 +162,10 @@ class Pictures(Training):
             )
         if len(set(self.factors)) < len(self.factors):
             raise ValueError(f"factors must differ, got {list(self.factors)}")
+        if self.folder and not self.layout:
+            raise ValueError(f"folder must be empty for these runs, got {self.folder}")
+        if self.folder and self.factors:
+            raise ValueError(
+                "factors must be empty with a folder, whose pictures show all of them, "
+                f"got {list(self.factors)}"
+            )

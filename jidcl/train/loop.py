@@ -12,8 +12,8 @@ from jax.sharding import Mesh
 from jidcl.checks import check_at_least
 from jidcl.numerics import products_in, stream_key
 from jidcl.train.hosts import to_host
-from jidcl.train.sharding import check_seeds, make_mesh, over_seeds
-from jidcl.train.state import TrainState, frozen_draws, init_state
+from jidcl.train.sharding import check_seeds, everywhere, make_mesh, over_seeds
+from jidcl.train.state import TrainState, frozen_draws, init_state, with_shared
 from jidcl.train.step import make_chunk
 from jidcl.types import Metrics, Problem
 
@@ -34,6 +34,22 @@ class ChunkEvent(NamedTuple):
     metrics: dict[str, np.ndarray]
     seconds: float
     compile_seconds: float
+
+
+class Chunk(NamedTuple):
+    """A compiled `jidcl.train.step.make_chunk`, called with a state.
+
+    Attributes:
+        program: the compiled program.
+        rest: its arguments after the state: the problem's shared arrays, or nothing.
+    """
+
+    program: Any
+    rest: tuple = ()
+
+    def __call__(self, state: TrainState) -> tuple[TrainState, Metrics]:
+        """The state after the chunk's steps, and their metrics."""
+        return self.program(state, *self.rest)
 
 
 class NonFiniteLoss(FloatingPointError):
@@ -78,12 +94,13 @@ def compile_chunk(
     *,
     steps: int,
     mesh: Mesh,
-) -> tuple[Any, float]:
+) -> tuple[Chunk, float]:
     """The compiled `jidcl.train.step.make_chunk`, and the seconds that it took."""
+    rest = _shared(problem.shared, mesh)
     began = time.perf_counter()
     chunk = make_chunk(problem, optimiser, steps=steps, mesh=mesh)
-    compiled = chunk.lower(state).compile()
-    return compiled, time.perf_counter() - began
+    program = chunk.lower(state, *rest).compile()
+    return Chunk(program, rest), time.perf_counter() - began
 
 
 def train_phases(
@@ -184,26 +201,38 @@ def fit(
         problem, optimiser, state, steps=steps, chunk_steps=chunk_steps, mesh=mesh
     ):
         state = event.state
-    return state, on_each_seed(problem.evaluate, mesh=mesh)(state)
+    score = on_each_seed(problem.evaluate, mesh=mesh, shared=problem.shared)
+    return state, score(state)
 
 
-def on_each_seed(function: Callable, *, mesh: Mesh) -> Callable[[TrainState], Metrics]:
+def on_each_seed(
+    function: Callable, *, mesh: Mesh, shared: Any = None
+) -> Callable[[TrainState], Metrics]:
     """A jitted `state -> host arrays [seeds, ...]` of a problem's probe or evaluate.
 
     Seeds run one after another (`lax.map`): an evaluation is wider than a batch. The
     draws depend on (seed, step) only. Matrix products are in float32, whatever they
-    were in training.
+    were in training. `shared`: the problem's shared arrays.
     """
+    rest = _shared(shared, mesh)
 
-    def one(run: TrainState):
-        key = jax.random.fold_in(stream_key(run.key, "eval"), run.step)
-        with products_in("float32"):
-            return function(run.params, run.state, run.frozen, key)
+    def scores(state: TrainState, shared: Any = None):
+        def one(run: TrainState):
+            key = jax.random.fold_in(stream_key(run.key, "eval"), run.step)
+            frozen = with_shared(run.frozen, shared)
+            with products_in("float32"):
+                return function(run.params, run.state, frozen, key)
 
-    program = jax.jit(
-        lambda state: jax.lax.map(one, state), in_shardings=over_seeds(mesh)
-    )
-    return lambda state: to_host(program(state))
+        return jax.lax.map(one, state)
+
+    shard = over_seeds(mesh), *(everywhere(mesh) for _ in rest)
+    program = jax.jit(scores, in_shardings=shard)
+    return lambda state: to_host(program(state, *rest))
+
+
+def _shared(shared: Any, mesh: Mesh) -> tuple:
+    """The further argument of a program, on all devices; none where there is none."""
+    return () if shared is None else (jax.device_put(shared, everywhere(mesh)),)
 
 
 def _stop_if_not_finite(loss: np.ndarray, done: int, seeds: jax.Array) -> None:

@@ -57,6 +57,11 @@ def over_batch(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P("data"))
 
 
+def everywhere(mesh: Mesh) -> NamedSharding:
+    """The whole array on every device."""
+    return NamedSharding(mesh, P())
+
+
 def check_seeds(seeds: Iterable[Any]) -> list[int]:
     """The seeds as integers; `ValueError` unless distinct and at least one."""
     numbers = [int(seed) for seed in seeds]

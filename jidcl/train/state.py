@@ -61,6 +61,11 @@ def init_state(
     )
 
 
+def with_shared(frozen: Any, shared: Any) -> Any:
+    """What a problem's functions get as `frozen`; see `jidcl.types.Problem.shared`."""
+    return frozen if shared is None else {**frozen, "shared": shared}
+
+
 def frozen_draws(problem: Problem, seed: jax.Array) -> Any:
     """The run's frozen draws, from the seed alone."""
     with products_in("float32"):

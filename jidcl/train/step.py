@@ -9,11 +9,11 @@ from jax.sharding import Mesh
 
 from jidcl.checks import check_at_least
 from jidcl.numerics import products_in, stream_key
-from jidcl.train.sharding import over_batch, over_seeds
-from jidcl.train.state import TrainState
+from jidcl.train.sharding import everywhere, over_batch, over_seeds
+from jidcl.train.state import TrainState, with_shared
 from jidcl.types import Metrics, Problem
 
-Step = Callable[[TrainState], tuple[TrainState, Metrics]]
+Step = Callable[..., tuple[TrainState, Metrics]]
 
 
 def make_step(
@@ -30,22 +30,23 @@ def make_step(
         constrain: applied to the batch (a sharding constraint).
 
     Returns:
-        `state -> (state, metrics)`, pure; the batch at step t depends on (seed, t)
-        only. Metrics hold `loss`, `grad_norm` and what the problem's loss returns.
-        Matrix products are those of `problem.precision`, but for the data's.
+        `(state, shared=None) -> (state, metrics)`, pure; the batch at step t depends on
+        (seed, t) and the problem's shared arrays only. Metrics hold `loss`, `grad_norm`
+        and what the problem's loss returns. Matrix products are those of
+        `problem.precision`, but for the data's.
     """
 
-    def step(run: TrainState) -> tuple[TrainState, Metrics]:
+    def step(run: TrainState, shared: Any = None) -> tuple[TrainState, Metrics]:
         with products_in(problem.precision):
-            return update(run)
+            return update(run, with_shared(run.frozen, shared))
 
-    def update(run: TrainState) -> tuple[TrainState, Metrics]:
+    def update(run: TrainState, frozen: Any) -> tuple[TrainState, Metrics]:
         draw_key, loss_key = (
             jax.random.fold_in(stream_key(run.key, purpose), run.step)
             for purpose in ("data", "loss")
         )
         with products_in("float32"):  # the data are what the scores are of
-            batch = constrain(problem.draw(run.frozen, draw_key))
+            batch = constrain(problem.draw(frozen, draw_key))
         (loss, (state, metrics)), grads = jax.value_and_grad(
             problem.loss, has_aux=True
         )(run.params, run.state, batch, loss_key)
@@ -88,7 +89,8 @@ def make_chunk(
 
     Returns:
         `state -> (state, metrics)`, every leaf of the state `[seeds, ...]`, metrics
-        `[steps, seeds]`.
+        `[steps, seeds]`; `(state, shared) -> ...` where the problem has shared arrays,
+        which every device holds.
     """
     check_at_least("steps", steps, 1)
     if mesh.shape["data"] > 1 and problem.sharded is not None:
@@ -102,13 +104,17 @@ def make_chunk(
         )
 
     one = make_step(problem, optimiser, constrain=constrain)
-    many = jax.vmap(one, spmd_axis_name="seed")
+    many = jax.vmap(one, in_axes=(0, None), spmd_axis_name="seed")
 
-    def chunk(state: TrainState) -> tuple[TrainState, Metrics]:
-        return jax.lax.scan(lambda run, _: many(run), state, length=steps)
+    def chunk(state: TrainState, shared: Any = None) -> tuple[TrainState, Metrics]:
+        return jax.lax.scan(lambda run, _: many(run, shared), state, length=steps)
 
     shard = over_seeds(mesh)
-    everywhere = jax.sharding.NamedSharding(mesh, jax.P(None, "seed"))
+    whole = () if problem.shared is None else (everywhere(mesh),)
+    rows = jax.sharding.NamedSharding(mesh, jax.P(None, "seed"))
     return jax.jit(
-        chunk, donate_argnums=0, in_shardings=shard, out_shardings=(shard, everywhere)
+        chunk,
+        donate_argnums=0,
+        in_shardings=(shard, *whole),
+        out_shardings=(shard, rows),
     )

@@ -3,14 +3,12 @@
 import io
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.spatial import cKDTree
 
-from jidcl.data.causal3d_folder import read_causal_folder, transformed_items
-from jidcl.latents.causal import CLASSES, sample_causal, transform
+from jidcl.data.causal3d_folder import read_causal_folder
+from jidcl.latents.causal import CLASSES, sample_causal
 from jidcl.mixing.scenes import Figures
 from jidcl.mixing.scenes.common import part_of
 
@@ -49,22 +47,6 @@ def test_items_are_rows_of_classes_in_turn(root):
     np.testing.assert_array_equal(x[:, 2, 5], want)
     with pytest.raises(ValueError, match=r"index must be in 0\.\.76, got 77"):
         held.read([77])
-
-
-def test_second_views_are_the_nearest_others_of_the_class(root):
-    held = read_causal_folder(root)
-    index = np.arange(0, len(held.z), 2)
-    z_pos = np.asarray(
-        transform(jax.random.key(0), jnp.asarray(held.z[index]), ["hues"])
-    )
-    got = transformed_items(held, index, z_pos)
-    for item, query, other in zip(index, z_pos, got, strict=True):
-        near = np.flatnonzero(held.label == held.label[item])
-        near = near[near != item]
-        tree = cKDTree(held.z[near, 1:].astype(float))
-        assert other == near[tree.query(query[1:].astype(float))[1]]
-    with pytest.raises(ValueError, match=r"z_pos must have shape \[39, 11\]"):
-        transformed_items(held, index, z_pos[:, 1:])
 
 
 def test_latents_of_the_graph_have_the_same_layout():

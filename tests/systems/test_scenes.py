@@ -205,7 +205,7 @@ def test_the_rows_of_the_published_table_are_all_there():
 def test_redrawn_factors_differ_and_the_others_are_shared():
     config = dataclasses.replace(CAUSAL, views="lt-hues")
     z, _ = causal3d.sample_causal(jax.random.key(0), batch=8)
-    views = jax.jit(lambda k, z: causal3d.draw_views(config, k, z))(
+    views = jax.jit(lambda k, z: causal3d.draw_views(config, {}, k, z))(
         jax.random.key(1), z
     )
     same = np.asarray(views.z == views.z_pos).all(0)
@@ -225,10 +225,12 @@ def test_scores_of_causal_views_are_those_of_the_factors(monkeypatch):
     monkeypatch.setattr(
         causal3d,
         "draw_views",
-        lambda config, key, z: causal3d.Batch(seen(0, 0, z), seen(0, 0, z), z, z),
+        lambda config, frozen, key, z: causal3d.Batch(
+            seen(0, 0, z), seen(0, 0, z), z, z
+        ),
     )
     config = dataclasses.replace(CAUSAL, fit_rows=512, eval_batch=512)
-    scores = causal3d._evaluate(config, lambda x: x, jax.random.key(0))
+    scores = causal3d._evaluate(config, lambda x: x, {}, jax.random.key(0))
     for name in ("position", "position_linear", "ground_hue", "ground_hue_linear"):
         assert float(scores[name]) > 0.97
     for name in ("spot_hue", "rotation"):
