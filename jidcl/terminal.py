@@ -24,6 +24,7 @@ from jidcl import conformance
 from jidcl.bench import measure_ceilings
 from jidcl.bench.figures import draw
 from jidcl.bench.rows import SUITES, Options, benchmark_result
+from jidcl.bench.tables import performance_table
 from jidcl.checks import check_choice
 from jidcl.costs import Estimate, estimate
 from jidcl.report import plots
@@ -181,7 +182,7 @@ def show_sweep(
 
 
 def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
-    """Time every suite, a line as each row comes; results.json and figures in `out`."""
+    """Time every suite, a line as each row comes; results and figures in `out`."""
     console = Console()
     top = measure_ceilings(options.repeats)
     console.print(
@@ -223,6 +224,9 @@ def show_bench(suites: Sequence[str], options: Options, out: Path) -> None:
             "run on CUDA only)"
         )
     (out / "part.json").replace(out / "results.json")
+    if any(row["what"] == "loss" for row in rows):
+        (out / "table.md").write_text(performance_table(rows))
+        console.print(f"table: {out / 'table.md'}", soft_wrap=True)
     for path in draw(result, out):
         console.print(f"figure: {path}", soft_wrap=True)
     console.print(f"results: {out / 'results.json'}", soft_wrap=True)

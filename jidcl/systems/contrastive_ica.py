@@ -229,7 +229,7 @@ def limit_floor(config: ContrastiveICA) -> float:
 
 def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
     """Scores, loss and floor over `eval_batches` fresh batches, and the nulls."""
-    fit_key, batch_key, floor_key, null_key, sample_key = jax.random.split(key, 5)
+    fit_key, batch_key, floor_key, null_key = jax.random.split(key, 4)
     oracle = _fit_oracle(config, parts, fit_key, config.eval_batch)
 
     pictures = isinstance(config, Pictures)
@@ -241,38 +241,46 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
         pair_key, shuffle_key = jax.random.split(key)
         pair = draw_pair(parts, pair_key, config.eval_batch)
         y, features = read(pair.z)
-        mixed = shuffled(shuffle_key, y)
+        # One program for all that are alike: a score takes long to compile.
+        linear, single = jax.lax.map(
+            lambda y: (r2(pair.z, y), mcc(pair.z, y)),
+            jnp.stack([y, shuffled(shuffle_key, y)]),
+        )
         scores = {
-            "r2": r2(pair.z, y).mean,
-            "mcc": mcc(pair.z, y).mean,
+            "r2": linear.mean[0],
+            "mcc": single.mean[0],
             "mcc_spearman": mcc(pair.z, y, spearman=True).mean,
             "procrustes": procrustes_error(pair.z, y),
-            "r2_shuffled": r2(pair.z, mixed).mean,
-            "mcc_shuffled": mcc(pair.z, mixed).mean,
+            "r2_shuffled": linear.mean[1],
+            "mcc_shuffled": single.mean[1],
             "r2_identity": r2(pair.z, features, split=pictures).mean,
-            "r2_per_dim": r2(pair.z, y).per_dim,
-            "mcc_per_dim": mcc(pair.z, y).per_dim,
+            "r2_per_dim": linear.per_dim[0],
+            "mcc_per_dim": single.per_dim[0],
         }
         if not pictures:
             scores["mcc_identity"] = mcc(pair.z, features).mean
+        rows = slice(min(len(y), 1000))
+        scores["sample/z"], scores["sample/y"] = pair.z[rows], y[rows]
         if config.objective == "supervised":
             return scores | {"loss": mse(y, pair.z)}
         y_pos, features_pos = read(pair.z_pos)
-        truth = [apply_oracle(oracle, config.output, z) for z in pair]
-        linear = fit_affine(features, pair.z)
-        best = [linear(v) for v in (features, features_pos)]
-        best = [apply_oracle(oracle, config.output, v) for v in best]
-        # 0 * y keeps it a computed value: XLA would fold a constant for seconds.
-        same = [0 * y + config.n**-0.5] * 2
-        losses = {
-            "loss": _objective(config, parts, y, y_pos),
-            "oracle_loss": _objective(config, parts, *truth),
-            "linear_loss": _objective(config, parts, *best),
-            "chance": _objective(config, parts, *same),
+        affine = fit_affine(features, pair.z)
+        best = (affine(v) for v in (features, features_pos))
+        seen = {
+            "loss": (y, y_pos),
+            "oracle_loss": [apply_oracle(oracle, config.output, z) for z in pair],
+            "linear_loss": [apply_oracle(oracle, config.output, v) for v in best],
+            "chance": [jnp.full_like(y, config.n**-0.5)] * 2,
         }
-        return scores | losses | _isometry(config, parts, pair, y, y_pos)
+        losses = jax.lax.map(
+            lambda both: _objective(config, parts, *both),
+            jnp.stack([jnp.stack(list(both)) for both in seen.values()]),
+        )
+        scores |= dict(zip(seen, losses, strict=True))
+        return scores | _isometry(config, parts, pair, y, y_pos)
 
     batches = over_batches(score, batch_key, config.eval_batches)
+    z, y = (batches.pop(f"sample/{name}")[0] for name in "zy")
     metrics = mean_over_batches(batches)
     if config.objective != "supervised":
         losses = (batches[name] for name in ("loss", "oracle_loss", "chance"))
@@ -281,8 +289,6 @@ def _evaluate(config, parts: Parts, f, frozen, key) -> Metrics:
             metrics["floor"] = jnp.asarray(limit_floor(config))
         metrics["oracle_scale"] = oracle.scale
         metrics["train_floor"] = _train_floor(config, parts, floor_key)
-    z = draw_pair(parts, sample_key, 1000).z
-    y, _ = read(z)
     rotations = rotation_null(null_key, z)
     metrics["mcc_rotation_low"] = jnp.quantile(rotations, 0.005)
     metrics["mcc_rotation_high"] = jnp.quantile(rotations, 0.995)

@@ -18,6 +18,7 @@ from jidcl.bench.rows import (
     loss_forms,
 )
 from jidcl.bench.scenes import scene_row, step_rows
+from jidcl.bench.tables import performance_table
 from jidcl.losses import infonce
 from jidcl.systems.scenes_presets import presets
 from jidcl.terminal import show_bench
@@ -76,6 +77,27 @@ def test_figures_and_results_are_written(tmp_path):
     assert result["device"].startswith(jax.default_backend())
     for path in draw(benchmark_result(rows, options, TOP), tmp_path):
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_table_takes_the_plain_row_of_each_kind():
+    base = dict(what="loss", by="jidcl", similarity="p=1", tile="auto", seeds=1)
+    base |= dict(precision="float32", times_floor=4.25, extra_bytes=11 * 2**20)
+    rows = [
+        base | dict(tile=None, median_s=9.0),
+        base | dict(precision="fast", median_s=9.0),
+        base | dict(median_s=0.1234),
+        dict(what="loss", by="torch", similarity="p=1", median_s=8.64),
+        base | dict(what="step", seeds=8, median_s=9.0),
+        base | dict(what="step", median_s=0.6),
+        base | dict(what="loss", similarity="dot", median_s=0.005),
+        dict(what="draw", by="jidcl", scene="sprites", median_s=1.0),
+    ]
+    lines = performance_table(json.loads(json.dumps(rows))).splitlines()
+    assert lines[2:] == [
+        "| p=1 | 123 ms | 4.2 x | 11 MiB | 8,640 ms | **70.0 x** | 600 ms | - | - |",
+        "| dot | 5.00 ms | 4.2 x | 11 MiB | - | - | - | - | - |",
+    ]
+    assert len({line.count("|") for line in lines}) == 1
 
 
 def test_a_scene_is_timed_by_wall_and_by_core():
