@@ -156,7 +156,8 @@ def show_sweep(
         for event in events:
             number = min(event.piece + 1, event.pieces)
             watcher.stage(event.piece, event.pieces, f"piece {number}")
-            watcher.run(RunEvent("train", event.step, event.steps, {}))
+            if event.step < event.steps or event.piece == event.pieces:
+                watcher.run(RunEvent("train", event.step, event.steps, {}))
             rows = event.rows
     write_json(out / "sweep.json", {"axes": axes, "rows": rows})
     console.print(f"results: {out / 'sweep.json'}", soft_wrap=True)
@@ -330,7 +331,8 @@ class _Watcher:
         self.stages = self.bar.add_task("stages", total=None, rate="", note="")
         self.steps = self.bar.add_task("", total=None, rate="", note="", visible=False)
         self.label, self.printed = "", 0.0
-        self.first: tuple[float, int] | None = None
+        self.first: tuple[float, int] | None = None  # clock and step
+        self.last = 0  # step
 
     def __enter__(self):
         self.bar.start()
@@ -351,10 +353,12 @@ class _Watcher:
     def run(self, event: RunEvent) -> None:
         """Show the progress of a run."""
         now = time.perf_counter()
-        # From the first dispatch on: compilation is no step.
-        if event.stage != "train" or self.first is None:
-            self.first = (now, event.step)
-        done, spent = event.step - self.first[1], now - self.first[0]
+        # From the first dispatch on: compilation is no step. Pieces start again.
+        first = self.first
+        if event.stage != "train" or first is None or event.step < self.last:
+            first = (now, event.step)
+        self.first, self.last = first, event.step
+        done, spent = event.step - first[1], now - first[0]
         rate = f"{done / spent:.1f} steps/s" if done and spent > 0 else ""
         scores = ", ".join(
             f"{name} {value:.4f}"
