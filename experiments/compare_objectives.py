@@ -5,7 +5,7 @@ mean linear R2 of the shared latents over the validation seeds; the same rule fo
 because losses of different methods cannot be compared. It is the only use of labels.
 Then the test seeds, with other mixings, are trained once at that rate.
 
-Command: python experiments/compare_objectives.py [--data n1 n4 box] [--steps 300]
+Command: python experiments/compare_objectives.py [--data n1 box ...] [--steps 300]
          [--objectives ...] [--root runs/compare-objectives]
          [--out experiments/results] [--finished]
 Half a minute a cell (data set and objective) on two quiet cores. Finished cells are
@@ -271,7 +271,7 @@ def draw(rows: list[dict], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", nargs="+", default=["n1", "n4", "box"], choices=DATA)
+    parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
     parser.add_argument(
         "--objectives", nargs="+", default=list(OBJECTIVES), choices=OBJECTIVES
     )

@@ -160,7 +160,7 @@ def _train(args: list[str]) -> int:
     if not args or args[0].startswith("-"):
         print(
             "usage: jidcl train PRESET [--seeds N] [--FIELD VALUE ...]\n\n"
-            "PRESET is one of `jidcl list presets`; "
+            "PRESET is one of `jidcl list presets [SYSTEM]`, or SYSTEM:PRESET; "
             "`jidcl train PRESET --help` shows every field.",
         )
         return 0 if args and args[0] in ("-h", "--help") else 2
@@ -205,7 +205,7 @@ class Sweep:
 
     Temperatures and concentrations vary inside one batched program; every other
     setting gets a program of its own. Ends with a table, sweep.json and a map of the
-    scores. PRESET is one of `jidcl list presets`.
+    scores. PRESET is one of `jidcl list presets [SYSTEM]`, or SYSTEM:PRESET.
     """
 
     grid: tuple[str, ...]
@@ -219,11 +219,11 @@ class Sweep:
     memory_gib: float | None = None
     """memory that the runs of one program may take; the device's by default"""
     root: Path = Path("runs/sweep")
-    """folder of the sweep"""
+    """folder of all sweeps, each with a folder of its own for its table and map"""
 
 
 def _sweep(args: list[str]) -> int:
-    from jidcl.checks import check_at_least
+    from jidcl.checks import check_at_least, check_choice
 
     if not args:
         print("usage: jidcl sweep PRESET --grid NAME=VALUE,... [--seeds N] ...")
@@ -241,9 +241,13 @@ def _sweep(args: list[str]) -> int:
             raise ValueError(f"set takes one value of a setting outside grid: {key}")
         config = dataclasses.replace(config, **{key: values[0]})
     quiet()
-    from jidcl.sweep import sweep
+    from jidcl.report.records import run_name
+    from jidcl.sweep import metric_names, sweep
     from jidcl.terminal import show_sweep
 
+    check_choice("metric", options.metric, metric_names(system, config))
+    about = dict(preset=name, set=shared, grid=grid, seeds=options.seeds)
+    out = options.root / run_name(name, {"system": system, **about})
     events = sweep(
         config,
         grid,
@@ -252,7 +256,7 @@ def _sweep(args: list[str]) -> int:
         root=options.root,
         memory_gib=options.memory_gib,
     )
-    show_sweep(events, list(grid), options.metric, options.root)
+    show_sweep(events, about, options.metric, out)
     return 0
 
 

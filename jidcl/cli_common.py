@@ -7,7 +7,15 @@ from typing import Any
 
 
 def parse(cls: Any, args: list[str], verb: str) -> Any:
-    """Arguments of a verb as an instance of its dataclass."""
+    """Arguments of a verb as an instance of its dataclass.
+
+    Raises:
+        ValueError: on an option given twice, of which the first would be lost.
+    """
+    names = [arg.partition("=")[0] for arg in args if arg.startswith("--")]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name} is given twice: give all its values at once")
     try:
         import tyro
     except ImportError as error:

@@ -104,8 +104,11 @@ def list_(args: list[str]) -> int:
     from jidcl.report.claims import load_claims
     from jidcl.systems.registry import SYSTEMS, load_presets
 
-    only = rest[:1] if topic in ("presets", "claims") else []
-    nothing_after(rest[len(only) :])
+    narrowed = topic in ("presets", "claims")
+    only = rest[:1] if narrowed else []
+    if rest[len(only) :]:
+        usage = f"jidcl list {topic}{' [SYSTEM]' if narrowed else ''}"
+        raise ValueError(f"usage: {usage}, got {rest}")
     for name in only:
         check_choice("system", name, SYSTEMS)
     chosen = only or list(SYSTEMS)

@@ -210,8 +210,11 @@ def runs_that_fit(
         for problem, _ in phases
     )
     limit = _device_bytes(mesh) if memory_gib is None else memory_gib * 2**30
+    # What all runs read is there once.
+    shared = sum(leaf.nbytes for leaf in jax.tree.leaves(phases[0][0].shared))
+    limit, need = limit - shared, max(need - shared, 1)
     groups = -(-runs // each)
-    pieces = -(-groups // max(1, int(limit / need)))
+    pieces = -(-groups // max(1, int(max(limit, 0) / need)))
     return each * -(-groups // pieces)
 
 

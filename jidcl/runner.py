@@ -200,9 +200,16 @@ class _Run:
         self.system, self.preset, self.save_seconds = system, preset, save_seconds
         self.module = load_system(system)
         self.problem = self.module.make_problem(config)
+        # One copy on each device, for all programs.
+        shared = loop.place(self.problem.shared, mesh)
+        self.problem = dataclasses.replace(self.problem, shared=shared)
         self.optimiser = self.module.make_run_optimiser(config)
         self.phases = [
-            (self.module.make_problem(phase), until) for phase, until in config.phases()
+            (
+                dataclasses.replace(self.module.make_problem(phase), shared=shared),
+                until,
+            )
+            for phase, until in config.phases()
         ]
         self.seconds = {"train": 0.0, "compile": 0.0, "evaluate": 0.0}
 

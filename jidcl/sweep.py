@@ -173,6 +173,18 @@ def sweep(
         yield SweepEvent(index + 1, len(pieces), steps, steps, rows)
 
 
+def metric_names(system: str, config: Any) -> list[str]:
+    """Scores that a run of these settings ends with, found without running it."""
+    problem = load_system(system).make_problem(config)
+
+    def ended(key):
+        frozen = with_shared(problem.freeze(key), problem.shared)
+        return problem.evaluate(*problem.init(key), frozen, key)
+
+    scores = jax.eval_shape(ended, jax.random.key(0))
+    return [name for name, score in scores.items() if score.ndim == 0]
+
+
 def _train(module: Any, piece: Piece, path: Path) -> Iterator[int]:
     """Train, evaluate and write one piece; the steps done."""
     began, rows = time.perf_counter(), []
@@ -234,4 +246,7 @@ def _prepare(module: Any, config: Any, runs: list[tuple[dict[str, float], int]])
 
 def _hash(system: str, piece: Piece) -> str:
     held = [system, dataclasses.asdict(piece.config), piece.runs]
+    # Runs on files are others when the files change.
+    data = load_system(system).frozen_identity(piece.config).get("data")
+    held += [data] if data else []
     return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()[:16]

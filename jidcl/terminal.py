@@ -25,7 +25,6 @@ from jidcl.bench import measure_ceilings
 from jidcl.bench.figures import draw
 from jidcl.bench.rows import SUITES, Options, benchmark_result
 from jidcl.bench.tables import performance_table
-from jidcl.checks import check_choice
 from jidcl.costs import Estimate, estimate
 from jidcl.report import plots
 from jidcl.report.document import judge_record
@@ -148,10 +147,13 @@ def show_conformance(files: Sequence[Path], strict: bool) -> int:
 
 
 def show_sweep(
-    events: Iterator[SweepEvent], axes: list[str], metric: str, out: Path
+    events: Iterator[SweepEvent], about: dict[str, Any], metric: str, out: Path
 ) -> None:
-    """Follow a sweep; print its scores, write sweep.json and the figure into `out`."""
-    console, rows = Console(), []
+    """Follow a sweep; print its scores, write sweep.json and the figure into `out`.
+
+    `about`: what is swept, of which `grid` names the axes.
+    """
+    console, rows, axes = Console(), [], list(about["grid"])
     with _Watcher(console) as watcher, _stoppable(events) as events:
         for event in events:
             number = min(event.piece + 1, event.pieces)
@@ -159,10 +161,8 @@ def show_sweep(
             if event.step < event.steps or event.piece == event.pieces:
                 watcher.run(RunEvent("train", event.step, event.steps, {}))
             rows = event.rows
-    write_json(out / "sweep.json", {"axes": axes, "rows": rows})
+    write_json(out / "sweep.json", {**about, "axes": axes, "rows": rows})
     console.print(f"results: {out / 'sweep.json'}", soft_wrap=True)
-    names = dict.fromkeys(name for row in rows for name in row)
-    check_choice("metric", metric, [name for name in names if name not in axes])
     scale = percent(metric)
     table = Table(*axes, metric, "per seed")
     points = dict.fromkeys(tuple(row[name] for name in axes) for row in rows)
@@ -270,13 +270,19 @@ def _print_estimates(rows: Sequence[tuple[str, Any, Estimate]]) -> None:
 def _print_verdicts(console: Console, verdicts: Sequence[Any]) -> None:
     """All columns, or on a narrow terminal those that fit."""
     wide = console.width >= 140
-    shown = [i for i, name in enumerate(COLUMNS) if wide or name != "what"]
+    rows = [cells(verdict) for verdict in verdicts]
+    # On a narrow terminal without the column of texts, and without empty ones.
+    shown = [
+        i
+        for i, name in enumerate(COLUMNS)
+        if wide or (name != "what" and any(row[i] != "-" for row in rows))
+    ]
     table = Table(box=box.HEAVY_HEAD if wide else box.SIMPLE_HEAD, show_lines=wide)
     for i in shown:
         title = COLUMNS[i] if wide or i != len(COLUMNS) - 1 else ""
-        table.add_column(title, no_wrap=not wide and i == 0)
-    for verdict in verdicts:
-        row = list(cells(verdict))
+        table.add_column(title, no_wrap=not wide and i == 0, overflow="fold")
+    for verdict, own in zip(verdicts, rows, strict=True):
+        row = list(own)
         if not wide:
             row[0], row[-1] = verdict.claim, row[-1][0]
         style = None if verdict.ok else "red"
@@ -355,9 +361,9 @@ class _Watcher:
         now = time.perf_counter()
         # From the first dispatch on: compilation is no step. Pieces start again.
         first = self.first
-        if event.stage != "train" or first is None or event.step < self.last:
+        if first is None or event.step < self.last:
             first = (now, event.step)
-        self.first, self.last = first, event.step
+        self.first, self.last = first if event.stage == "train" else None, event.step
         done, spent = event.step - first[1], now - first[0]
         rate = f"{done / spent:.1f} steps/s" if done and spent > 0 else ""
         scores = ", ".join(
@@ -378,4 +384,5 @@ class _Watcher:
             self.printed = now
             left = (event.steps - event.step) * spent / done if done else None
             when = "" if left is None else f", about {_duration(left)} left"
-            print(f"  step {event.step}/{event.steps} {rate} {note}{when}", flush=True)
+            shown = "".join(f", {text}" for text in (rate, note) if text)
+            print(f"  step {event.step}/{event.steps}{shown}{when}", flush=True)

@@ -189,7 +189,7 @@ class Verification:
                     f"folder must be empty for {self.system}, which reads no pictures, "
                     f"got {self.pictures!r}"
                 )
-            config = dataclasses.replace(config, folder=self.pictures)
+            config = config.read_from(self.pictures)
         if self.budget == "smoke":
             config = dataclasses.replace(config, steps=20, eval_batch=256)
         return config

@@ -53,7 +53,27 @@ assert not {"jax", "flax", "optax", "scipy", "matplotlib"} & set(sys.modules)
         (["verify", "--system", "ica"], "system must be one of"),
         (["train", "quick/sphere-vmf", "--seeds", "0", "--dry-run"], "at least one"),
         (["list", "presets", "more"], "system must be one of"),
-        (["list", "losses", "more"], "no more arguments are known here"),
+        (["list", "losses", "more"], "usage: jidcl list losses, got ['more']"),
+        (
+            ["sweep", "quick/sphere-vmf", "--grid", "tau=0.1", "--metric", "rr2"],
+            "did you mean 'r2'",
+        ),
+        (
+            [
+                "sweep",
+                "quick/sphere-vmf",
+                "--grid",
+                "tau=1",
+                "--set",
+                "n=2",
+                "--set=p=1",
+            ],
+            "--set is given twice",
+        ),
+        (
+            ["train", "quick/sphere-vmf", "--devices.data", "64"],
+            "must be at most 8 in all",
+        ),
         (["list", "presetz"], "did you mean 'presets'"),
         (["train", "quick/sphere-vmf", "--tau", "-1"], "tau must be > 0, got -1.0"),
         (["train", "quick/sphere-vmf", "--n", "1"], "n of a sphere must be >= 2"),

@@ -1,9 +1,11 @@
 """What a run will cost, against counts by hand."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jidcl import costs
@@ -72,7 +74,8 @@ def test_pieces_are_even_and_divide_over_the_mesh(monkeypatch, runs, fit, seed, 
 
     def prepare(count):
         asked.append(count)
-        return [(None, 1), (None, 2)], None, None
+        problem = SimpleNamespace(shared=None)
+        return [(problem, 1), (problem, 2)], None, None
 
     size = costs.runs_that_fit(runs, prepare, mesh=mesh, memory_gib=fit)
     assert (size, asked) == (want, [seed])
@@ -80,3 +83,22 @@ def test_pieces_are_even_and_divide_over_the_mesh(monkeypatch, runs, fit, seed, 
     assert costs.runs_that_fit(few, prepare, mesh=mesh) == few
     assert costs.runs_that_fit(99, prepare, mesh=mesh, memory_gib=float("inf")) == 99
     assert asked == [seed]
+
+
+def test_what_all_runs_read_is_counted_once(monkeypatch):
+    compiled = lambda *args, **options: (None, 0.0)  # noqa: E731
+    monkeypatch.setattr(costs.loop, "compile_chunk", compiled)
+    # Three quarters of what a program of one run takes are shared.
+    monkeypatch.setattr(costs, "program_bytes", lambda program: 2**22)
+    problem = SimpleNamespace(shared={"x": np.zeros(3 * 2**20, np.uint8)})
+
+    def fit(mib):
+        own = dict(mesh=make_mesh(), memory_gib=mib / 2**10)
+        return costs.runs_that_fit(
+            32, lambda count: ([(problem, 1)], None, None), **own
+        )
+
+    assert fit(4) == 1
+    assert fit(19) == 16
+    assert fit(35) == 32
+    assert fit(2) == 1  # not even one: tried all the same

@@ -1,10 +1,12 @@
 """Sweeps: batched points equal single runs; pieces, resume, grids and figures."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
+from jidcl import cli
 from jidcl import sweep as sweeping
 from jidcl.cli_common import parse_grid
 from jidcl.costs import program_bytes
@@ -118,3 +120,22 @@ def test_maps_of_one_to_three_axes(tmp_path, axes):
     ]
     path = grid_figure(rows, axes, "r2", tmp_path / "map.png")
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_scores_are_known_before_anything_is_trained(tmp_path):
+    *_, last = sweep(tmp_path, {"tau": [0.1]}, seeds=[0])
+    known = set(sweeping.metric_names(SYSTEM, TINY))
+    assert known == set(last.rows[0]) - {"tau", "seed", "diverged"}
+
+
+def test_two_sweeps_below_one_root_keep_their_records(tmp_path, capsys):
+    plain = ["steps=4", "chunk=4", "batch=16", "mixing_draws=1", "eval_batch=64"]
+    call = ["sweep", "quick/sphere-vmf", "--root", str(tmp_path), "--metric", "loss"]
+    for grid in ("tau=0.5", "tau=0.5,1"):
+        assert cli.main([*call, "--grid", grid, "--set", *plain]) == 0
+    records = [json.loads(p.read_text()) for p in tmp_path.glob("*/sweep.json")]
+    grids = sorted((r["grid"]["tau"] for r in records), key=len)
+    assert grids == [[0.5], [0.5, 1.0]]
+    assert records[0]["preset"] == "quick/sphere-vmf"
+    assert records[0]["set"]["steps"] == [4]
+    assert "left" not in capsys.readouterr().out

@@ -18,7 +18,7 @@ def test_the_time_left_is_that_of_the_piece_that_runs(monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     # 50 steps in 20 seconds, and 40 are left.
     assert [
-        re.findall(r"(\S+) steps/s , about (\S+) s left", line) for line in lines
+        re.findall(r"(\S+) steps/s, about (\S+) s left", line) for line in lines
     ] == [
         [("2.5", "16")],
         [("2.2", "0")],

@@ -20,6 +20,7 @@ from jidcl.checks import check_at_least
 
 LATENTS = "raw_latents.npy"
 MOST_SIDE = 4096  # pixels; a file that says more is not opened
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of eight bits at most
 MANY = 10_000  # pictures, from which on reading shows progress
 
 
@@ -126,8 +127,8 @@ def read_pictures(paths: Sequence[Path], *, size: int | None = None) -> np.ndarr
 
     Raises:
         ValueError: with the name of the file that is missing, is no PNG, has another
-            size than the first, one of more than 4,096 pixels a side, or cannot be
-            shrunk to `size`.
+            size than the first, one of more than 4,096 pixels a side, more than eight
+            bits a channel, or cannot be shrunk to `size`.
     """
     check_at_least("number of pictures", len(paths), 1)
     first = _read_picture(paths[0], size, None)
@@ -161,6 +162,8 @@ def _read_picture(path: Path, size: int | None, first: np.ndarray | None):
                 raise ValueError(f"more than {MOST_SIDE} pixels a side")
             if size is not None and (wide != high or wide < size):
                 raise ValueError(f"{wide} x {high} pixels do not shrink to {size}")
+            if image.mode not in MODES:
+                raise ValueError(f"mode {image.mode} is none of {', '.join(MODES)}")
             image = image.convert("RGB")
             if size is not None and size < wide:
                 image = image.resize((size, size), Image.Resampling.BOX)

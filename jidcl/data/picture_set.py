@@ -11,6 +11,8 @@ Source: Zenodo records 4502485 and 4784282.
 
 import functools
 import hashlib
+import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,27 +43,47 @@ class PictureSet(NamedTuple):
 
 def load_picture_sets(
     folder: str | Path, *, layout: str, size: int
-) -> tuple[dict[str, PictureSet], str]:
-    """The sets `train` and `test` of a folder, shrunk to `size`, and their digest.
+) -> dict[str, PictureSet]:
+    """The sets `train` and `test` of a folder, shrunk to `size`, by name.
 
-    Read once a process; a set whose latents have changed is read again.
+    Read once a process; a set whose latents have changed is read again (pictures alone
+    are not watched).
 
     Args:
         folder: see the module.
         layout: of `LAYOUTS`.
         size: rows and columns.
 
-    Returns:
-        The sets by name; SHA-256 of latents and shrunk pictures, which a run on them is
-        known by.
-
     Raises:
         ValueError: where a file is missing or is not what the layout says, with its
-            name.
+            name; on latents outside [-1, 1], or a part of which some class has fewer
+            than two pictures.
     """
     roots = _roots(Path(folder), layout)
-    changed = tuple(_latents(root).stat().st_mtime_ns for root in roots)
+    changed = tuple(
+        path.stat().st_mtime_ns
+        for root in roots
+        for path in sorted(root.glob("raw_latents*.npy"))
+    )
     return _load(roots, changed, layout, size)
+
+
+def picture_sets_digest(folder: str | Path, *, layout: str) -> str:
+    """What a run on a folder is known by: SHA-256 of latents and of files' sizes.
+
+    No picture is opened.
+
+    Raises:
+        ValueError: as `load_picture_sets`.
+    """
+    digest = hashlib.sha256()
+    for root in _roots(Path(folder), layout):
+        for path in sorted(root.glob("raw_latents*.npy")):
+            digest.update(path.read_bytes())
+        for images in sorted(root.glob("images*")):
+            files = sorted((f.name, f.stat().st_size) for f in os.scandir(images))
+            digest.update(json.dumps(files).encode())
+    return digest.hexdigest()
 
 
 def _latents(root: Path) -> Path:
@@ -91,23 +113,28 @@ def _roots(folder: Path, layout: str) -> tuple[Path, ...]:
 @functools.lru_cache(maxsize=2)
 def _load(
     roots: tuple[Path, ...], changed: tuple[int, ...], layout: str, size: int
-) -> tuple[dict[str, PictureSet], str]:
+) -> dict[str, PictureSet]:
     """`load_picture_sets` of folders that are known to hold latents."""
     read = {"3dident": _read_plain, "causal3dident": _read_causal}[layout]
     held = [read(root, size) for root in roots]
     if len(held) == 1:
         (whole,) = held
-        kept = max(1, round(HELD_OUT * len(whole[0])))
-        if len(whole[0]) < 4:
-            raise ValueError(f"{roots[0]} must hold 4 pictures at least")
+        kept = max(2, round(HELD_OUT * len(whole[0])))
         held = [tuple(a[:-kept] for a in whole), tuple(a[-kept:] for a in whole)]
     if held[0][0].shape[1] != held[1][0].shape[1]:
         raise ValueError(f"{roots[1]} must have as many latents as {roots[0]}")
-    digest = hashlib.sha256()
-    for array in (array for part in held for array in part):
-        digest.update(np.ascontiguousarray(array).data)
+    for root, (z, _, label) in zip((roots * 2)[:2], held, strict=True):
+        if not len(z) or np.unique(label, return_counts=True)[1].min() < 2:
+            raise ValueError(
+                f"{root} must hold two pictures of a class at least, for training and "
+                "for scores each"
+            )
+        if np.abs(z).max() > 1 + 1e-6:
+            raise ValueError(
+                f"{root} must hold latents in [-1, 1], got {np.abs(z).max():g}"
+            )
     train, test = (PictureSet(*map(jnp.asarray, part)) for part in held)
-    return {"train": train, "test": test}, digest.hexdigest()
+    return {"train": train, "test": test}
 
 
 def _read_plain(root: Path, size: int) -> tuple[np.ndarray, ...]:

@@ -32,7 +32,8 @@ class Claim:
         same_run: a recovery claim that the same run has to reach as well.
         bound: "least" when larger scores are better, "most" for errors.
         set_rows: of an analogue, training pictures of the published set: a run on a
-            folder with as many is judged.
+            folder with as many is taken for one on that set, and judged.
+        judged_as: the direction of an analogue where it is judged.
     """
 
     id: str
@@ -48,10 +49,12 @@ class Claim:
     same_run: str | None = None
     bound: str = "least"
     set_rows: int = 0
+    judged_as: str = "reference"
 
     def __post_init__(self):
         check_choice("bound", self.bound, BOUNDS)
         check_choice("direction", self.direction, DIRECTIONS)
+        check_choice("judged_as", self.judged_as, DIRECTIONS[:-1])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +124,7 @@ def load_claims(system: str) -> Claims:
         system=data["system"],
         source=data["source"],
         seeds=data.get("seeds", 5),
-        published=tuple(Claim(**own, **claim) for claim in data["published"]),
+        published=tuple(Claim(**(own | claim)) for claim in data["published"]),
         quick=tuple(QuickClaim(**claim) for claim in data["quick"]),
         orderings=tuple(data.get("orderings", ())),
         theorem1=tuple(data.get("theorem1", ())),

@@ -69,7 +69,7 @@ def run_name(preset: str, identity: dict[str, Any]) -> str:
     """Folder name: the preset and a hash of everything that decides the run."""
     text = json.dumps(identity, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-    return f"{preset.replace('/', '-')}-{digest}"
+    return f"{preset.replace('/', '-').replace(':', '-')}-{digest}"
 
 
 def write_json(path: Path, value: Any) -> None:

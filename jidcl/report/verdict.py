@@ -9,11 +9,13 @@ Imports no JAX: it reads records.
 """
 
 import dataclasses
+import json
 
 import numpy as np
 
 from jidcl.report.claims import Claim, QuickClaim
 from jidcl.report.records import Record
+from jidcl.systems.registry import load_presets
 
 WORDS = ("identified", "identified early", "not identified", "not optimised")
 MOST = 0.8  # share of seeds that decides a row, with the mean: 4 of 5
@@ -159,10 +161,16 @@ def judge(claim: Claim, record: Record, *, also: Verdict | None = None) -> Verdi
     claim of failure also needs the gap closed, and `also`, the recovery claim of the
     same run, to hold. With fewer seeds: consistent, k of K seeds. Else missed. An
     analogue, of other data than the published, is set beside and not judged, unless the
-    run read the published pictures from disk.
+    run read as many pictures from disk as were published; a reference is within its
+    band or not.
     """
     if claim.direction == "analogue":
-        return _beside(claim, record)
+        rows = record.metrics.get("rows_of_set", [0])[0]
+        if not claim.set_rows or rows != claim.set_rows:
+            return _beside(claim, record)
+        claim = dataclasses.replace(claim, direction=claim.judged_as)
+    if claim.direction == "reference":
+        return _with_gap(claim, record)
     scores = 100 * record.values(claim.metric)
     difference = float(scores.mean() - claim.mean)
     recovers = claim.direction == "recovers"
@@ -207,18 +215,20 @@ def judge(claim: Claim, record: Record, *, also: Verdict | None = None) -> Verdi
 def judge_free(record: Record) -> list[Verdict]:
     """Judge a run that no claim names: R2 and MCC against `_RECOVERED`.
 
-    Without a floor nothing is said of optimisation, so there is no word.
+    Without a floor nothing is said of optimisation, so there is no word. On a sphere
+    latents are recovered up to a rotation at best, and MCC is not judged.
     """
     verdicts, floor = [], record.floor_kind != "none"
+    turned = record.config.get("space") == "sphere"
     for metric, text in (("r2", "linear map"), ("mcc", "permutation")):
-        if metric not in record.metrics:
+        if metric not in record.metrics or (metric == "mcc" and turned):
             continue
         scores = 100 * record.values(metric)
         reached, mean = scores >= _RECOVERED, float(scores.mean())
         words = zip(gap_closed(record), reached, strict=True)
         verdict = Verdict(
             claim=record.preset,
-            source=f"{record.config['steps']} steps",
+            source=_settings(record),
             text=f"{text} recovered (score of {_RECOVERED:g})",
             metric=metric,
             word=four_words(_mean_closed(record), mean >= _RECOVERED) if floor else "-",
@@ -237,23 +247,36 @@ def judge_free(record: Record) -> list[Verdict]:
     return verdicts
 
 
-def _beside(claim: Claim, record: Record) -> Verdict:
-    """A score of other data than the published, beside the published one.
+def _settings(record: Record) -> str:
+    """How a run differs from the preset it is named after; its steps in any case."""
+    name = record.preset.removesuffix("-custom").rpartition(":")[2]
+    preset = load_presets(record.system).get(name)
+    shown = [f"{record.config['steps']} steps"]
+    if preset is not None:
+        plain = json.loads(json.dumps(dataclasses.asdict(preset)))
+        shown += [
+            f"{key}={value}"
+            for key, value in record.config.items()
+            if key != "steps" and key in plain and value != plain[key]
+        ]
+    return ", ".join(shown)
 
-    Of the published data themselves, known by their number, it is judged.
-    """
-    scores = record.values(claim.metric)
-    rows = record.metrics.get("rows_of_set", [0])[0]
-    verdict = dataclasses.replace(
-        judge_scores(claim, scores),
+
+def _beside(claim: Claim, record: Record) -> Verdict:
+    """A score of other data than the published, beside the published one."""
+    known = bool(np.isfinite(record.values(claim.metric)).all())
+    verdict = _with_gap(claim, record)
+    return dataclasses.replace(verdict, ok=known, outcome=ANALOGUE)
+
+
+def _with_gap(claim: Claim, record: Record) -> Verdict:
+    """A number that is neither recovery nor its failure: within the band or not."""
+    return dataclasses.replace(
+        judge_scores(claim, record.values(claim.metric)),
         gap=_mean_gap(record),
         bar=_mean_bar(record),
         nulls=_nulls(record, claim.metric),
     )
-    if claim.set_rows and rows == claim.set_rows:
-        return verdict
-    known = bool(np.isfinite(scores).all())
-    return dataclasses.replace(verdict, ok=known, outcome=ANALOGUE)
 
 
 def judge_scores(claim: Claim, scores: np.ndarray) -> Verdict:

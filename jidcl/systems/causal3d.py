@@ -62,6 +62,12 @@ SCORES = {
 def make_problem(config: Causal3D) -> Problem:
     """The problem of a configuration; see `jidcl.types.Problem`."""
     encoder = init_encoder(config, config.m)
+    shared = shared_pictures(config)
+    if isinstance(shared, dict) and config.fit_rows >= len(shared["test"].z):
+        raise ValueError(
+            f"fit_rows must be < {len(shared['test'].z)}, the pictures for scores in "
+            f"{config.folder}, got {config.fit_rows}"
+        )
 
     def draw(frozen, key):
         frozen = on_part(config, frozen, "train")
@@ -99,7 +105,7 @@ def make_problem(config: Causal3D) -> Problem:
         probe,
         evaluate,
         precision=config.precision,
-        shared=shared_pictures(config),
+        shared=shared,
     )
 
 
@@ -120,6 +126,23 @@ def draw_latents(frozen, key: Array, batch: int) -> tuple[Array, Array]:
         return sample_causal(key, batch=batch)
     rows = jax.random.randint(key, (batch,), 0, len(held.z))
     return held.z[rows], held.label[rows]
+
+
+def draw_apart(frozen, key: Array, rows: int, others: int):
+    """(z, class) of `rows` samples, and `others` more, of other pictures of the set.
+
+    No picture of a set is twice among the first, nor in both.
+    """
+    held = frozen.get("set")
+    if held is None:
+        keys = jax.random.split(key)
+        pairs = zip(keys, (rows, others), strict=True)
+        return [sample_causal(k, batch=count) for k, count in pairs]
+    order_key, key = jax.random.split(key)
+    order = jax.random.permutation(order_key, len(held.z))
+    rest = jax.random.randint(key, (others,), rows, len(held.z))
+    chosen = order[:rows], order[rest]
+    return [(held.z[index], held.label[index]) for index in chosen]
 
 
 def draw_views(config: Causal3D, frozen, key: Array, z: Array) -> Batch:
@@ -152,12 +175,15 @@ def draw_views(config: Causal3D, frozen, key: Array, z: Array) -> Batch:
 
 def _evaluate(config: Causal3D, f, frozen, key) -> Metrics:
     """Accuracy of the class and R2 of the factors, by read-outs fitted elsewhere."""
-    k_fit, k_score, k_loss = jax.random.split(key, 3)
+    rows_key, k_loss = jax.random.split(key)
+    shape = config.eval_batches, config.eval_batch
+    (z, label), (z_new, label_new) = draw_apart(
+        frozen, rows_key, config.fit_rows, shape[0] * shape[1]
+    )
 
     def h(z):
         return f(observe(config, frozen, z))
 
-    z, label = draw_latents(frozen, k_fit, config.fit_rows)
     y = in_parts(h, z)
     linear = fit_linear(z[:, 1:], y)
     ridge = fit_kernel_ridge(z[:, 1:], y, blocks=(1,) * (z.shape[1] - 1))
@@ -165,8 +191,8 @@ def _evaluate(config: Causal3D, f, frozen, key) -> Metrics:
     scale = jnp.where(std > 0, std, 1)
     classify = fit_classes((y - mean) / scale, label, CLASSES)
 
-    def score(key):
-        z, label = draw_latents(frozen, key, config.eval_batch)
+    def score(rows):
+        z, label = rows
         y = in_parts(h, z)
         hits = classify((y - mean) / scale) == label
         return {
@@ -182,7 +208,8 @@ def _evaluate(config: Causal3D, f, frozen, key) -> Metrics:
         return {"loss": ntxent(f(views.x), f(views.x_pos), tau=config.tau)[0]}
 
     metrics = {}
-    scores = mean_over_batches(over_batches(score, k_score, config.eval_batches))
+    batches = z_new.reshape(*shape, -1), label_new.reshape(shape)
+    scores = mean_over_batches(jax.lax.map(score, batches))
     metrics["class"], metrics["r2"] = scores["class"], jnp.mean(scores["linear"])
     for kind in ("linear", "krr"):
         for name, columns in SCORES.items():

@@ -28,7 +28,16 @@ from jidcl.systems.common import (
     run_optimiser,
 )
 from jidcl.systems.dislib_presets import CATEGORY, Dislib
-from jidcl.systems.pictures import build_scene, coarse, in_parts, make_image_encoder
+from jidcl.systems.pictures import (
+    build_scene,
+    coarse,
+    in_parts,
+    make_image_encoder,
+    on_part,
+    pictures_identity,
+    set_metrics,
+    shared_pictures,
+)
 from jidcl.types import Array, Metrics, Problem
 
 # Settings that may differ along a batch of runs: none.
@@ -108,6 +117,7 @@ def make_problem(config: Dislib) -> Problem:
         return {"encoder": params, "w": w, "bias": bias}, state
 
     def draw(frozen, key):
+        frozen = on_part(config, frozen, "train")
         z, target = draw_latents(config, grid, frozen, key, config.batch)
         return Labelled(observe(config, frozen, z), target, z)
 
@@ -119,6 +129,8 @@ def make_problem(config: Dislib) -> Problem:
         return encoder.apply(params["encoder"], state, x)[0]
 
     def probe(params, state, frozen, key):
+        frozen = on_part(config, frozen, "test")
+
         def read(z):
             return f(params, state, observe(config, frozen, z))
 
@@ -127,17 +139,20 @@ def make_problem(config: Dislib) -> Problem:
         return _by_name(grid, _decoded(y, t, y_new, t_new))
 
     def evaluate(params, state, frozen, key):
+        frozen = on_part(config, frozen, "test")
         read = partial(f, params, state)
-        return _evaluate(config, grid, read, params, frozen, key)
+        scores = _evaluate(config, grid, read, params, frozen, key)
+        return scores | set_metrics(frozen)
 
-    return Problem(
-        freeze, init, draw, loss, probe, evaluate, precision=config.precision
-    )
+    rest: Any = dict(precision=config.precision, shared=shared_pictures(config))
+    return Problem(freeze, init, draw, loss, probe, evaluate, **rest)
 
 
 def frozen_identity(config: Dislib) -> dict[str, object]:
     """The settings that the frozen draws depend on."""
-    return {"mixing": config.mixing, "factors": list(config.factors)}
+    # Which points are held out depends on the grid, not on who drew its pictures.
+    own = {"mixing": config.mixing, "factors": list(config.factors)}
+    return {**pictures_identity(config), **own}
 
 
 def floor_kind(config: Dislib) -> str:

@@ -45,6 +45,7 @@ class Dislib(Pictures):
 
     mixings: ClassVar[tuple[str, ...]] = ("sprites", "shapes3d")
     encoders: ClassVar[tuple[str, ...]] = (*IMAGE_ENCODERS, "mlp")
+    layout: ClassVar[str] = "grid"
 
     mixing: str = "sprites"
     hidden: int = 512
@@ -64,6 +65,11 @@ class Dislib(Pictures):
     def __post_init__(self):
         super().__post_init__()
         check_choice("labels", self.labels, LABELS)
+        if self.folder and self.labels != "class":
+            raise ValueError(
+                "labels must be 'class' with a folder, whose pictures are the grid's "
+                f"alone, got {self.labels!r}"
+            )
         check_at_least("instances", self.instances, 2)
         check_above("spread", self.spread, 0)
         check_at_least("fit_rows", self.fit_rows, 16)
@@ -86,7 +92,7 @@ class Dislib(Pictures):
         if self.labels == "instance":
             labels = f"{self.instances} instances as labels, spread {self.spread:g}"
         size = f"{self.size} x {self.size}"
-        return f"{self.mixing} {size}, {free}; {labels}; {self.encoder}"
+        return f"{self.source()} {size}, {free}; {labels}; {self.encoder}"
 
 
 _QUICK: dict[str, Any] = dict(

@@ -11,17 +11,23 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.data import (
+    PictureGrid,
     PictureSet,
     ViewSettings,
+    load_picture_grid,
     load_picture_sets,
     nearest_rows,
     pair_rows,
+    picture_grid_digest,
+    picture_sets_digest,
     random_view,
 )
 from jidcl.encoders import MLP, Encoder, from_nnx, make_cnn, make_resnet
 from jidcl.mixing.scenes import factor_index, make_scene, render
 from jidcl.systems.training import WITH_LEVELS, Pictures
 from jidcl.types import Array, Metrics, Pair
+
+HELD_LEAST = 10  # pictures for scores to a latent
 
 
 def make_image_encoder(config: Pictures, m: int | None, **output: Any) -> Encoder:
@@ -92,34 +98,52 @@ def draw_pictures(config: Pictures, z: Array) -> Array:
     return jax.vmap(picture)(z)
 
 
-def shared_pictures(config: Pictures) -> dict[str, PictureSet] | None:
-    """The sets `train` and `test` of the configured folder; None without one.
+def shared_pictures(config: Pictures) -> dict[str, PictureSet] | PictureGrid | None:
+    """The sets `train` and `test` of the configured folder, or the pictures of a grid.
+
+    None without a folder.
 
     Raises:
         ValueError: as `load_picture_sets`, and on another number of latents than the
-            scene has, or latents outside [-1, 1].
+            scene or the system has.
     """
     if not config.folder:
         return None
-    own: Any = dict(layout=config.layout, size=config.size)
-    sets, _ = load_picture_sets(config.folder, **own)
-    n = len(build_scene(config).factors)
-    for name, held in sets.items():
-        if held.z.shape[1] != n or jnp.abs(held.z).max() > 1 + 1e-6:
+    size = config.size
+    if config.layout == "grid":
+        own: Any = dict(scene=config.mixing, counts=build_scene(config).grid)
+        return load_picture_grid(config.folder, **own, size=size)
+    sets = load_picture_sets(config.folder, layout=config.layout, size=size)
+    factors = len(build_scene(config).factors)
+    for name, want in (("factors of the scene", factors), ("n", _width(config))):
+        if sets["train"].z.shape[1] != want:
             raise ValueError(
-                f"folder must hold latents [count, {n}] in [-1, 1], got "
-                f"{list(held.z.shape)} up to {jnp.abs(held.z).max():g} in {name} of "
-                f"{config.folder}"
+                f"{name} must be as many as the latents of the pictures in "
+                f"{config.folder}, {sets['train'].z.shape[1]}, got {want}"
             )
+    if len(sets["test"].z) < HELD_LEAST * factors:
+        raise ValueError(
+            f"folder must hold {HELD_LEAST} pictures for scores to a latent, "
+            f"{HELD_LEAST * factors}, got {len(sets['test'].z)} in {config.folder}: of "
+            "fewer the scores say nothing"
+        )
     return sets
+
+
+def _width(config: Any) -> int:
+    """How many latents the system draws."""
+    return getattr(config, "n", len(build_scene(config).factors))
 
 
 def pictures_identity(config: Pictures) -> dict[str, Any]:
     """What the observations depend on: the scene, or the contents of the folder."""
     if not config.folder:
         return {"mixing": config.mixing}
-    own: Any = dict(layout=config.layout, size=config.size)
-    return {"mixing": "folder", "data": load_picture_sets(config.folder, **own)[1]}
+    if config.layout == "grid":
+        digest = picture_grid_digest(config.folder, scene=config.mixing)
+    else:
+        digest = picture_sets_digest(config.folder, layout=config.layout)
+    return {"mixing": "folder", "data": digest}
 
 
 def on_part(config: Any, frozen: Any, part: str) -> Any:
@@ -132,14 +156,17 @@ def on_part(config: Any, frozen: Any, part: str) -> Any:
     """
     if not isinstance(config, Pictures) or not config.folder:
         return frozen
-    return {**frozen, "set": frozen["shared"][part]}
+    held = frozen["shared"]
+    return {**frozen, "set": held if isinstance(held, PictureGrid) else held[part]}
 
 
 def set_metrics(frozen: Any) -> Metrics:
-    """`rows_of_set`, the training pictures of a set; nothing of a rendered scene."""
+    """`rows_of_set`: training pictures of a set, points of a grid; or nothing."""
     if "shared" not in frozen:
         return {}
-    return {"rows_of_set": jnp.asarray(len(frozen["shared"]["train"].z))}
+    held = frozen["shared"]
+    x = held.x if isinstance(held, PictureGrid) else held["train"].x
+    return {"rows_of_set": jnp.asarray(len(x))}
 
 
 def snapped(held: PictureSet, pair: Pair) -> Pair:
@@ -148,10 +175,16 @@ def snapped(held: PictureSet, pair: Pair) -> Pair:
     return Pair(held.z[rows.row], held.z[rows.row_pos])
 
 
-def look_up(config: Pictures, held: PictureSet, z: Array) -> Array:
+def look_up(config: Pictures, held: PictureSet | PictureGrid, z: Array) -> Array:
     """The pictures of a set nearest to z, in [0, 1]: `[batch, n] -> [batch, ...]`."""
-    x = held.x[nearest_rows(held.z, z)]
-    return x[..., : build_scene(config).channels].astype(z.dtype) / 255
+    scene = build_scene(config)
+    if isinstance(held, PictureGrid):
+        steps = jnp.asarray(scene.grid, z.dtype)[None] - 1
+        levels = jnp.round(0.5 * (z + 1) * steps).astype(jnp.int32)
+        rows = jnp.ravel_multi_index(tuple(levels.T), scene.grid, mode="clip")
+    else:
+        rows = nearest_rows(held.z, z)
+    return held.x[rows][..., : scene.channels].astype(z.dtype) / 255
 
 
 def two_views(

@@ -42,8 +42,8 @@ def make_problem(config: Scenes, mesh: Mesh | None = None) -> Problem:
         return problem
     parts = contrastive_ica.build_parts(config)
 
-    def draw(frozen, key):
-        own, frozen = contrastive_ica.of_part(config, parts, frozen, "train")
+    def draw(frozen, key, part="train"):
+        own, frozen = contrastive_ica.of_part(config, parts, frozen, part)
         z_key, views_key = jax.random.split(key)
         z = contrastive_ica.draw_pair(own, z_key, config.batch).z
         settings = ViewSettings(size=config.size, crop=True, jitter=0.8, grey=0.2)
@@ -54,7 +54,7 @@ def make_problem(config: Scenes, mesh: Mesh | None = None) -> Problem:
         batch_key, key = jax.random.split(key)
         scores = problem.evaluate(params, state, frozen, key)
         scores = {k: v for k, v in scores.items() if k not in _OF_PAIRS}
-        batch = draw(frozen, batch_key)
+        batch = draw(frozen, batch_key, "test")
         loss, _ = problem.loss(params, state, batch, batch_key)
         return scores | {"loss": loss}
 

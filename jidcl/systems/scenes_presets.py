@@ -2,8 +2,9 @@
 
 The scene `ident3d` is rendered inside the training step, so pairs follow their
 conditional exactly. (The published pairs are nearest neighbours among 250,000 pictures:
-with sigma = 0.1 the differences of their coordinates have a standard deviation of 0.26,
-whatever the family. The rows here draw pairs of that standard deviation.)
+with a scale of 0.1 the differences of their coordinates have a standard deviation of
+0.26 to 0.27, whatever the family. The rows here draw pairs of a standard deviation of
+0.26; on the published pictures they draw at 0.1, as published, and look them up.)
 
 - `quick/...`: 32 x 32, four factors free, small CNN;
 - `full/t4r1` to `t4r5`: rows of Table 4 at 64 x 64, ResNet-18, ten factors;
@@ -21,6 +22,7 @@ from jidcl.systems.contrastive_ica_presets import ContrastiveICA, supervised
 from jidcl.systems.training import Pictures
 
 VIEWS = ("latents", "augmented")
+PUBLISHED_SCALE = 0.1  # of the draws whose nearest pictures are the published pairs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +61,13 @@ class Scenes(Pictures, ContrastiveICA):
             raise ValueError(
                 f"views 'augmented' need a scene with colours, got {self.mixing!r}"
             )
+
+    def read_from(self, folder: str) -> Any:
+        """The same row on pictures on disk, its pairs drawn with the published scale.
+
+        (The code's default; what the published rows used is not stated.)
+        """
+        return replace(self, folder=folder, conditional_param=PUBLISHED_SCALE)
 
     def summary(self) -> str:
         """One line: scene, latents, pairs, encoder and objective."""

@@ -139,6 +139,10 @@ class Pictures(Training):
     hidden: int = 100
     bfloat16: bool = False
 
+    def read_from(self, folder: str) -> Any:
+        """The same row on pictures on disk, as published."""
+        return dataclasses.replace(self, folder=folder)
+
     def source(self) -> str:
         """Where pictures come from: the scene, or a folder."""
         return f"pictures in {self.folder}" if self.folder else self.mixing
@@ -162,10 +166,12 @@ class Pictures(Training):
             )
         if len(set(self.factors)) < len(self.factors):
             raise ValueError(f"factors must differ, got {list(self.factors)}")
+        if not isinstance(self.folder, str):
+            raise TypeError(f"folder must be a string, got {self.folder!r}")
         if self.folder and not self.layout:
             raise ValueError(f"folder must be empty for these runs, got {self.folder}")
         if self.folder and self.factors:
             raise ValueError(
-                "factors must be empty with a folder, whose pictures show all of them, "
-                f"got {list(self.factors)}"
+                "factors must be empty with a folder, whose pictures show all of them "
+                f"(--factors without a value), got {list(self.factors)}"
             )

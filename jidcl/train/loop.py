@@ -230,9 +230,14 @@ def on_each_seed(
     return lambda state: to_host(program(state, *rest))
 
 
+def place(shared: Any, mesh: Mesh) -> Any:
+    """A problem's shared arrays on every device; what is there already stays."""
+    return None if shared is None else jax.device_put(shared, everywhere(mesh))
+
+
 def _shared(shared: Any, mesh: Mesh) -> tuple:
-    """The further argument of a program, on all devices; none where there is none."""
-    return () if shared is None else (jax.device_put(shared, everywhere(mesh)),)
+    """The further argument of a program; none where there is none."""
+    return () if shared is None else (place(shared, mesh),)
 
 
 def _stop_if_not_finite(loss: np.ndarray, done: int, seeds: jax.Array) -> None:

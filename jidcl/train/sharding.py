@@ -42,7 +42,10 @@ def make_mesh(
     devices = list(jax.devices() if devices is None else devices)
     wanted = seed * data * model
     if wanted > len(devices):
-        raise ValueError(f"mesh {shape} needs {wanted} devices, got {len(devices)}")
+        raise ValueError(
+            f"devices {shape} must be at most {len(devices)} in all (those that `jidcl "
+            f"doctor` lists), got {wanted}"
+        )
     grid = np.asarray(devices[:wanted]).reshape(tuple(shape.values()))
     return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 

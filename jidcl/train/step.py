@@ -48,7 +48,7 @@ def make_step(
         with products_in("float32"):  # the data are what the scores are of
             batch = constrain(problem.draw(frozen, draw_key))
         (loss, (state, metrics)), grads = jax.value_and_grad(
-            problem.loss, has_aux=True
+            lambda *args: _checked(problem.loss(*args)), has_aux=True
         )(run.params, run.state, batch, loss_key)
         # Optax raises Python floats to integer counts, which strict promotion refuses.
         with jax.numpy_dtype_promotion("standard"):
@@ -66,6 +66,15 @@ def make_step(
         return new, {**metrics, **extra}
 
     return step
+
+
+def _checked(result: Any) -> Any:
+    """What a problem's loss returned; TypeError unless (scalar, (state, metrics))."""
+    match result:
+        case (loss, (_, dict())) if getattr(loss, "shape", None) == ():
+            return result
+    shapes = jax.tree.map(jax.numpy.shape, result)
+    raise TypeError(f"loss must return (scalar, (state, metrics)), got {shapes}")
 
 
 def make_chunk(
@@ -115,6 +124,7 @@ def make_chunk(
     return jax.jit(
         chunk,
         donate_argnums=0,
+        keep_unused=True,  # so that what all seeds share is counted whole
         in_shardings=(shard, *whole),
         out_shardings=(shard, rows),
     )

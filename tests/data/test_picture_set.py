@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jidcl.data.image_folder import LATENTS, image_path
-from jidcl.data.picture_set import load_picture_sets
+from jidcl.data.picture_set import load_picture_sets, picture_sets_digest
 from jidcl.latents.causal import CLASSES
 
 
@@ -39,7 +39,7 @@ def test_two_folders_are_the_two_parts(tmp_path, rng):
     z = rng.uniform(-1, 1, (30, 3))
     write_plain(tmp_path / "train", z[:20])
     write_plain(tmp_path / "test", z[20:])
-    sets, _ = load(tmp_path)
+    sets = load(tmp_path)
     np.testing.assert_array_equal(sets["train"].z, z[:20].astype(np.float32))
     np.testing.assert_array_equal(sets["test"].z, z[20:].astype(np.float32))
     assert sets["train"].x.shape == (20, 4, 4, 3)
@@ -54,7 +54,7 @@ def test_two_folders_are_the_two_parts(tmp_path, rng):
 def test_of_one_folder_the_last_tenth_is_kept(tmp_path, rng):
     z = rng.uniform(-1, 1, (40, 2))
     write_plain(tmp_path, z)
-    sets, _ = load(tmp_path, size=8)
+    sets = load(tmp_path, size=8)
     assert [len(sets[name].z) for name in ("train", "test")] == [36, 4]
     np.testing.assert_array_equal(sets["test"].x[:, 0, 7, 0], [36, 37, 38, 39])
 
@@ -62,7 +62,7 @@ def test_of_one_folder_the_last_tenth_is_kept(tmp_path, rng):
 def test_items_of_seven_objects_keep_their_class(tmp_path, rng):
     write_causal(tmp_path / "trainset", rng, 3)
     write_causal(tmp_path / "testset", rng, 2)
-    sets, _ = load(tmp_path, size=8, layout="causal3dident")
+    sets = load(tmp_path, size=8, layout="causal3dident")
     np.testing.assert_array_equal(sets["train"].label, np.repeat(np.arange(7), 3))
     assert sets["test"].z.shape == (14, 11)
     np.testing.assert_array_equal(
@@ -71,18 +71,38 @@ def test_items_of_seven_objects_keep_their_class(tmp_path, rng):
     np.testing.assert_array_equal(sets["train"].x[:, 0, 0, 1], np.tile(np.arange(3), 7))
 
 
-def test_a_set_is_known_by_its_pictures_its_latents_and_its_size(tmp_path, rng):
+def test_a_set_is_known_by_its_latents_and_the_sizes_of_its_files(tmp_path, rng):
     z = rng.uniform(-1, 1, (10, 2))
     write_plain(tmp_path, z)
-    sets, first = load(tmp_path)
-    again, same = load(tmp_path)
-    assert same == first
-    assert again is sets  # read once
-    assert load(tmp_path, size=2)[1] != first
-    z[0, 0] += 0.1
+
+    def known():
+        return picture_sets_digest(tmp_path, layout="3dident")
+
+    sets, first = load(tmp_path), known()
+    assert load(tmp_path) is sets  # read once
+    assert known() == first
+    path = image_path(tmp_path, 3, 10)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b" ")
+    assert known() != first
+    path.write_bytes(whole)
+    assert known() == first
+    z[0, 0] *= 0.5
     write_plain(tmp_path, z)
     os.utime(tmp_path / LATENTS, ns=(0, 0))
-    assert load(tmp_path)[1] != first
+    assert known() != first
+    assert float(load(tmp_path)["train"].z[0, 0]) == np.float32(z[0, 0])
+
+
+def test_a_change_of_any_class_is_seen(tmp_path, rng):
+    for name, count in (("trainset", 3), ("testset", 2)):
+        write_causal(tmp_path / name, rng, count)
+    first = load(tmp_path, layout="causal3dident")
+    path = tmp_path / "trainset" / "raw_latents_3.npy"
+    np.save(path, 0.5 * np.load(path))
+    os.utime(path, ns=(0, 0))
+    again = load(tmp_path, layout="causal3dident")
+    assert not np.array_equal(first["train"].z, again["train"].z)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +123,18 @@ def test_a_set_is_known_by_its_pictures_its_latents_and_its_size(tmp_path, rng):
             lambda root: Image.new("RGB", (3, 3)).save(image_path(root, 0, 10)),
             r"0.png must be a PNG .*3 x 3 pixels do not shrink to 4",
         ),
-        (lambda root: np.save(root / LATENTS, np.zeros((3, 2))), "hold 4 pictures"),
+        (
+            lambda root: write_plain(root, np.zeros((3, 2))),
+            "two pictures of a class at least",
+        ),
+        (
+            lambda root: write_plain(root, np.full((10, 2), 1.5)),
+            r"must hold latents in \[-1, 1\], got 1.5",
+        ),
+        (
+            lambda root: Image.new("I;16", (8, 8)).save(image_path(root, 2, 10)),
+            r"2.png must be a PNG .*mode I;16 is none of",
+        ),
     ],
 )
 def test_broken_folders_are_refused_with_the_name_of_the_file(
@@ -112,10 +143,17 @@ def test_broken_folders_are_refused_with_the_name_of_the_file(
     write_plain(tmp_path, rng.uniform(-1, 1, (10, 2)))
     harm(tmp_path)
     if message is None:
-        assert len(load(tmp_path)[0]["train"].z) == 9
+        assert len(load(tmp_path)["train"].z) == 8
         return
     with pytest.raises(ValueError, match=message):
         load(tmp_path)
+
+
+def test_a_class_of_one_picture_has_no_partner(tmp_path, rng):
+    write_causal(tmp_path / "trainset", rng, 2)
+    write_causal(tmp_path / "testset", rng, 1)
+    with pytest.raises(ValueError, match="testset must hold two pictures of a class"):
+        load(tmp_path, size=8, layout="causal3dident")
 
 
 def test_seven_objects_need_both_folders(tmp_path, rng):

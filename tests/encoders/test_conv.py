@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 
 from jidcl.encoders.conv import conv
+from jidcl.train.sharding import make_mesh, over_seeds
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 SHAPES = [  # image, kernel, strides, pads
@@ -37,7 +38,7 @@ def test_values_and_gradients_are_those_of_xla(
     def own(x, w):
         return conv(x, w, strides, pads)
 
-    np.testing.assert_array_equal(own(x, w), plain(x, w))
+    np.testing.assert_allclose(own(x, w), plain(x, w), rtol=1e-12, atol=1e-12)
     ours, theirs = (
         jax.jit(jax.grad(lambda x, w, f=f: summed(f(x, w)), argnums=(0, 1)))(x, w)
         for f in (own, plain)
@@ -74,3 +75,22 @@ def test_what_it_cannot_do_is_refused():
     for own in (dict(rhs_dilation=(2, 2)), dict(feature_group_count=2)):
         with pytest.raises(ValueError, match=f"{next(iter(own))} must be left out"):
             conv(jnp.ones(shape), jnp.ones(kernel), strides, pads, **own)
+
+
+@pytest.mark.parametrize(("shape", "kernel", "strides", "pads"), SHAPES)
+def test_seeds_on_two_devices_get_what_they_get_alone(
+    shape, kernel, strides, pads, rng, summed
+):
+    x = jnp.asarray(rng.normal(size=(4, *shape)), jnp.float32)
+    w = jnp.asarray(rng.normal(size=(4, *kernel)), jnp.float32)
+
+    def both(x, w):
+        return jax.value_and_grad(
+            lambda x, w: summed(conv(x, w, strides, pads)), argnums=(0, 1)
+        )(x, w)
+
+    shard = over_seeds(make_mesh(seed=2))
+    apart = jax.jit(jax.vmap(both), in_shardings=shard, out_shardings=shard)(x, w)
+    alone = jax.lax.map(lambda pair: both(*pair), (x, w))
+    for a, b in zip(jax.tree.leaves(apart), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())

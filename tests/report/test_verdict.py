@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from jidcl.report.verdict import (
     judge_quick,
     judge_scores,
 )
+from jidcl.systems.contrastive_ica_presets import presets
 
 
 def record(r2, *, gap=0.0, gap_se=0.001, mcc=0.5, floor=1.0, chance=2.0, **fields):
@@ -232,6 +234,14 @@ def test_a_run_without_a_claim_gets_its_four_words():
     (bare, _) = judge_free(record([0.1], floor_kind="none", config={"steps": 3}))
     assert (bare.word, bare.seeds) == ("-", ())
     assert not linear.judged
+
+
+def test_a_run_is_told_from_its_preset_and_a_sphere_has_no_axes():
+    config = json.loads(json.dumps(dataclasses.asdict(presets()["quick/sphere-vmf"])))
+    config |= {"tau": 0.2, "steps": 60}
+    own = dict(preset="contrastive_ica:quick/sphere-vmf-custom", config=config)
+    (linear,) = judge_free(record([0.99], **own))
+    assert (linear.metric, linear.source) == ("r2", "60 steps, tau=0.2")
 
 
 def test_an_analogue_is_set_beside_and_not_judged():

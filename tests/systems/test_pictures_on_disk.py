@@ -10,21 +10,25 @@ import pytest
 from PIL import Image
 
 from jidcl import runner
-from jidcl.data import load_picture_sets
+from jidcl.data import picture_sets_digest
 from jidcl.data.image_folder import image_path, write_image_folder
+from jidcl.data.picture_grid import FILES
 from jidcl.latents.causal import CLASSES, GROUPS
+from jidcl.mixing.scenes import Sprites
 from jidcl.report.claims import Claim
 from jidcl.report.verdict import judge
-from jidcl.systems import causal3d, scenes
+from jidcl.sweep import sweep
+from jidcl.systems import causal3d, dislib, scenes
 from jidcl.systems.causal3d_presets import Causal3D
 from jidcl.systems.common import observe
+from jidcl.systems.dislib_presets import Dislib
 from jidcl.systems.pictures import draw_pictures, on_part
 from jidcl.systems.scenes_presets import Scenes
-from jidcl.train.loop import compile_chunk, on_each_seed, start
+from jidcl.train.loop import compile_chunk, on_each_seed, place, start
 from jidcl.train.sharding import make_mesh
 from jidcl.verify import Verification
 
-ROWS = 400
+ROWS = 600
 SHORT: dict = dict(encoder="cnn", optimiser="adam", warmup=0, steps=2, chunk=2)
 SPRITES = Scenes(
     **SHORT,
@@ -65,7 +69,7 @@ def test_a_batch_is_of_pictures_of_the_set_and_their_own_latents(config, folder)
     problem = scenes.make_problem(config)
     frozen, batch = drawn(problem)
     held = np.asarray(problem.shared["train"].z)
-    assert len(held) == 360
+    assert len(held) == 540
     for x, z in ((batch.x, batch.z), (batch.x_pos, batch.z_pos)):
         rows = [int(np.flatnonzero((held == row).all(1))[0]) for row in np.asarray(z)]
         # The pictures with these latents, as they lie on the disk.
@@ -74,10 +78,35 @@ def test_a_batch_is_of_pictures_of_the_set_and_their_own_latents(config, folder)
                 want = np.asarray(image, np.float32)[..., None] / 255
             np.testing.assert_allclose(picture, want, atol=1e-6)
     assert (np.asarray(batch.z) != np.asarray(batch.z_pos)).any(1).all()
-    # What is scored has not been seen in training.
     test = on_part(config, frozen, "test")["set"].z
-    assert len(test) == 40
+    assert len(test) == 60
     assert not (np.asarray(test)[:, None] == held[None]).all(-1).any()
+
+
+def blackened(sets):
+    """The same sets without anything to see in training."""
+    train = sets["train"]
+    return {**sets, "train": train._replace(x=jnp.zeros_like(train.x))}
+
+
+def scored(problem, shared):
+    """All scores of an untrained encoder."""
+    params, state = problem.init(jax.random.key(0))
+    evaluate = jax.jit(problem.evaluate)
+    frozen = {"g": {}, "shared": shared}
+    return evaluate(params, state, frozen, jax.random.key(1))
+
+
+def test_no_score_is_of_a_picture_that_was_trained_on(config):
+    problem = scenes.make_problem(config)
+    full, dark = (
+        scored(problem, s) for s in (problem.shared, blackened(problem.shared))
+    )
+    for name in full:
+        np.testing.assert_array_equal(full[name], dark[name], err_msg=name)
+    assert "isometry_error" not in full
+    # The level of a curve is that of the pairs it was trained on: of finer ones.
+    assert full["train_floor"] != full["floor"]
 
 
 def test_latents_of_no_picture_show_as_the_nearest_one(config):
@@ -99,19 +128,31 @@ def test_pictures_are_an_argument_of_the_program_not_a_part_of_it(config):
     own = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     taken = chunk.program.memory_analysis().argument_size_in_bytes
     assert taken >= own + held.x.nbytes + held.z.nbytes
+    # A second program does not put them on the devices again.
+    two = make_mesh(seed=2)
+    shared = place(problem.shared, two)
+    again = place(shared, two)
+    pointers = [
+        [
+            part.data.unsafe_buffer_pointer()
+            for part in tree["train"].x.addressable_shards
+        ]
+        for tree in (shared, again)
+    ]
+    assert pointers[0] == pointers[1]
     state, metrics = chunk(state)
     assert np.isfinite(np.asarray(metrics["loss"])).all()
     # Two seeds, two batches, one set.
     assert metrics["loss"][0, 0] != metrics["loss"][0, 1]
     scores = on_each_seed(problem.evaluate, mesh=mesh, shared=problem.shared)(state)
-    np.testing.assert_array_equal(scores["rows_of_set"], [360, 360])
+    np.testing.assert_array_equal(scores["rows_of_set"], [540, 540])
 
 
 def test_a_run_is_another_one_when_the_pictures_change(config, tmp_path, rng):
     root = tmp_path / "set"
-    z = rng.uniform(-1, 1, (64, 5)).astype(np.float32)
+    z = rng.uniform(-1, 1, (ROWS, 5)).astype(np.float32)
     draw = jax.jit(lambda z: draw_pictures(SPRITES, z))
-    list(write_image_folder(root, z, draw, chunk=64, about={}))
+    list(write_image_folder(root, z, draw, chunk=100, about={}))
     own = dataclasses.replace(config, folder=str(root), eval_batch=64)
     call = dict(system="scenes", preset="quick/box", seeds=[0], root=tmp_path / "runs")
     *_, first = runner.run(own, **call)
@@ -120,8 +161,7 @@ def test_a_run_is_another_one_when_the_pictures_change(config, tmp_path, rng):
     *_, again = runner.run(own, **call)
     assert again.folder == first.folder
     held = json.loads((first.folder / "config.json").read_text())
-    settings = dict(layout="3dident", size=16)
-    assert held["data"] == load_picture_sets(root, **settings)[1]
+    assert held["data"] == picture_sets_digest(root, layout="3dident")
     z[0] *= 0.5
     np.save(root / "raw_latents.npy", z)
     assert runner.run_folder(tmp_path, "scenes", "a", own, [0]).name != (
@@ -144,7 +184,7 @@ def write_objects(root, rng, count):
 @pytest.fixture
 def objects(tmp_path, rng):
     write_objects(tmp_path / "trainset", rng, 20)
-    write_objects(tmp_path / "testset", rng, 10)
+    write_objects(tmp_path / "testset", rng, 16)
     return tmp_path
 
 
@@ -166,11 +206,48 @@ def test_second_views_are_the_nearest_others_of_the_class(objects):
     assert near < 0.75 * np.mean((z - np.roll(z, 1, axis=0)) ** 2)
 
 
-def test_two_views_of_one_picture_share_its_latents(objects):
+def test_two_views_of_one_picture_show_the_same_one(objects):
     config = dataclasses.replace(CAUSAL, folder=str(objects), views="rotation")
     _, batch = drawn(causal3d.make_problem(config))
-    np.testing.assert_array_equal(batch.z, batch.z_pos)
     np.testing.assert_allclose(batch.x, batch.x_pos, atol=1e-6)  # of one colour
+
+
+def test_read_outs_are_scored_on_other_pictures_than_they_were_fitted_on(objects):
+    config = dataclasses.replace(CAUSAL, folder=str(objects), fit_rows=50)
+    problem = causal3d.make_problem(config)
+    frozen = on_part(config, {"shared": problem.shared}, "test")
+    (z, label), (z_new, _) = causal3d.draw_apart(frozen, jax.random.key(0), 50, 300)
+    assert len(np.unique(np.asarray(z), axis=0)) == 50
+    assert not (np.asarray(z)[:, None] == np.asarray(z_new)[None]).all(-1).any()
+    kinds = np.floor((np.asarray(z[:, 0]) + 1) / 2 * CLASSES).astype(int)
+    np.testing.assert_array_equal(kinds, label)
+    with pytest.raises(ValueError, match="fit_rows must be < 112, the pictures for"):
+        causal3d.make_problem(dataclasses.replace(config, fit_rows=112))
+    dark = scored(problem, blackened(problem.shared))
+    full = scored(problem, problem.shared)
+    for name in full:
+        if name != "loss":  # of training views
+            np.testing.assert_array_equal(full[name], dark[name], err_msg=name)
+
+
+def test_a_sweep_knows_its_pictures(config, tmp_path, rng):
+    root = tmp_path / "set"
+    z = rng.uniform(-1, 1, (ROWS, 5)).astype(np.float32)
+    draw = jax.jit(lambda z: draw_pictures(SPRITES, z))
+    list(write_image_folder(root, z, draw, chunk=100, about={}))
+    own = dataclasses.replace(config, folder=str(root), eval_batch=64)
+
+    def pieces():
+        grid = {"tau": [0.5, 1.0]}
+        call = dict(system="scenes", seeds=[0], root=tmp_path / "sweep")
+        *_, last = sweep(own, grid, **call)
+        assert [row["tau"] for row in last.rows] == [0.5, 1.0]
+        return {path.name for path in (tmp_path / "sweep").glob("piece-*")}
+
+    first = pieces()
+    assert pieces() == first
+    np.save(root / "raw_latents.npy", z[::-1])
+    assert pieces() > first
 
 
 @pytest.mark.parametrize(
@@ -179,7 +256,8 @@ def test_two_views_of_one_picture_share_its_latents(objects):
         ({"factors": ("x", "y")}, "factors must be empty with a folder"),
         ({"size": 32}, "do not shrink to 32"),
         ({"folder": "nowhere"}, "folder must hold train/ and test/ or raw_latents"),
-        ({"mixing": "triangles", "n": 4}, r"latents \[count, 4\] in \[-1, 1\], got"),
+        ({"mixing": "triangles"}, "factors of the scene must be as many .* 5, got 4"),
+        ({"n": 4}, r"n must be as many as the latents of the pictures in .* 5, got 4"),
     ],
 )
 def test_wrong_folders_are_refused_before_anything_is_compiled(
@@ -195,15 +273,36 @@ def test_systems_that_read_no_pictures_refuse_a_folder():
     work = Verification(system="diet", budget="full", pictures="a")
     with pytest.raises(ValueError, match="folder must be empty for diet"):
         work.trained()
-    work = Verification(system="dislib", budget="full", pictures="a")
-    with pytest.raises(ValueError, match="folder must be empty for these runs"):
-        work.trained()
+
+
+def test_points_of_a_grid_are_found_by_their_latents(tmp_path, monkeypatch, rng):
+    counts = (3, 2, 2, 4, 4)
+    monkeypatch.setattr(Sprites, "grid", counts)
+    x = rng.integers(0, 2, (192, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / FILES["sprites"], imgs=x)
+    config = Dislib(folder=str(tmp_path), size=8, raw_side=4, encoder="cnn", batch=64)
+    problem = dislib.make_problem(config)
+    frozen = problem.freeze(jax.random.key(0)) | {"shared": problem.shared}
+    batch = jax.jit(problem.draw)(frozen, jax.random.key(1))
+    levels = np.rint((np.asarray(batch.z) + 1) / 2 * (np.asarray(counts) - 1))
+    rows = np.ravel_multi_index(levels.astype(int).T, counts)
+    assert len(set(rows)) > 30
+    np.testing.assert_array_equal(batch.x[..., 0], x[rows])
+    np.testing.assert_array_equal(batch.target, levels[:, 0])
+    # Held-out points are those of the rendered grid.
+    drawn = dislib.make_problem(dataclasses.replace(config, folder=""))
+    plain = drawn.freeze(jax.random.key(0))
+    np.testing.assert_array_equal(plain["order"], frozen["order"])
+    identity = dislib.frozen_identity(config)
+    assert len(str(identity["data"])) == 64
+    with pytest.raises(ValueError, match="labels must be 'class' with a folder"):
+        dataclasses.replace(config, labels="instance")
 
 
 def test_only_a_run_on_the_published_pictures_is_judged():
     own = dict(column="unsupervised", direction="analogue", source="Table 4", text="")
     claim = Claim("a", "t4r1", metric="r2", mean=96, std=0.1, seeds=3, **own)
-    claim = dataclasses.replace(claim, set_rows=250_000)
+    claim = dataclasses.replace(claim, set_rows=250_000, judged_as="recovers")
     metrics = {"r2": [0.5], "floor": [1.0], "gap": [0.1], "gap_se": [0.01]}
     metrics |= {"chance": [3.0]}
     record = runner.Record(
@@ -221,11 +320,30 @@ def test_only_a_run_on_the_published_pictures_is_judged():
     )
     beside = judge(claim, record)
     assert (beside.ok, beside.judged) == (True, False)
-    other = dataclasses.replace(record, metrics=metrics | {"rows_of_set": [360]})
-    assert judge(claim, other).outcome == "analogue"
-    files = dataclasses.replace(record, metrics=metrics | {"rows_of_set": [250_000]})
-    missed = judge(claim, files)
-    assert (missed.ok, missed.judged) == (False, True)
-    right = dataclasses.replace(files, metrics=files.metrics | {"r2": [0.958]})
-    assert judge(claim, right).ok
-    assert jnp.isfinite(judge(claim, right).difference)
+
+    def on_disk(rows, r2):
+        held = metrics | {"rows_of_set": [rows] * len(r2), "r2": r2}
+        held = {
+            name: values * len(r2) if name != "r2" and len(values) == 1 else values
+            for name, values in held.items()
+        }
+        seeds = list(range(len(r2)))
+        return dataclasses.replace(record, metrics=held, seeds=seeds)
+
+    assert judge(claim, on_disk(360, [0.5])).outcome == "analogue"
+    assert judge(claim, on_disk(250_000, [0.5])).outcome == "missed"
+    better = judge(claim, on_disk(250_000, [0.99]))
+    assert better.outcome == "consistent, 1 of 3 seeds"
+    assert judge(claim, on_disk(250_000, [0.96] * 3)).outcome == "reproduced"
+    # A number that is neither good nor bad is met or not.
+    number = dataclasses.replace(claim, judged_as="reference")
+    assert not judge(number, on_disk(250_000, [0.99])).ok
+    assert judge(number, on_disk(250_000, [0.961])).ok
+
+
+def test_the_published_rows_draw_at_the_published_scale():
+    work = Verification(
+        system="scenes", budget="full", pictures="a", rows=["t4r1", "t4r3"]
+    )
+    for _, settings in work.trained():
+        assert (settings.folder, settings.conditional_param) == ("a", 0.1)

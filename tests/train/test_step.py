@@ -35,6 +35,23 @@ def train_all(seeds, mesh, *, steps=8, chunk=4, problem=PROBLEM):
     return state, np.concatenate(losses)
 
 
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda loss, rest: loss,
+        lambda loss, rest: (loss, rest[0]),
+        lambda loss, rest: ((loss, {}), rest),
+        lambda loss, rest: (loss[None], rest),
+    ],
+)
+def test_a_loss_of_another_form_is_refused(result):
+    wrong = dataclasses.replace(
+        PROBLEM, loss=lambda *args: result(*PROBLEM.loss(*args))
+    )
+    with pytest.raises(TypeError, match=r"loss must return \(scalar, \(state, metrics"):
+        make_step(wrong, OPTIMISER)(one_seed(0))
+
+
 def test_step_is_the_gradient_step_written_out():
     run = one_seed(3)
     new, metrics = make_step(PROBLEM, optax.sgd(0.5))(
@@ -117,7 +134,7 @@ def test_uneven_batches_and_too_few_devices_are_refused():
         check_divisible(mesh, seeds=2, batch=18)
     with pytest.raises(ValueError, match=r"seeds must be a multiple .* \(2\), got 3"):
         check_divisible(mesh, seeds=3, batch=16)
-    with pytest.raises(ValueError, match="needs 16 devices, got 8"):
+    with pytest.raises(ValueError, match="at most 8 in all .* got 16"):
         make_mesh(data=16)
     with pytest.raises(ValueError, match="mesh axis seed must be >= 1, got 0"):
         make_mesh(seed=0)
