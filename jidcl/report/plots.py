@@ -78,12 +78,14 @@ def plot_recovery(record: Record, samples: dict[str, Any], path: Path) -> Path:
         np.abs(samples["matrix"][0]), vmin=0, vmax=1, cmap="Blues", aspect="equal"
     )
     n, m = samples["matrix"][0].shape
-    axes[-1].set(
-        xlabel="output", ylabel="latent", title="|corr(z, y)|", xticks=range(m)
-    )
-    axes[-1].set_yticks(range(n))
+    axes[-1].set(xlabel="output", ylabel="latent", title="|corr(z, y)|")
+    axes[-1].set_xticks(range(m), range(1, m + 1))
+    axes[-1].set_yticks(range(n), range(1, n + 1))
     figure.colorbar(matrix, ax=axes[-1], shrink=0.8)
-    figure.suptitle(f"{record.preset}, seed {record.seeds[0]}", fontsize=10)
+    figure.suptitle(
+        rf"{record.preset}, seed {record.seeds[0]}; $\hat z$: linear read-out of y",
+        fontsize=10,
+    )
     return _save(figure, path)
 
 

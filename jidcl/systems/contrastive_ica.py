@@ -144,6 +144,9 @@ def make_problem(config: ContrastiveICA, mesh: Mesh | None = None) -> Problem:
     def draw(frozen, key):
         own, frozen = of_part(config, parts, frozen, "train")
         pair = draw_pair(own, key, config.batch)
+        if config.objective == "supervised":  # partners are not looked at
+            x = observe(config, frozen, pair.z)
+            return Batch(x, x, *pair)
         return Batch(*observe_pair(config, frozen, *pair), *pair)
 
     def loss(params, state, batch, key):
