@@ -193,9 +193,7 @@ TABLE2 = {
     "t2r4": replace(_BOX, **_LAPLACE, **_TIGHT_BOX),
     # From a wide start p = 1 finds the axes of such pairs in two seeds of five only.
     # The bound starts near where it ends.
-    "t2r5": replace(
-        _BOX, **_GENNORM, p=1.0, **(_TIGHT_BOX | {"output_size": 4.2}), steps=3000
-    ),
+    "t2r5": replace(_BOX, **_GENNORM, p=1.0, **(_TIGHT_BOX | {"output_size": 4.2})),
     "t2r6": replace(_BOX, **_LAPLACE, p=1.0),
     "t2r7": replace(_BOX, **_GENNORM, p=3.0),
     "t2r8": TABLE1["t1r5"],
