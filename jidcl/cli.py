@@ -245,7 +245,7 @@ def _sweep(args: list[str]) -> int:
     from jidcl.sweep import metric_names, sweep
     from jidcl.terminal import show_sweep
 
-    check_choice("metric", options.metric, metric_names(system, config))
+    check_choice("metric", options.metric, metric_names(system, config, grid))
     about = dict(preset=name, set=shared, grid=grid, seeds=options.seeds)
     out = options.root / run_name(name, {"system": system, **about})
     events = sweep(

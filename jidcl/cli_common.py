@@ -12,7 +12,8 @@ def parse(cls: Any, args: list[str], verb: str) -> Any:
     Raises:
         ValueError: on an option given twice, of which the first would be lost.
     """
-    names = [arg.partition("=")[0] for arg in args if arg.startswith("--")]
+    named = [arg.partition("=")[0] for arg in args if arg.startswith("--")]
+    names = [name.replace("_", "-") for name in named]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"{name} is given twice: give all its values at once")

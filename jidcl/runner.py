@@ -240,15 +240,12 @@ class _Run:
         try:
             state = saver.restore(state) or state
             curve = self._curve_until(int(hosts.to_host(state.step)[0]))
-            evaluate = self._each_seed(self.problem.evaluate)
-            evaluate.compile_ahead(state)  # it takes long, and a GPU trains meanwhile
             state = yield from self._train(state, saver, probe, curve)
         finally:
             saver.close()
         steps = self.config.steps
         yield RunEvent("evaluate", steps, steps, {})
-        began = time.perf_counter()
-        record = self._record(evaluate(state), began, untrained, curve)
+        record = self._evaluate(state, untrained, curve)
         yield RunEvent("done", steps, steps, {}, record, self.folder)
 
     def _train(self, state: TrainState, saver, probe, curve):
@@ -311,7 +308,9 @@ class _Run:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return rows
 
-    def _record(self, metrics, began: float, untrained, curve) -> Record:
+    def _evaluate(self, state: TrainState, untrained, curve) -> Record:
+        began = time.perf_counter()
+        metrics = self._each_seed(self.problem.evaluate)(state)
         self.seconds["evaluate"] = time.perf_counter() - began
         samples = {k: v for k, v in metrics.items() if k.startswith("sample/")}
         arrays: Any = {k.removeprefix("sample/"): v for k, v in samples.items()}

@@ -173,16 +173,19 @@ def sweep(
         yield SweepEvent(index + 1, len(pieces), steps, steps, rows)
 
 
-def metric_names(system: str, config: Any) -> list[str]:
-    """Scores that a run of these settings ends with, found without running it."""
-    problem = load_system(system).make_problem(config)
+def metric_names(system: str, config: Any, grid: Grid) -> list[str]:
+    """Scores that some point of a grid ends with, found without running it."""
+    module, names = load_system(system), {"diverged": None}
+    for shared, _ in split_grid(module, config, grid):
+        problem = module.make_problem(shared)
 
-    def ended(key):
-        frozen = with_shared(problem.freeze(key), problem.shared)
-        return problem.evaluate(*problem.init(key), frozen, key)
+        def ended(key, problem=problem):
+            frozen = with_shared(problem.freeze(key), problem.shared)
+            return problem.evaluate(*problem.init(key), frozen, key)
 
-    scores = jax.eval_shape(ended, jax.random.key(0))
-    return [name for name, score in scores.items() if score.ndim == 0]
+        scores = jax.eval_shape(ended, jax.random.key(0))
+        names |= {name: None for name, score in scores.items() if score.ndim == 0}
+    return list(names)
 
 
 def _train(module: Any, piece: Piece, path: Path) -> Iterator[int]:

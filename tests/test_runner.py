@@ -50,7 +50,7 @@ def test_a_run_leaves_everything_on_disk_and_is_not_repeated(tmp_path):
     )
     assert (record.values("r2_shuffled") < 0.3).all()
     samples = read_samples(folder)
-    assert samples["z"].shape == (2, 1000, 3)
+    assert samples["z"].shape == (2, TINY.eval_batch, 3)
     assert samples["matrix"].shape == (2, 3, 3)
     env = json.loads((folder / "env.json").read_text())
     assert env["jax"]

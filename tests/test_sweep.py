@@ -124,8 +124,13 @@ def test_maps_of_one_to_three_axes(tmp_path, axes):
 
 def test_scores_are_known_before_anything_is_trained(tmp_path):
     *_, last = sweep(tmp_path, {"tau": [0.1]}, seeds=[0])
-    known = set(sweeping.metric_names(SYSTEM, TINY))
-    assert known == set(last.rows[0]) - {"tau", "seed", "diverged"}
+    known = set(sweeping.metric_names(SYSTEM, TINY, {"tau": [0.1]}))
+    assert known == set(last.rows[0]) - {"tau", "seed"}
+    # Of any point, not of the first alone.
+    grid = {"objective": ["supervised", "contrastive"]}
+    config = dataclasses.replace(TINY, objective="supervised")
+    assert "gap" in sweeping.metric_names(SYSTEM, config, grid)
+    assert "gap" not in sweeping.metric_names(SYSTEM, config, {"tau": [0.1]})
 
 
 def test_two_sweeps_below_one_root_keep_their_records(tmp_path, capsys):

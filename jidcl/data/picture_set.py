@@ -80,7 +80,7 @@ def picture_sets_digest(folder: str | Path, *, layout: str) -> str:
     for root in _roots(Path(folder), layout):
         for path in sorted(root.glob("raw_latents*.npy")):
             digest.update(path.read_bytes())
-        for images in sorted(root.glob("images*")):
+        for images in sorted(filter(Path.is_dir, root.glob("images*"))):
             files = sorted((f.name, f.stat().st_size) for f in os.scandir(images))
             digest.update(json.dumps(files).encode())
     return digest.hexdigest()

@@ -24,7 +24,8 @@ def conv(
     """`[batch, h, w, d]` with `[k, k, d, m]` to `[batch, h', w', m]`.
 
     A `conv_general_dilated` for `flax.nnx.Conv` without dilation and groups. It has
-    first and second reverse-mode derivatives; forward mode is refused.
+    first and second reverse-mode derivatives; forward mode is refused, but for a kernel
+    as large as the image, which is a matrix product.
 
     Args:
         x: images.

@@ -166,11 +166,11 @@ def make_problem(config: ContrastiveICA, mesh: Mesh | None = None) -> Problem:
         f = partial(_applied, parts, params, state)
         seen, _ = of_part(config, parts, frozen, "train")
         own, frozen = of_part(config, parts, frozen, "test")
+        key, floor_key = jax.random.split(key)
         scores = _evaluate(config, own, f, frozen, key)
         if config.objective != "supervised":
             # The level that a curve of training losses should reach.
-            key = jax.random.fold_in(key, 1)
-            scores["train_floor"] = _train_floor(config, seen, key)
+            scores["train_floor"] = _train_floor(config, seen, floor_key)
         return scores | set_metrics(frozen)
 
     def sharded(mesh):

@@ -4,7 +4,7 @@ The scene `ident3d` is rendered inside the training step, so pairs follow their
 conditional exactly. (The published pairs are nearest neighbours among 250,000 pictures:
 with a scale of 0.1 the differences of their coordinates have a standard deviation of
 0.26 to 0.27, whatever the family. The rows here draw pairs of a standard deviation of
-0.26; on the published pictures they draw at 0.1, as published, and look them up.)
+0.26; `jidcl verify --folder` draws at 0.1, as published, and looks pictures up.)
 
 - `quick/...`: 32 x 32, four factors free, small CNN;
 - `full/t4r1` to `t4r5`: rows of Table 4 at 64 x 64, ResNet-18, ten factors;

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -206,31 +205,9 @@ def fit(
     return state, score(state)
 
 
-class EachSeed:
-    """What `on_each_seed` returns; called with a state."""
-
-    def __init__(self, program: Any, rest: tuple):
-        self._program, self._rest = program, rest
-        self._ready: Future | None = None
-
-    def compile_ahead(self, state: TrainState) -> None:
-        """Compile for states of this shape meanwhile, in another thread."""
-        shapes = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state
-        )
-        pool = ThreadPoolExecutor(1)
-        self._ready = pool.submit(
-            lambda: self._program.lower(shapes, *self._rest).compile()
-        )
-        pool.shutdown(wait=False)
-
-    def __call__(self, state: TrainState) -> Metrics:
-        """Host arrays, `[seeds, ...]`."""
-        program = self._program if self._ready is None else self._ready.result()
-        return to_host(program(state, *self._rest))
-
-
-def on_each_seed(function: Callable, *, mesh: Mesh, shared: Any = None) -> EachSeed:
+def on_each_seed(
+    function: Callable, *, mesh: Mesh, shared: Any = None
+) -> Callable[[TrainState], Metrics]:
     """A jitted `state -> host arrays [seeds, ...]` of a problem's probe or evaluate.
 
     Seeds run one after another (`lax.map`): an evaluation is wider than a batch. The
@@ -250,7 +227,7 @@ def on_each_seed(function: Callable, *, mesh: Mesh, shared: Any = None) -> EachS
 
     shard = over_seeds(mesh), *(everywhere(mesh) for _ in rest)
     program = jax.jit(scores, in_shardings=shard)
-    return EachSeed(program, rest)
+    return lambda state: to_host(program(state, *rest))
 
 
 def place(shared: Any, mesh: Mesh) -> Any:
