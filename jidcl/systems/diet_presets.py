@@ -200,12 +200,15 @@ def presets() -> dict[str, Diet]:
         f"diet-{name}-rows": replace(cell, rows="unit")
         for name, cell in DIET_CELLS.items()
     }
+    # At half this rate one seed of three stays folded.
     cells |= {
-        f"diet-{name}-projected": replace(cell, rows="projected")
+        f"diet-{name}-projected": replace(cell, rows="projected", learning_rate=1e-2)
         for name, cell in DIET_CELLS.items()
     }
     cells |= {
-        f"supervised-{name}": replace(cell, labels="class", instances=1000)
+        f"supervised-{name}": replace(
+            cell, labels="class", instances=1000, steps=max(cell.steps, 8000)
+        )
         for name, cell in CLASS_CELLS.items()
     }
     cells |= CASES
