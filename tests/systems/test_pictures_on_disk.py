@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import pathlib
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +60,13 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def config(folder):
     return dataclasses.replace(SPRITES, folder=str(folder))
+
+
+@pytest.fixture
+def copied(config, folder, tmp_path):
+    """Short runs on a copy of the set, which may be changed."""
+    root = shutil.copytree(folder, tmp_path / "set")
+    return dataclasses.replace(config, folder=str(root), eval_batch=64)
 
 
 def drawn(problem):
@@ -148,26 +157,20 @@ def test_pictures_are_an_argument_of_the_program_not_a_part_of_it(config):
     np.testing.assert_array_equal(scores["rows_of_set"], [540, 540])
 
 
-def test_a_run_is_another_one_when_the_pictures_change(config, tmp_path, rng):
-    root = tmp_path / "set"
-    z = rng.uniform(-1, 1, (ROWS, 5)).astype(np.float32)
-    draw = jax.jit(lambda z: draw_pictures(SPRITES, z))
-    list(write_image_folder(root, z, draw, chunk=100, about={}))
-    own = dataclasses.replace(config, folder=str(root), eval_batch=64)
+def test_a_run_is_another_one_when_the_pictures_change(config, copied, tmp_path):
+    root = pathlib.Path(copied.folder)
+    z = np.load(root / "raw_latents.npy")
     call = dict(system="scenes", preset="quick/box", seeds=[0], root=tmp_path / "runs")
-    *_, first = runner.run(own, **call)
+    *_, first = runner.run(copied, **call)
     assert first.record is not None
     assert np.isfinite(first.record.metrics["r2"]).all()
-    *_, again = runner.run(own, **call)
+    *_, again = runner.run(copied, **call)
     assert again.folder == first.folder
     held = json.loads((first.folder / "config.json").read_text())
     assert held["data"] == picture_sets_digest(root, layout="3dident")
     z[0] *= 0.5
     np.save(root / "raw_latents.npy", z)
-    assert runner.run_folder(tmp_path, "scenes", "a", own, [0]).name != (
-        runner.run_folder(tmp_path, "scenes", "a", config, [0]).name
-    )
-    *_, other = runner.run(own, **call)
+    *_, other = runner.run(copied, **call)
     assert other.folder != first.folder
 
 
@@ -230,17 +233,14 @@ def test_read_outs_are_scored_on_other_pictures_than_they_were_fitted_on(objects
             np.testing.assert_array_equal(full[name], dark[name], err_msg=name)
 
 
-def test_a_sweep_knows_its_pictures(config, tmp_path, rng):
-    root = tmp_path / "set"
-    z = rng.uniform(-1, 1, (ROWS, 5)).astype(np.float32)
-    draw = jax.jit(lambda z: draw_pictures(SPRITES, z))
-    list(write_image_folder(root, z, draw, chunk=100, about={}))
-    own = dataclasses.replace(config, folder=str(root), eval_batch=64)
+def test_a_sweep_knows_its_pictures(copied, tmp_path):
+    root = pathlib.Path(copied.folder)
+    z = np.load(root / "raw_latents.npy")
 
     def pieces():
         grid = {"tau": [0.5, 1.0]}
         call = dict(system="scenes", seeds=[0], root=tmp_path / "sweep")
-        *_, last = sweep(own, grid, **call)
+        *_, last = sweep(copied, grid, **call)
         assert [row["tau"] for row in last.rows] == [0.5, 1.0]
         return {path.name for path in (tmp_path / "sweep").glob("piece-*")}
 
