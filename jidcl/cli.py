@@ -98,7 +98,7 @@ class Verify:
     root: Path = Path("runs")
     """folder of all runs"""
     folder: str = ""
-    """pictures on disk instead of rendered ones: scenes, causal3d, dislib, full budget"""
+    """pictures on disk, not rendered ones: scenes, causal3d, dislib; full budget"""
     fresh: bool = False
     """ignore finished runs: move them aside and start again"""
     dry_run: bool = False
