@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, check_features, check_whole
-from jidcl.losses.similarity import Similarity, against, pairwise
+from jidcl.losses.similarity import UNROLLED, Similarity, against, pairwise
 from jidcl.numerics import at_least_float32, unit, varying_zero
 
 
@@ -44,6 +44,9 @@ Tile = str | None | int | Sizes | Kernel
 
 CPU_TILE = 256, 1024
 ACCELERATOR_TILE = 2048, 8192
+# Pulled back through a p-norm, a tile is stored once a feature: two of these, side by
+# side, stay in the caches of two cores.
+CPU_PULL_TILE = 64, 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +187,10 @@ def backward(settings: Settings, a, b, scale, lse, cotangent):
     """(a_bar, b_bar, scale_bar), from log-sum-exps over these or more columns."""
     if isinstance(settings.tile, Kernel):
         return _kernels().backward(settings, a, b, scale, lse, cotangent)
-    return _by_platform(_backward, settings, a, b, scale, lse, cotangent)
+    kind, p = settings.similarity.kind, settings.similarity.p
+    narrow = kind == "lp" and p != 2 and a.shape[1] <= UNROLLED
+    tile = CPU_PULL_TILE if narrow else CPU_TILE
+    return _by_platform(_backward, settings, a, b, scale, lse, cotangent, cpu=tile)
 
 
 def _kernels() -> Any:
@@ -194,13 +200,13 @@ def _kernels() -> Any:
     return kernel
 
 
-def _by_platform(function, settings: Settings, *args):
+def _by_platform(function, settings: Settings, *args, cpu: Sizes = CPU_TILE):
     """function(settings, tile, *args) with the tile that was asked for, or fits."""
     if settings.tile is not None:
         return function(settings, settings.tile, *args)
-    cpu = functools.partial(function, settings, CPU_TILE)
+    here = functools.partial(function, settings, cpu)
     other = functools.partial(function, settings, ACCELERATOR_TILE)
-    return jax.lax.platform_dependent(*args, cpu=cpu, default=other)
+    return jax.lax.platform_dependent(*args, cpu=here, default=other)
 
 
 def _forward(settings: Settings, tile, a, b, scale):
@@ -254,7 +260,9 @@ def _backward(settings: Settings, tile, a, b, scale, lse, cotangent):
         a_bar, scale_bar = carry
         start = _filled(0, column[0].shape, a, b, scale), scale_bar
         parts = rows, lse, cotangent, a_bar
-        (b_bar, scale_bar), a_bar = jax.lax.scan(over_rows, start, parts)
+        (b_bar, scale_bar), a_bar = jax.lax.scan(
+            over_rows, start, parts, unroll=2 if tile == CPU_PULL_TILE else 1
+        )
         return (a_bar, scale_bar), b_bar
 
     start = [_filled(0, shape, a, b, scale) for shape in (rows[0].shape, ())]

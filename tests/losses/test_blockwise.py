@@ -167,6 +167,23 @@ def test_the_chosen_form_is_the_plain_one_for_any_shape(rng, shape):
     np.testing.assert_allclose(run(a, b, "auto"), run(a, b, None), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("columns", [3, 17])
+def test_the_chosen_tiles_have_the_plain_gradients(rng, p, columns):
+    a, b = (jnp.asarray(rng.normal(size=(k, columns)), jnp.float32) for k in (193, 515))
+    weight = jnp.asarray(rng.normal(size=193), jnp.float32)
+
+    def total(a, b, tile):
+        return weight @ row_logsumexp(Similarity("lp", p), a, b, tau=0.7, tile=tile)
+
+    found, wanted = (
+        jax.jit(jax.grad(partial(total, tile=tile), (0, 1)))(a, b)
+        for tile in ("auto", None)
+    )
+    for x, y in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("p", [1.0, 2.0, None], ids=["lp1", "lp2", "dot"])
 def test_memory_grows_with_the_tile_and_not_with_the_batch(p):
     similarity = Similarity() if p is None else Similarity("lp", p)
@@ -183,7 +200,8 @@ def test_memory_grows_with_the_tile_and_not_with_the_batch(p):
     batch, tile = 4096, (64, 512)
     assert used(batch, None) > 4 * batch**2
     arrays = 4 * batch * 10
-    assert used(batch, tile) < 10 * arrays + 6 * 4 * 64 * 512
+    # Two tiles at a time, each stored once a feature (ten) by a p-norm's pull-back.
+    assert used(batch, tile) < 10 * arrays + 2 * (10 + 2) * 4 * 64 * 512
     assert used(4 * batch, tile) < 4.5 * used(batch, tile)
 
 
