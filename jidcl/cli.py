@@ -1,6 +1,7 @@
 """The command line: `jidcl VERB`. Imports no JAX before a verb needs it."""
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ VERBS = {
     "render": "pictures of a scene: sheet, sweeps, pairs, GIF",
     "bench": "time losses and steps against the device's limits and PyTorch",
     "conformance": "replay reference vectors on this device",
-    "list": "list systems, presets, claims or losses",
+    "list": "list systems, presets, claims, losses or scores",
     "doctor": "show devices, versions and missing extras",
 }
 
@@ -40,6 +41,9 @@ def main(argv: list[str] | None = None) -> int:
 
         check_choice("verb", verb, VERBS)
         return _VERBS[verb](rest)
+    except BrokenPipeError:  # who read has seen enough, as in `jidcl list ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, OSError, ImportError) as error:
         print(f"jidcl: {error}", file=sys.stderr)
         return 2

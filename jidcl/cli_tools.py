@@ -93,7 +93,7 @@ def conformance(args: list[str]) -> int:
 
 def list_(args: list[str]) -> int:
     """`jidcl list`."""
-    topics = ("systems", "presets", "claims", "losses")
+    topics = ("systems", "presets", "claims", "losses", "scores")
     from jidcl.checks import check_choice
 
     if not args or args[0] in ("-h", "--help"):
@@ -119,6 +119,10 @@ def list_(args: list[str]) -> int:
         for system in chosen:
             for name, c in load_presets(system).items():
                 print(f"{system:<16} {name:<26} {c.summary()}")
+    elif topic == "scores":
+        from jidcl.report.legend import legend
+
+        print(legend())
     elif topic == "claims":
         for claims in map(load_claims, chosen):
             for claim in claims.published:

@@ -179,11 +179,11 @@ def metric_names(system: str, config: Any, grid: Grid) -> list[str]:
     for shared, _ in split_grid(module, config, grid):
         problem = module.make_problem(shared)
 
-        def ended(key, problem=problem):
-            frozen = with_shared(problem.freeze(key), problem.shared)
-            return problem.evaluate(*problem.init(key), frozen, key)
+        def ended(keys, problem=problem):
+            frozen = with_shared(problem.freeze(keys[0]), problem.shared)
+            return problem.evaluate(*problem.init(keys[1]), frozen, keys[2])
 
-        scores = jax.eval_shape(ended, jax.random.key(0))
+        scores = jax.eval_shape(ended, jax.random.split(jax.random.key(0), 3))
         names |= {name: None for name, score in scores.items() if score.ndim == 0}
     return list(names)
 

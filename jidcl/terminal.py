@@ -28,6 +28,7 @@ from jidcl.bench.tables import performance_table
 from jidcl.costs import Estimate, estimate
 from jidcl.report import plots
 from jidcl.report.document import judge_record
+from jidcl.report.legend import meaning
 from jidcl.report.plots import percent
 from jidcl.report.records import Record, write_json
 from jidcl.report.tables import COLUMNS, cells
@@ -75,13 +76,17 @@ def show_run(
             if event.record is not None:
                 record, folder = event.record, event.folder
     assert record is not None  # the last event of every run carries it
-    table = Table("metric", "mean", "per seed", title=label)
+    wide = console.width >= 120  # `jidcl list scores` says it on narrow ones
+    table = Table("score", "mean", "per seed", *["meaning"] * wide, title=label)
     for name in sorted(record.metrics):
         values = record.metrics[name]
         if not isinstance(values[0], list):
             mean = sum(values) / len(values)
-            table.add_row(name, f"{mean:.4f}", " ".join(f"{v:.4f}" for v in values[:8]))
+            each = " ".join(f"{v:.4f}" for v in values[:8])
+            table.add_row(name, f"{mean:.4f}", each, *[meaning(name)] * wide)
     console.print(table)
+    if not wide:
+        console.print("what the scores mean: jidcl list scores")
     _print_verdicts(console, judge_record(record) or judge_free(record))
     console.print(f"record: {folder / 'result.json'}", soft_wrap=True)
     return record

@@ -127,6 +127,7 @@ def test_listings(capsys):
         ("presets", "full/t1r3"),
         ("claims", "99.91 ± 0.01"),
         ("losses", "infonce"),
+        ("scores", "mcc_rotation_high"),
     ):
         assert cli.main(["list", topic]) == 0
         assert word in capsys.readouterr().out
