@@ -154,8 +154,8 @@ def test_lambda_has_an_optimiser_of_its_own():
     [
         dict(pair="projected", marginal="lam", lam_model="scalar"),
         dict(pair="laplace", marginal="normal", m=2, beta=0.5),
-        dict(pair="vmf", lam_model="fixed", m=6, cross="reference"),
-        dict(lam="custom", lam_values=(25.0, 5.0, 5.0, 5.0) * 2, head=(4,)),
+        dict(pair="vmf", lam_model="fixed", m=6, cross="reference")
+        | dict(lam="custom", lam_values=(25.0, 5.0, 5.0, 5.0) * 2, head=(4,)),
     ],
     ids=str,
 )

@@ -34,7 +34,8 @@ for event in events:
 
 
 def start(root, where, leave, devices):
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    own = f" --xla_force_host_platform_device_count={devices}"  # the last one counts
+    flags = os.environ["XLA_FLAGS"] + own
     return subprocess.Popen(
         [sys.executable, "-c", DRIVER, str(root), where, str(leave)],
         env=os.environ | {"XLA_FLAGS": flags},
