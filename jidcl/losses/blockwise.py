@@ -44,10 +44,9 @@ Tile = str | None | int | Sizes | Kernel
 
 CPU_TILE = 256, 1024
 ACCELERATOR_TILE = 2048, 8192
-# For few pairs; and pulled back through a p-norm, a tile is stored once a feature: two
-# of these, side by side, stay in the caches of two cores.
-CPU_SMALL_TILE = 64, 512
-ONE_MATRIX = 128**2  # pairs that no tiles are cut for
+# Pulled back through a p-norm, a tile is stored once a feature: two of these, side by
+# side, stay in the caches of two cores.
+CPU_PULL_TILE = 64, 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +109,9 @@ def row_logsumexp(
         over it; forward mode first is refused by JAX (take tile=None).
     """
     sizes = check_tile(tile)
-    if sizes is None or (sizes == "auto" and a.shape[0] * b.shape[0] <= ONE_MATRIX):
+    if sizes is None or (
+        sizes == "auto" and a.shape[0] * b.shape[0] <= CPU_TILE[0] ** 2
+    ):
         logits = pairwise(similarity, a, b) / tau
         if exclude_diagonal:
             logits = jnp.where(_diagonal(*logits.shape), -jnp.inf, logits)
@@ -180,7 +181,7 @@ def forward(settings: Settings, a, b, scale) -> jax.Array:
     """The streamed log-sum-exps, `[rows]`, with derivatives as they stand."""
     if isinstance(settings.tile, Kernel):
         return _kernels().forward(settings, a, b, scale)
-    return _by_platform(_forward, settings, a, b, scale, cpu=_cpu_tile(a, b))
+    return _by_platform(_forward, settings, a, b, scale)
 
 
 def backward(settings: Settings, a, b, scale, lse, cotangent):
@@ -189,7 +190,7 @@ def backward(settings: Settings, a, b, scale, lse, cotangent):
         return _kernels().backward(settings, a, b, scale, lse, cotangent)
     kind, p = settings.similarity.kind, settings.similarity.p
     narrow = kind == "lp" and p != 2 and a.shape[1] <= UNROLLED
-    tile = CPU_SMALL_TILE if narrow else _cpu_tile(a, b)
+    tile = CPU_PULL_TILE if narrow else CPU_TILE
     return _by_platform(_backward, settings, a, b, scale, lse, cotangent, cpu=tile)
 
 
@@ -200,12 +201,7 @@ def _kernels() -> Any:
     return kernel
 
 
-def _cpu_tile(a: jax.Array, b: jax.Array) -> Sizes:
-    few = a.shape[0] * b.shape[0] <= CPU_TILE[0] ** 2
-    return CPU_SMALL_TILE if few else CPU_TILE
-
-
-def _by_platform(function, settings: Settings, *args, cpu: Sizes):
+def _by_platform(function, settings: Settings, *args, cpu: Sizes = CPU_TILE):
     """function(settings, tile, *args) with the tile that was asked for, or fits."""
     if settings.tile is not None:
         return function(settings, settings.tile, *args)
@@ -266,7 +262,7 @@ def _backward(settings: Settings, tile, a, b, scale, lse, cotangent):
         start = _filled(0, column[0].shape, a, b, scale), scale_bar
         parts = rows, lse, cotangent, a_bar
         (b_bar, scale_bar), a_bar = jax.lax.scan(
-            over_rows, start, parts, unroll=2 if tile == CPU_SMALL_TILE else 1
+            over_rows, start, parts, unroll=2 if tile == CPU_PULL_TILE else 1
         )
         return (a_bar, scale_bar), b_bar
 
