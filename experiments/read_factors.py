@@ -5,10 +5,10 @@ step; R2 of each factor on other pictures. A factor that cannot be read here can
 recovered by any objective with this encoder.
 
 Command: python experiments/read_factors.py [--scenes ident3d shapes3d] [--size 32]
-         [--factors alpha beta gamma] [--steps 1500] [--batch 128]
+         [--factors x y] [--steps 1500] [--batch 128]
          [--out experiments/results/read_factors.json]
-Runs are kept below --root and resumed. Time: one to ten minutes a scene on two CPU
-cores.
+--factors frees only these, which the scenes must have. Runs are kept below --root and
+resumed. Time: one to ten minutes a scene on two CPU cores.
 """
 
 import argparse

@@ -40,10 +40,12 @@ def main(argv: list[str] | None = None) -> int:
         from jidcl.checks import check_choice
 
         check_choice("verb", verb, VERBS)
-        return _VERBS[verb](rest)
+        code = _VERBS[verb](rest)
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:  # who read has seen enough, as in `jidcl list ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 0
     except (ValueError, OSError, ImportError) as error:
         print(f"jidcl: {error}", file=sys.stderr)
         return 2

@@ -2,7 +2,7 @@
 
 _SCORES = {
     "recovery": {
-        "r2": "share of the latents that an affine map of the outputs explains",
+        "r2": "share of the latents (rivals: the shared) an affine map of y explains",
         "mcc": "mean |correlation| of latents with the outputs assigned to them",
         "procrustes": "share of the latents left by the best rotation and scale",
         "isometry_error": "mean |s(z, z+) - s(y, y+) / tau| of pairs, nats",
@@ -10,29 +10,29 @@ _SCORES = {
         "style": "share of the style found in the outputs",
         "style_oracle": "what the true content itself says of style",
         "style_excess": "style found beyond what the true content says of it",
-        "fixed_style": "style coordinates that never change: content, in theory",
+        "fixed_style": "share found of style that never changes: content, in theory",
         "class": "share of new pictures classed rightly from the outputs",
-        "accuracy": "share of new pictures classed rightly by the trained head",
+        "accuracy": "share of new draws classed rightly by the trained head",
         "block_r2": "R2 of a block of equal Lambda from its outputs",
         "head_r2": "R2 behind the projection head",
         "head_mcc": "MCC behind the projection head",
     },
-    "losses (nats)": {
+    "losses": {
         "loss": "the objective on new draws",
-        "floor": "the same of the true latents on these draws, or its limit",
-        "gap": "loss - floor; closed or open, the verdict asks",
+        "floor": "the least it can be: of the true latents, or in the limit",
+        "gap": "loss minus that of the true latents, same draws; small: closed",
         "gap_se": "its standard error over batches",
-        "chance": "the objective of an encoder that sees nothing",
-        "oracle_loss": "the objective of the true latents at the best scale",
-        "oracle_scale": "that scale",
+        "chance": "the objective of an encoder that ignores the pairs",
+        "oracle_loss": "the objective of the true latents, on the same draws",
+        "oracle_scale": "the scale at which it is least",
         "linear_loss": "the objective of the best affine map of the observations",
         "own_loss": "the objective before outputs are brought to unit spread",
         "train_floor": "the floor at the training batch, beside curves",
         "diverged": "1 where a run ended in numbers that are not finite",
     },
     "nulls": {
-        "mcc_rotation_low": "MCC of random rotations of the latents, 0.5 % quantile",
-        "mcc_rotation_high": "MCC of random rotations of the latents, 99.5 % quantile",
+        "mcc_rotation_low": "MCC of latents turned at random, 0.5 % quantile",
+        "mcc_rotation_high": "MCC of latents turned at random, 99.5 % quantile",
     },
     "of some systems": {
         "effective_rank": "how many directions the outputs fill",
@@ -50,8 +50,8 @@ _SCORES = {
         "tied_deviation": "how far beta M^T P is from kappa I",
         "row_collapse": "variance of W's rows within clusters, share of all",
         "change_condition": "condition number of the covariance of style's changes",
-        "krr_alpha": "ridge that cross-validation chose",
-        "krr_gamma": "kernel width that cross-validation chose",
+        "decoder_loss": "mean squared error of the decoder that is g",
+        "rows_of_set": "pictures of the set on disk",
         "r2_zh": "share of the outputs that an affine map of the latents explains",
         "r2_grid": "R2 on a grid over the plane",
         "orth_err": "||A^T A - I|| of the linear map A from latents to outputs",
@@ -65,7 +65,7 @@ _SCORES = {
         "l_h": "mean squared distance of the outputs of a pair",
         "trace_cov": "trace of the outputs' covariance",
         "alignment": "the loss's term of alignment",
-        "alignment_limit": "Theorem 1's minimum of it",
+        "alignment_limit": "Theorem 1's minimum of the alignment, a dimension",
         "positive": "the loss's term of positives",
         "negative": "the loss's term of negatives",
         "sigreg": "the loss's term SIGReg",
@@ -75,7 +75,7 @@ _SCORES = {
 # What a name may end in, taken off from the right.
 _ENDINGS = {
     "_identity": "from the observations instead (null)",
-    "_shuffled": "from the outputs of other samples (null)",
+    "_shuffled": "with rows in another order (null)",
     "_truth": "of the true latents",
     "_sampled": "from samples",
     "_intercept": "by a read-out with intercept",
@@ -90,7 +90,7 @@ def meaning(name: str) -> str:
 
     Example:
         >>> meaning("mcc_shuffled").removeprefix(meaning("mcc"))
-        '; from the outputs of other samples (null)'
+        '; with rows in another order (null)'
     """
     for group in _SCORES.values():
         if name in group:

@@ -49,6 +49,7 @@ def test_endings_add_to_the_meaning():
     assert meaning("r2_rows_shuffled").startswith(meaning("r2_rows"))
     assert "null" in meaning("x_identity")
     assert "the factor x," in meaning("x_identity")
+    assert not unknown(["rows_of_set", "decoder_loss"])
 
 
 def test_the_legend_fits_a_terminal():
