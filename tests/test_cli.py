@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 
@@ -119,6 +120,21 @@ def test_devices_are_used(tmp_path, capsys):
     assert cli.main(args) == 0
     (env,) = tmp_path.glob("*/env.json")
     assert '"seed": 2' in env.read_text()
+
+
+def test_a_reader_that_leaves_is_no_error():
+    code = "from jidcl.cli import main; raise SystemExit(main(['list', 'scores']))"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_listings(capsys):
