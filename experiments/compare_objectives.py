@@ -26,8 +26,8 @@ import optax
 
 from jidcl.numerics import stream_key
 from jidcl.optim import make_optimiser
-from jidcl.systems import rivals
-from jidcl.systems.rivals_presets import DATA, OBJECTIVES, QUICK, Rivals
+from jidcl.systems.rivals import problem as rivals
+from jidcl.systems.rivals.presets import DATA, OBJECTIVES, QUICK, Rivals
 from jidcl.train.state import frozen_draws, init_state
 from jidcl.train.step import make_step
 

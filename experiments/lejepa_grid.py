@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from jidcl.report.plots import grid_figure
-from jidcl.sweep import sweep
+from jidcl.run.sweep import sweep
 from jidcl.systems.registry import load_presets
 
 WEIGHTS = (1e-6, 1e-5, 1e-4, 1e-3, 5e-3, 1e-2, 5e-2, 1e-1, 5e-1)

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 from jidcl.report.claims import load_claims
-from jidcl.runner import run
+from jidcl.run.runner import run
 from jidcl.systems.registry import load_presets
 
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jidcl.report.records import Record
-from jidcl.runner import run
-from jidcl.systems.anisotropic_presets import Anisotropic, learned, study
+from jidcl.run.runner import run
+from jidcl.systems.anisotropic.presets import Anisotropic, learned, study
 
 SCORES = ("r2", "mcc", "lam_error", "lam_error_sorted", "lam_pearson", "block_r2")
 OTHERS = ("loss", "floor", "gap", "gap_se", "r2_per_dim", "head_r2", "head_mcc")

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import jax
 
+from jidcl.cli.progress import show_run
 from jidcl.mixing.scenes import SCENES
-from jidcl.systems.scenes_presets import Scenes
-from jidcl.terminal import show_run
+from jidcl.systems.scenes.presets import Scenes
 from jidcl.train.sharding import make_mesh
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jidcl.report.claims import load_claims
 from jidcl.report.verdict import judge_quick
-from jidcl.runner import run
+from jidcl.run.runner import run
 from jidcl.systems.registry import load_presets
 
 SYSTEM = "contrastive_ica"

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from jidcl.report.claims import load_claims
-from jidcl.runner import run
+from jidcl.run.runner import run
 from jidcl.systems.registry import load_presets
 
 SYSTEM = "contrastive_ica"

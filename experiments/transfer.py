@@ -21,14 +21,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jidcl.cli.progress import show_run
 from jidcl.data.files import data_file
 from jidcl.data.image_folder import read_image_folder
 from jidcl.metrics import determination, r2
 from jidcl.mixing.scenes import Ident3D
-from jidcl.runner import trained
-from jidcl.systems.pictures import draw_pictures, in_parts, make_image_encoder
-from jidcl.systems.scenes_presets import TABLE4, Scenes
-from jidcl.terminal import show_run
+from jidcl.run.runner import trained
+from jidcl.systems.scenes.presets import TABLE4, Scenes
+from jidcl.systems.shared.pictures import draw_pictures, in_parts, make_image_encoder
 from jidcl.train.sharding import make_mesh
 
 COMMON: dict[str, Any] = dict(

@@ -6,7 +6,6 @@ holds one small package per rule that breaks it, so that no rule can pass by acc
 
 import ast
 import pathlib
-import re
 import textwrap
 
 import pytest
@@ -27,10 +26,8 @@ LEVELS = (
     ("train",),
     ("systems",),
     ("report",),
-    ("costs",),
-    ("runner", "sweep", "estimator", "conformance"),
-    ("verify", "bench"),
-    ("terminal",),
+    ("run",),
+    ("bench",),
     ("cli",),
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
@@ -38,12 +35,11 @@ LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 # Must answer at once, so importing these may not import JAX, at any remove.
 NO_JAX = (
     "__init__.py",
-    "__main__.py",
-    "cli.py",
+    "cli/main.py",
     "report/claims.py",
     "report/records.py",
     "report/verdict.py",
-    "systems/*presets.py",
+    "systems/*/presets.py",
 )
 JAX = {"jax", "jaxlib", "flax", "optax", "chex", "orbax"}
 
@@ -60,12 +56,11 @@ EXTRAS = {
 }
 LEAVES = (
     "bench/*",
-    "cli*",
+    "cli/*",
     "data/*",
     "encoders/export.py",
     "report/log.py",
     "report/plots.py",
-    "terminal.py",
     "train/checkpoint.py",
     "train/launch.py",
 )
@@ -77,12 +72,9 @@ MAX_FUNCTION_LINES = 80  # the docstring not counted
 
 
 def place(name):
-    """The folder or module right below the package; `cli_*` files belong to `cli`."""
+    """The folder or module right below the package."""
     parts = name.split(".")[1:]
-    if not parts:
-        return None
-    is_cli = parts[0] == "__main__" or parts[0].startswith("cli_")
-    return "cli" if is_cli else parts[0]
+    return parts[0] if parts else None
 
 
 def imports_point_down(modules):
@@ -114,24 +106,22 @@ def imports_point_down(modules):
 
 
 def systems_stand_alone(modules):
-    # A system may be split over files: presets, checks, conformance kinds. What all
-    # systems share lies beside them.
-    shared = {"common", "conditions", "pictures", "registry", "training"}
+    # Files beside the folders, and `shared`, are what all systems have in common.
     same_paper = {"scenes": "contrastive_ica"}  # its Table 4
 
     def owner(parts):
-        name = re.sub("_(presets|checks|conformance)$", "", parts[1])
-        return same_paper.get(name, name)
+        own = parts[:1] == ["systems"] and len(parts) > 2 and parts[1] != "shared"
+        return same_paper.get(parts[1], parts[1]) if own else None
 
+    folders = {m.parts[1] for m in modules.values() if owner(m.parts)}
     for module in modules.values():
-        if module.parts[:1] != ["systems"] or len(module.parts) < 2:
-            continue
+        here = owner(module.parts)
         for item in module.imports:
             target = item.target.split(".")[1:]
-            if item.root != PACKAGE or target[:1] != ["systems"] or len(target) < 2:
+            if target[:1] != ["systems"] or len(target) < 2 or here is None:
                 continue
-            free = bool(shared & {module.parts[1], target[1]})
-            if not free and owner(target) != owner(module.parts):
+            there = same_paper.get(target[1], target[1])
+            if target[1] in folders and there != here:
                 yield (
                     f"{module.at(item.line)}: a system imports another ({item.target});"
                     " move what they share down"
@@ -280,7 +270,7 @@ BROKEN = (
         {
             "checks.py": "from jidcl.types import Pair",
             "numerics.py": "from jidcl import checks",
-            "cli.py": "from jidcl import __version__, __doc__",
+            "cli/main.py": "from jidcl import __version__, __doc__",
             "losses/__init__.py": "from jidcl.losses.a import f",
             "losses/a.py": "from jidcl.losses.b import g",
         },
@@ -289,16 +279,20 @@ BROKEN = (
     (
         systems_stand_alone,
         "a system in a system",
-        {"systems/a.py": "from jidcl.systems import b", "systems/b.py": ""},
+        {
+            "systems/a/problem.py": "from jidcl.systems.b import presets",
+            "systems/b/presets.py": "",
+        },
         "imports another",
     ),
     (
         systems_stand_alone,
         "nothing",
         {
-            "systems/a.py": "from jidcl.systems import a_presets, registry",
-            "systems/a_presets.py": "from jidcl.systems.registry import x",
-            "systems/registry.py": "def f():\n  import jidcl.systems.a",
+            "systems/a/problem.py": "from jidcl.systems.a import presets",
+            "systems/a/presets.py": "from jidcl.systems.shared.settings import x",
+            "systems/shared/settings.py": "from jidcl.systems.registry import y",
+            "systems/registry.py": "def f():\n  import jidcl.systems.a.problem",
         },
         None,
     ),
@@ -330,20 +324,29 @@ BROKEN = (
         light_modules_avoid_jax,
         "jax through two modules",
         {
-            "cli.py": "from jidcl import runner",
-            "runner.py": "from jidcl.train import loop",
+            "cli/main.py": "from jidcl.run import runner",
+            "run/runner.py": "from jidcl.train import loop",
             "train/__init__.py": "",
             "train/loop.py": "import jax.numpy",
         },
-        "jidcl.cli -> jidcl.runner -> jidcl.train.loop -> jax.numpy",
+        "jidcl.cli.main -> jidcl.run.runner -> jidcl.train.loop -> jax.numpy",
     ),
     (
         light_modules_avoid_jax,
         "jax through a parent package",
-        {"systems/__init__.py": "import flax", "systems/a_presets.py": ""},
-        "jidcl.systems.a_presets -> jidcl.systems -> flax",
+        {
+            "systems/__init__.py": "import flax",
+            "systems/a/__init__.py": "",
+            "systems/a/presets.py": "",
+        },
+        "jidcl.systems.a.presets -> jidcl.systems.a -> jidcl.systems -> flax",
     ),
-    (light_modules_avoid_jax, "nothing", {"cli.py": "def f():\n  import jax"}, None),
+    (
+        light_modules_avoid_jax,
+        "nothing",
+        {"cli/main.py": "def f():\n  import jax"},
+        None,
+    ),
     (files_and_functions_are_short, "file", {"pairs.py": "x = 1\n" * 401}, "401 lines"),
     (
         files_and_functions_are_short,
@@ -378,11 +381,16 @@ BROKEN = (
     ),
     (public_names_have_docstrings, "class", {"pairs.py": "class C: ..."}, "C has no"),
     (public_names_have_docstrings, "nothing", {"pairs.py": "def _f(): ..."}, None),
-    (extras_stay_in_the_leaves, "plots", {"runner.py": "import rich"}, "imports rich"),
+    (
+        extras_stay_in_the_leaves,
+        "plots",
+        {"run/runner.py": "import rich"},
+        "imports rich",
+    ),
     (
         extras_stay_in_the_leaves,
         "nothing",
-        {"cli_draw.py": "import rich.live", "data/files.py": "from PIL import Image"},
+        {"cli/draw.py": "import rich.live", "data/files.py": "from PIL import Image"},
         None,
     ),
 )
@@ -395,7 +403,7 @@ BROKEN = (
 def test_rule_sees_what_it_forbids(rule, files, expected, tmp_path):
     for path, source in {"__init__.py": "", **files}.items():
         file = tmp_path / path
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(textwrap.dedent(source), encoding="utf-8")
     complaints = "\n".join(rule(read_package(tmp_path)))
     if expected is None:

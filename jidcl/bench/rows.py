@@ -18,11 +18,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl import runner
 from jidcl.bench.measure import Ceilings, Timing, repeat, time_program, timing
 from jidcl.bench.scenes import scene_rows
 from jidcl.losses import Similarity, infonce
 from jidcl.numerics import PRECISIONS
+from jidcl.run import runner
 from jidcl.systems.registry import load_presets, load_system
 from jidcl.train import loop
 from jidcl.train.sharding import make_mesh

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from jidcl.bench.measure import Timing, time_program
 from jidcl.mixing.scenes import SCENES, make_scene, render
-from jidcl.systems.scenes import make_problem, make_run_optimiser
-from jidcl.systems.scenes_presets import presets
+from jidcl.systems.scenes.presets import presets
+from jidcl.systems.scenes.problem import make_problem, make_run_optimiser
 from jidcl.train.state import init_state
 from jidcl.train.step import make_step
 

@@ -1,1 +1,1 @@
-"""One file per paper: wiring, presets, conformance kinds. This file imports nothing."""
+"""One folder a paper: presets, problem, checks, conformance. Imports nothing."""

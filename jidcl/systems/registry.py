@@ -33,19 +33,19 @@ VECTORS = {
 def load_system(name: str) -> Any:
     """The module of a system: `make_problem`, `make_run_optimiser`, `floor_kind`."""
     check_choice("system", name, SYSTEMS)
-    return importlib.import_module(f"jidcl.systems.{name}")
+    return importlib.import_module(f"jidcl.systems.{name}.problem")
 
 
 def load_presets(name: str) -> dict[str, Any]:
     """Presets of a system by name, without importing JAX."""
     check_choice("system", name, SYSTEMS)
-    return importlib.import_module(f"jidcl.systems.{name}_presets").presets()
+    return importlib.import_module(f"jidcl.systems.{name}.presets").presets()
 
 
 def load_checks(name: str) -> Any:
     """The checks of a system that need no training (identity scores, theorems)."""
     check_choice("system", name, SYSTEMS)
-    return importlib.import_module(f"jidcl.systems.{name}_checks")
+    return importlib.import_module(f"jidcl.systems.{name}.checks")
 
 
 def on_host(run: Any) -> Any:
@@ -69,7 +69,7 @@ def load_conformance() -> tuple[dict[tuple[str, str], Any], dict[str, list[Errat
     kinds: dict[tuple[str, str], Any] = {}
     errata: dict[str, list[Erratum]] = {}
     for name in SYSTEMS:
-        module = importlib.import_module(f"jidcl.systems.{name}_conformance")
+        module = importlib.import_module(f"jidcl.systems.{name}.conformance")
         file = VECTORS.get(name, name)
         kinds |= {(file, kind): run for kind, run in module.CONFORMANCE.items()}
         errata.setdefault(file, []).extend(module.ERRATA)

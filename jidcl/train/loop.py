@@ -174,7 +174,7 @@ def fit(
 ) -> tuple[TrainState, Metrics]:
     """Train all seeds from their start to the end, and evaluate them.
 
-    `start`, `train` and `on_each_seed` in one call, for small work; `jidcl.runner`
+    `start`, `train` and `on_each_seed` in one call, for small work; `jidcl.run.runner`
     adds records and resume.
 
     Args:

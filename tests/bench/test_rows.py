@@ -19,9 +19,9 @@ from jidcl.bench.rows import (
 )
 from jidcl.bench.scenes import scene_row, step_rows
 from jidcl.bench.tables import performance_table
+from jidcl.cli.progress import show_bench
 from jidcl.losses import infonce
-from jidcl.systems.scenes_presets import presets
-from jidcl.terminal import show_bench
+from jidcl.systems.scenes.presets import presets
 
 TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10, fast=4e12)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from jidcl.systems.contrastive_ica_presets import presets
+from jidcl.systems.contrastive_ica.presets import presets
 
 TINY = replace(
     presets()["quick/sphere-vmf"],

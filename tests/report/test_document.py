@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jidcl import runner
 from jidcl.report import document, plots
-from jidcl.systems.contrastive_ica_checks import Theorem1
-from jidcl.systems.contrastive_ica_presets import presets
+from jidcl.run import runner
+from jidcl.systems.contrastive_ica.checks import Theorem1
+from jidcl.systems.contrastive_ica.presets import presets
 from reference.tiny import TINY
 
 PNG = b"\x89PNG"

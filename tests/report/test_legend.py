@@ -7,8 +7,8 @@ import pytest
 
 from jidcl.mixing.scenes import SCENES
 from jidcl.report.legend import legend, meaning
-from jidcl.sweep import metric_names
-from jidcl.systems.causal3d import SCORES
+from jidcl.run.sweep import metric_names
+from jidcl.systems.causal3d.problem import SCORES
 from jidcl.systems.registry import load_presets
 
 FACTORS = {name for scene in SCENES.values() for name in scene().factors} | {*SCORES}

@@ -17,7 +17,7 @@ from jidcl.report.verdict import (
     judge_quick,
     judge_scores,
 )
-from jidcl.systems.contrastive_ica_presets import presets
+from jidcl.systems.contrastive_ica.presets import presets
 
 
 def record(r2, *, gap=0.0, gap_se=0.001, mcc=0.5, floor=1.0, chance=2.0, **fields):

@@ -9,9 +9,9 @@ import pytest
 from jidcl.encoders import make_mlp
 from jidcl.losses import to_lam
 from jidcl.report.claims import load_claims
-from jidcl.runner import run_folder
-from jidcl.systems import anisotropic as system
-from jidcl.systems.anisotropic_presets import Anisotropic, presets, spread
+from jidcl.run.runner import run_folder
+from jidcl.systems.anisotropic import problem as system
+from jidcl.systems.anisotropic.presets import Anisotropic, presets, spread
 from jidcl.train import fit
 
 ROWS = presets()

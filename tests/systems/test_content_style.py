@@ -8,8 +8,8 @@ import pytest
 
 from jidcl.latents import init_blocks
 from jidcl.report.claims import load_claims
-from jidcl.systems import content_style as system
-from jidcl.systems.content_style_presets import ContentStyle, presets
+from jidcl.systems.content_style import problem as system
+from jidcl.systems.content_style.presets import ContentStyle, presets
 
 ROWS = presets()
 # The table of conditions: probability of a change, stat, causal.

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from jidcl.report.claims import load_claims
-from jidcl.systems import contrastive_ica as system
-from jidcl.systems.contrastive_ica_checks import identity_scores, theorem1
-from jidcl.systems.contrastive_ica_presets import (
+from jidcl.run.verify import judge_theorem1
+from jidcl.systems.contrastive_ica import problem as system
+from jidcl.systems.contrastive_ica.checks import identity_scores, theorem1
+from jidcl.systems.contrastive_ica.presets import (
     ContrastiveICA,
     as_published,
     presets,
@@ -17,7 +18,6 @@ from jidcl.systems.contrastive_ica_presets import (
 from jidcl.train import loop
 from jidcl.train.sharding import make_mesh
 from jidcl.train.state import frozen_draws
-from jidcl.verify import judge_theorem1
 from reference.tiny import TINY
 
 ROWS = presets()

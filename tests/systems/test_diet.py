@@ -10,8 +10,8 @@ import pytest
 
 from jidcl.latents import class_of_index
 from jidcl.report.claims import load_claims
-from jidcl.systems import diet as system
-from jidcl.systems.diet_presets import Diet, presets
+from jidcl.systems.diet import problem as system
+from jidcl.systems.diet.presets import Diet, presets
 from jidcl.theory import affine_solution
 from jidcl.train.sharding import make_mesh
 

@@ -16,8 +16,8 @@ from jidcl.mixing.scenes import grid_latents, make_scene, render
 from jidcl.mixing.scenes.shapes3d import physical
 from jidcl.mixing.scenes.sprites import physical_sprites
 from jidcl.report.claims import load_claims
-from jidcl.systems import dislib
-from jidcl.systems.dislib_presets import Dislib, presets
+from jidcl.systems.dislib import problem as dislib
+from jidcl.systems.dislib.presets import Dislib, presets
 
 TINY = Dislib(
     size=8,

@@ -9,8 +9,8 @@ import pytest
 
 from jidcl.mixing import PLANE_MAPS
 from jidcl.report.claims import load_claims
-from jidcl.systems import lejepa as system
-from jidcl.systems.lejepa_presets import DIMENSIONS, LeJEPA, presets
+from jidcl.systems.lejepa import problem as system
+from jidcl.systems.lejepa.presets import DIMENSIONS, LeJEPA, presets
 from jidcl.theory import ou_alignment_limit
 
 ROWS = presets()

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jidcl import runner
 from jidcl.data import picture_sets_digest
 from jidcl.data.image_folder import image_path, write_image_folder
 from jidcl.data.picture_grid import FILES
@@ -19,16 +18,19 @@ from jidcl.latents.causal import CLASSES, GROUPS
 from jidcl.mixing.scenes import Sprites
 from jidcl.report.claims import Claim
 from jidcl.report.verdict import judge
-from jidcl.sweep import sweep
-from jidcl.systems import causal3d, dislib, scenes
-from jidcl.systems.causal3d_presets import Causal3D
-from jidcl.systems.common import observe
-from jidcl.systems.dislib_presets import Dislib
-from jidcl.systems.pictures import draw_pictures, on_part
-from jidcl.systems.scenes_presets import Scenes
+from jidcl.run import runner
+from jidcl.run.sweep import sweep
+from jidcl.run.verify import Verification
+from jidcl.systems.causal3d import problem as causal3d
+from jidcl.systems.causal3d.presets import Causal3D
+from jidcl.systems.dislib import problem as dislib
+from jidcl.systems.dislib.presets import Dislib
+from jidcl.systems.scenes import problem as scenes
+from jidcl.systems.scenes.presets import Scenes
+from jidcl.systems.shared.pictures import draw_pictures, on_part
+from jidcl.systems.shared.wiring import observe
 from jidcl.train.loop import compile_chunk, on_each_seed, place, start
 from jidcl.train.sharding import make_mesh
-from jidcl.verify import Verification
 
 ROWS = 600
 SHORT: dict = dict(encoder="cnn", optimiser="adam", warmup=0, steps=2, chunk=2)

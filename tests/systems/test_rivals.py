@@ -9,9 +9,9 @@ import pytest
 
 from jidcl.mixing import unmix
 from jidcl.numerics import stream_key
-from jidcl.systems import rivals
-from jidcl.systems.common import observe
-from jidcl.systems.rivals_presets import DATA, OBJECTIVES, QUICK, Rivals, presets
+from jidcl.systems.rivals import problem as rivals
+from jidcl.systems.rivals.presets import DATA, OBJECTIVES, QUICK, Rivals, presets
+from jidcl.systems.shared.wiring import observe
 from jidcl.train.state import frozen_draws, init_state
 from jidcl.train.step import make_step
 

@@ -12,14 +12,20 @@ from jidcl import fit
 from jidcl.mixing.scenes import SCENES as DRAWN
 from jidcl.mixing.scenes import make_scene, render
 from jidcl.report.claims import load_claims
-from jidcl.systems import causal3d, scenes
-from jidcl.systems.causal3d_presets import AUGMENTED, TRANSFORMED, Causal3D
-from jidcl.systems.causal3d_presets import presets as causal_presets
-from jidcl.systems.common import observe
-from jidcl.systems.pictures import coarse, in_parts, make_image_encoder, two_views
-from jidcl.systems.scenes_presets import Scenes
-from jidcl.systems.scenes_presets import presets as scene_presets
-from jidcl.systems.training import SCENES
+from jidcl.systems.causal3d import problem as causal3d
+from jidcl.systems.causal3d.presets import AUGMENTED, TRANSFORMED, Causal3D
+from jidcl.systems.causal3d.presets import presets as causal_presets
+from jidcl.systems.scenes import problem as scenes
+from jidcl.systems.scenes.presets import Scenes
+from jidcl.systems.scenes.presets import presets as scene_presets
+from jidcl.systems.shared.pictures import (
+    coarse,
+    in_parts,
+    make_image_encoder,
+    two_views,
+)
+from jidcl.systems.shared.settings import SCENES
+from jidcl.systems.shared.wiring import observe
 
 # Sprites are cheap to compile and to draw.
 TINY = Scenes(

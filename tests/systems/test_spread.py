@@ -8,13 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jidcl.systems import (
-    anisotropic,
-    anisotropic_presets,
-    content_style,
-    content_style_presets,
-)
-from jidcl.systems import contrastive_ica as ica
+from jidcl.systems.anisotropic import presets as anisotropic_presets
+from jidcl.systems.anisotropic import problem as anisotropic
+from jidcl.systems.content_style import presets as content_style_presets
+from jidcl.systems.content_style import problem as content_style
+from jidcl.systems.contrastive_ica import problem as ica
 from jidcl.train import loop
 from jidcl.train.sharding import make_mesh
 from jidcl.train.step import make_chunk

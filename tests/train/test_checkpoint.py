@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from jidcl.systems.contrastive_ica import make_problem, make_run_optimiser
+from jidcl.systems.contrastive_ica.problem import make_problem, make_run_optimiser
 from jidcl.train import loop
 from jidcl.train.checkpoint import Checkpoints
 from jidcl.train.sharding import make_mesh

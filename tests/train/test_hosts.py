@@ -18,8 +18,8 @@ import dataclasses, pathlib, sys
 root, where, leave = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 from jidcl.train.hosts import join
 join(where)
-from jidcl.runner import run
-from jidcl.systems.contrastive_ica_presets import presets
+from jidcl.run.runner import run
+from jidcl.systems.contrastive_ica.presets import presets
 from jidcl.train.sharding import make_mesh
 config = dataclasses.replace(
     presets()["quick/sphere-vmf"], widths=(4, 8), batch=16, late_batch=16, steps=8,

@@ -9,8 +9,8 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 from jidcl.losses import Similarity, infonce
-from jidcl.systems import contrastive_ica as system
-from jidcl.systems.contrastive_ica_presets import presets
+from jidcl.systems.contrastive_ica import problem as system
+from jidcl.systems.contrastive_ica.presets import presets
 from jidcl.train import loop
 from jidcl.train.sharding import make_mesh
 from jidcl.train.step import make_chunk

@@ -9,7 +9,7 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 from jidcl.numerics import stream_key
-from jidcl.systems.contrastive_ica import make_problem, make_run_optimiser
+from jidcl.systems.contrastive_ica.problem import make_problem, make_run_optimiser
 from jidcl.train import loop
 from jidcl.train.sharding import check_divisible, make_mesh
 from jidcl.train.state import TrainState, frozen_draws, init_state

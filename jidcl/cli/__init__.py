@@ -1,0 +1,1 @@
+"""The command line: `jidcl VERB`, one file a verb. Imports no JAX."""

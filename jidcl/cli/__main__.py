@@ -1,0 +1,7 @@
+"""`python -m jidcl.cli VERB`."""
+
+import sys
+
+from jidcl.cli.main import main
+
+sys.exit(main())

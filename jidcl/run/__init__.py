@@ -1,0 +1,1 @@
+"""Work above systems: one run, sweeps, costs, verification, conformance."""

@@ -1,0 +1,4 @@
+"""Anisotropic InfoNCE: what if all factors change, but unequally?
+
+Rusak et al. 2024.
+"""

@@ -1,0 +1,4 @@
+"""Do instance or class labels suffice?
+
+Reizinger et al. 2024.
+"""

@@ -1,0 +1,1 @@
+"""What do the objectives of self-supervised learning find on the same pairs?"""

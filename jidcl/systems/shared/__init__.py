@@ -1,0 +1,1 @@
+"""What several systems share: settings, sources of observations, wiring."""
