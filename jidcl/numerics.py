@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jidcl.checks import check_choice
 
 STREAMS = ("freeze", "init", "data", "loss", "eval", "null")
-PRECISIONS = ("float32", "fast")
+STREAMS += ("optimiser", "carry", "edit")
+PRECISIONS = ("float32", "fast", "float64")
 
 
 def stream_key(key: jax.Array, purpose: str) -> jax.Array:
@@ -66,8 +67,9 @@ def products_in(precision: str) -> contextlib.AbstractContextManager:
     """Context to trace in: the precision of matrix products of float32 numbers.
 
     Args:
-        precision: `"float32"`, or `"fast"`: the platform's own, TF32 on NVIDIA,
-            bfloat16 on TPU, float32 on a CPU. Products that name one keep it.
+        precision: `"float32"`, `"float64"` (the same: those of 64 bits are exact
+            anyway), or `"fast"`: the platform's own, TF32 on NVIDIA, bfloat16 on TPU,
+            float32 on a CPU. Products that name one keep it.
 
     Raises:
         ValueError: on an unknown precision.
@@ -76,6 +78,22 @@ def products_in(precision: str) -> contextlib.AbstractContextManager:
     if precision == "fast":
         return contextlib.nullcontext()
     return jax.default_matmul_precision("float32")
+
+
+def numbers_in(precision: str) -> contextlib.AbstractContextManager:
+    """Context to trace and to call in: 64-bit types where `precision` is `"float64"`.
+
+    For one dispatch at a time: the types are a global of the thread, so a generator
+    must not hold it across a `yield`.
+
+    Args:
+        precision: as for `products_in`.
+
+    Raises:
+        ValueError: on an unknown precision.
+    """
+    check_choice("precision", precision, PRECISIONS)
+    return jax.enable_x64(True) if precision == "float64" else contextlib.nullcontext()
 
 
 def at_least_float32(*dtypes: Any) -> Any:

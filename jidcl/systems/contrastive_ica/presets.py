@@ -6,7 +6,8 @@ A preset is one frozen dataclass; `presets()` names them all:
 - `full/t1r3`, `full/t2r6`, ...: published data, loss and encoder of a row of Table 1
   or 2, our optimiser, batch and steps;
 - `published/t1r3`, ...: their optimiser, batch and steps as well;
-- `.../supervised-...`: the supervised column (one per data, encoder and output).
+- `.../...-supervised`: the supervised column (one per data, encoder and output);
+- `check/...`: what trains nothing: the identity column, Theorem 1 by simulation.
 
 Source: Zimmermann, Sharma, Schneider, Bethge, Brendel 2021, *Contrastive Learning
 Inverts the Data Generating Process*, Tables 1 and 2.
@@ -23,15 +24,21 @@ from jidcl.checks import (
     check_ordered,
     check_unit_interval,
 )
-from jidcl.systems.shared.settings import Training
+from jidcl.systems.shared.settings import (
+    DrawnMixing,
+    Network,
+    Optimisation,
+    Scoring,
+    Settings,
+)
 
 SPACES = ("sphere", "box", "real", "ball", "simplex")
-OBJECTIVES = ("contrastive", "supervised", "marginal_only")
+OBJECTIVES = ("contrastive", "supervised", "marginal_only", "identity")
 
 
 @dataclasses.dataclass(frozen=True)
-class ContrastiveICA(Training):
-    """Every setting of a contrastive ICA run; any field can be overridden.
+class ContrastivePairs(Settings):
+    """Latents, pairs and objective of contrastive ICA.
 
     Attributes:
         space: latent space: sphere, box, real, ball or simplex.
@@ -46,8 +53,9 @@ class ContrastiveICA(Training):
         output: output space of the encoder: none, sphere, learnable_sphere, box,
             learnable_box.
         output_size: where a learnable radius or bound starts (published: 1).
-        objective: contrastive, supervised (mean squared error to z), or
-            marginal_only (the denominator alone: no pairs).
+        objective: contrastive, supervised (mean squared error to z), marginal_only
+            (the denominator alone: no pairs), or identity (nothing is trained: the
+            observations themselves are scored).
         similarity: dot, cosine or lp.
         p: exponent of lp.
         power: lp without the root.
@@ -87,8 +95,9 @@ class ContrastiveICA(Training):
     early_share: float = 0.0
     early_tau: float = 0.1
 
-    def __post_init__(self):
-        super().__post_init__()
+    def check(self) -> None:
+        """As `Settings.check`."""
+        super().check()
         check_choice("space", self.space, SPACES)
         check_choice("objective", self.objective, OBJECTIVES)
         check_choice("marginal", self.marginal, _MARGINALS)
@@ -114,28 +123,121 @@ class ContrastiveICA(Training):
         else:
             check_above("scale (conditional_param)", self.conditional_param, 0)
         check_unit_interval("early_share", self.early_share)
-        check_unit_interval(
-            "early_share + late_share", self.early_share + self.late_share
-        )
 
-    def phases(self) -> list[tuple[Any, int]]:
-        """How it is trained: (settings, update up to which they hold)."""
-        end = round(self.early_share * self.steps)
-        early: list[tuple[Any, int]] = (
-            [(replace(self, tau=self.early_tau), end)] if end else []
-        )
-        return early + [part for part in super().phases() if part[1] > end]
+    def inert(self) -> dict[str, str]:
+        """As `Settings.inert`."""
+        held = super().inert()
+
+        def without(needed: bool, why: str, *names: str) -> None:
+            held.update(dict.fromkeys(names, why) if not needed else {})
+
+        laws = (self.marginal, self.conditional)
+        sized = ("learnable_sphere", "box", "learnable_box")
+        without(self.space == "box", f"on space {self.space!r}", "low", "high")
+        without("gennorm" in laws, "without a law gennorm", "gennorm_p")
+        without(self.similarity == "lp", "without similarity 'lp'", "p", "power")
+        without(self.output in sized, f"with output {self.output!r}", "output_size")
+        without(bool(self.early_share), "with early_share 0", "early_tau")
+        why = "with marginal 'uniform'"
+        without(self.marginal != "uniform", why, "marginal_param")
+        if self.objective == "identity":
+            names = {field.name for field in dataclasses.fields(self)}
+            of_data = ("space", "n", "low", "high", "marginal", "marginal_param")
+            of_data += ("gennorm_p", "version", "objective", "eval_batch")
+            of_data += ("eval_batches", "mixing", "mixing_layers", "mixing_draws")
+            without(False, "with objective 'identity'", *(names - {*of_data}))
+        if self.objective == "supervised":
+            of_pairs = ("similarity", "p", "power", "tau", "include_positive")
+            of_pairs += ("exclude_self", "compare", "log_mean", "alpha", "symmetric")
+            of_pairs += ("conditional", "conditional_param", "early_share", "early_tau")
+            without(False, "with objective 'supervised'", *of_pairs)
+        return held
+
+    def at_early_temperature(self, parts: list[tuple[Any, int]], steps: int):
+        """Phases of which the first `early_share` of the steps is at `early_tau`."""
+        end = round(self.early_share * steps)
+        early = [(replace(self, tau=self.early_tau), end)] if end else []
+        return early + [part for part in parts if part[1] > end]
 
     def summary(self) -> str:
         """One line: latents, pairs, output and objective."""
         z = f"{self.space} n={self.n}, {self.marginal}"
         z += "" if self.marginal == "uniform" else f"({self.marginal_param:g})"
+        if self.objective == "identity":
+            return f"{z}; scores of x itself, no training"
         if self.objective == "supervised":
             return f"{z} -> {self.output}, supervised"
         pair = f"{self.conditional}({self.conditional_param:g})"
         s = f"-|d|_{self.p:g}" if self.similarity == "lp" else self.similarity
         model = f"{s} / {self.tau:g}"
         return f"{z}; pairs {pair} -> {self.output}, {model}, {self.objective}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained(ContrastivePairs, Optimisation, Scoring):
+    """Contrastive pairs that an encoder is trained on, in two phases or three."""
+
+    def check(self) -> None:
+        """As `Settings.check`."""
+        super().check()
+        check_unit_interval(
+            "early_share + late_share", self.early_share + self.late_share
+        )
+
+    def phases(self) -> list[tuple[Any, int]]:
+        """How it is trained: (settings, update up to which they hold)."""
+        if self.objective == "identity":
+            return []
+        return self.at_early_temperature(super().phases(), self.steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class ContrastiveICA(Trained, DrawnMixing, Network):
+    """Every setting of a contrastive ICA run; any field can be overridden."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Theorem1(Settings):
+    """The loss of the true encoder against the number of negatives: Theorem 1.
+
+    Attributes:
+        space: sphere, with conditional exp(kappa z . z_pos); or box, [0, 1]^n, with
+            conditional exp(-(|z - z_pos| / lam)^beta).
+        n: latent dimension.
+        kappa: concentration, on the sphere.
+        lam: length, in the box.
+        beta: exponent, in the box.
+        counts: numbers of negatives M.
+    """
+
+    space: str = "sphere"
+    n: int = 3
+    kappa: float = 10.0
+    lam: float = 1.0
+    beta: float = 2.0
+    counts: tuple[int, ...] = (64, 256, 1024, 4096)
+
+    def check(self) -> None:
+        """As `Settings.check`."""
+        super().check()
+        check_choice("space", self.space, ("sphere", "box"))
+        check_at_least("n", self.n, 2 if self.space == "sphere" else 1)
+        for name in ("kappa", "lam", "beta"):
+            check_above(name, getattr(self, name), 0)
+        if not self.counts or min(self.counts) < 2:
+            raise ValueError(f"counts must be numbers >= 2, got {list(self.counts)}")
+
+    def inert(self) -> dict[str, str]:
+        """As `Settings.inert`."""
+        names = ("lam", "beta") if self.space == "sphere" else ("kappa",)
+        return {**super().inert(), **dict.fromkeys(names, f"on space {self.space!r}")}
+
+    def summary(self) -> str:
+        """One line: the conditional."""
+        if self.space == "sphere":
+            return f"Theorem 1, sphere n={self.n}, vmf({self.kappa:g}); no training"
+        law = f"exp(-(|d| / {self.lam:g})^{self.beta:g})"
+        return f"Theorem 1, box n={self.n}, {law}; no training"
 
 
 _MARGINALS = ("uniform", "laplace", "normal", "gennorm")
@@ -267,22 +369,35 @@ QUICK = {
 def supervised(config: ContrastiveICA) -> ContrastiveICA:
     """The supervised run that shares data, encoder and output with `config`.
 
-    Pairs, similarity and policy do not matter to it and are set to one fixed choice,
-    so that all rows of a block share one run.
+    Pairs, similarity and policy do not matter to it, so that all rows of a block share
+    one run.
     """
-    plain = ContrastiveICA()
-    fixed = ("similarity", "p", "tau", "conditional", "conditional_param")
-    values: dict[str, Any] = {name: getattr(plain, name) for name in fixed}
-    values |= dict(early_share=0.0, late_share=0.0, output_size=1.0)
-    values |= dict(batch=min(config.batch, 1024), steps=min(config.steps, 3000))
-    return replace(config, objective="supervised", **values)
+    return config.changed(
+        objective="supervised",
+        late_share=0.0,
+        output_size=1.0,
+        batch=min(config.batch, 1024),
+        steps=min(config.steps, 3000),
+    )
+
+
+def identity(config: ContrastiveICA) -> ContrastiveICA:
+    """The scores of the observations themselves, of the data of `config`."""
+    return config.changed(objective="identity")
+
+
+THEOREM1 = {
+    "theorem1-vmf": Theorem1(space="sphere", n=3, kappa=5.0),
+    "theorem1-laplace": Theorem1(space="box", n=2, lam=0.2, beta=1.0),
+    "theorem1-normal": Theorem1(space="box", n=2, lam=0.2, beta=2.0),
+    "theorem1-gennorm": Theorem1(space="box", n=2, lam=0.2, beta=3.0),
+}
 
 
 def as_published(config: ContrastiveICA) -> ContrastiveICA:
     """The same row with the published optimiser, batch, steps and initialisation."""
     steps = 100_001 if config.objective == "supervised" else 300_003
-    return replace(
-        config,
+    return config.changed(
         init="fan_in_uniform",
         output_size=1.0,
         optimiser="adam",
@@ -298,15 +413,29 @@ def as_published(config: ContrastiveICA) -> ContrastiveICA:
     )
 
 
-def presets() -> dict[str, ContrastiveICA]:
+def presets() -> dict[str, Settings]:
     """All presets by name."""
     named = {f"quick/{name}": config for name, config in QUICK.items()}
     rows = {**TABLE1, **TABLE2, **FIGURE2}
     rows |= {f"{name}-supervised": supervised(rows[name]) for name in _BLOCKS}
     named |= {f"full/{name}": config for name, config in rows.items()}
     named |= {f"published/{name}": as_published(c) for name, c in rows.items()}
+    checks = {f"{name}-identity": identity(rows[name]) for name in _BLOCKS}
+    named |= {
+        f"check/{name}": config for name, config in {**checks, **THEOREM1}.items()
+    }
     return named
 
 
 # First row of each block of rows that share identity and supervised scores.
 _BLOCKS = ("t1r1", "t1r5", "t1r9", "t1r11", "t1r12", "t2r1", "t2r6")
+
+# Meanings of scores that no other system has.
+LEGEND = {
+    "counts": "numbers of negatives M of Theorem 1",
+    "excess": "loss of the true latents minus log M, nats",
+    "error": "its standard error",
+    "predicted": "the closed form of Theorem 1 at M negatives, nats",
+    "moment": "R of Theorem 1: the prediction holds for R well below M",
+    "limit": "the closed form of Theorem 1 at infinitely many negatives, nats",
+}

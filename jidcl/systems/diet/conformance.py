@@ -38,7 +38,7 @@ from jidcl.metrics import (
 from jidcl.mixing import mix, normalise_columns
 from jidcl.mixing.dense import condition_number
 from jidcl.numerics import unit
-from jidcl.systems.registry import Erratum, on_host
+from jidcl.systems.contract import Erratum, on_host
 
 Outputs = dict[str, Any]
 
