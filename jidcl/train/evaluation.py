@@ -1,26 +1,26 @@
 """What an evaluation's losses say: the gap to the floor, and its error."""
 
 import dataclasses
-from typing import Any
 
 import jax.numpy as jnp
 
 from jidcl.types import Evaluation, Losses, Metrics
 
 
-def summarised(result: Any) -> Any:
-    """An evaluation whose `losses` are scalars; anything else is left as it is.
+def summarised(result: Evaluation | Metrics) -> Evaluation:
+    """An evaluation whose `losses` are scalars by name; empty where there is no loss.
 
     Args:
-        result: what a program's `evaluate` or `probe` returned.
+        result: what a program's `evaluate` returned; a dict stands for its scores.
 
     Returns:
-        The same, with `losses` a dict (empty where there is no loss).
+        An `Evaluation`.
     """
     if not isinstance(result, Evaluation):
-        return result
-    losses = {} if result.losses is None else summary(result.losses)
-    return dataclasses.replace(result, losses=losses)
+        return Evaluation(result, {})
+    losses = result.losses
+    known = summary(losses) if isinstance(losses, Losses) else losses or {}
+    return dataclasses.replace(result, losses=known)
 
 
 def summary(losses: Losses) -> Metrics:

@@ -16,7 +16,7 @@ from jidcl.train.hosts import to_host
 from jidcl.train.sharding import check_seeds, everywhere, make_mesh, over_seeds
 from jidcl.train.state import TrainState, frozen_draws, start_state, with_shared
 from jidcl.train.step import make_chunk
-from jidcl.types import Metrics, Problem, Program
+from jidcl.types import Evaluation, Metrics, Problem, Program
 
 
 class ChunkEvent(NamedTuple):
@@ -236,7 +236,8 @@ def on_each_seed(
 
     Seeds run one after another (`lax.map`): an evaluation is wider than a batch. The
     draws depend on (seed, step) only. Matrix products are in float32, whatever they
-    were in training. The losses of an `Evaluation` are summarised.
+    were in training. The losses of an `Evaluation` are summarised, see
+    `jidcl.train.summarised`.
 
     Args:
         function: `(run, frozen, key) -> tree of arrays`.
@@ -253,7 +254,8 @@ def on_each_seed(
             key = jax.random.fold_in(stream_key(held.key, "eval"), held.step)
             frozen = with_shared(held.frozen, shared)
             with products_in("float32"):
-                return summarised(function(held.run, frozen, key))
+                result = function(held.run, frozen, key)
+            return summarised(result) if isinstance(result, Evaluation) else result
 
         return jax.lax.map(one, state)
 

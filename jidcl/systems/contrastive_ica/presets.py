@@ -7,7 +7,8 @@ A preset is one frozen dataclass; `presets()` names them all:
   or 2, our optimiser, batch and steps;
 - `published/t1r3`, ...: their optimiser, batch and steps as well;
 - `.../...-supervised`: the supervised column (one per data, encoder and output);
-- `check/...`: what trains nothing: the identity column, Theorem 1 by simulation.
+- `identity/...`, `theorem1/...`: what trains nothing: the identity column, Theorem 1
+  by simulation.
 
 Source: Zimmermann, Sharma, Schneider, Bethge, Brendel 2021, *Contrastive Learning
 Inverts the Data Generating Process*, Tables 1 and 2.
@@ -387,10 +388,10 @@ def identity(config: ContrastiveICA) -> ContrastiveICA:
 
 
 THEOREM1 = {
-    "theorem1-vmf": Theorem1(space="sphere", n=3, kappa=5.0),
-    "theorem1-laplace": Theorem1(space="box", n=2, lam=0.2, beta=1.0),
-    "theorem1-normal": Theorem1(space="box", n=2, lam=0.2, beta=2.0),
-    "theorem1-gennorm": Theorem1(space="box", n=2, lam=0.2, beta=3.0),
+    "theorem1/thm1-vmf": Theorem1(space="sphere", n=3, kappa=5.0),
+    "theorem1/thm1-laplace": Theorem1(space="box", n=2, lam=0.2, beta=1.0),
+    "theorem1/thm1-normal": Theorem1(space="box", n=2, lam=0.2, beta=2.0),
+    "theorem1/thm1-gennorm": Theorem1(space="box", n=2, lam=0.2, beta=3.0),
 }
 
 
