@@ -22,7 +22,7 @@ LEVELS = (
     ("latents",),
     ("mixing", "losses", "metrics"),
     ("pairs", "encoders", "optim"),
-    ("theory", "data"),
+    ("theory", "data", "objectives"),
     ("train",),
     ("systems",),
     ("report",),
