@@ -1,8 +1,8 @@
 """jidcl: does this objective, on this data, recover the true factors?
 
 Public names are resolved on first use, so importing the package is instant and starts
-no backend. Submodules: `latents`, `mixing`, `pairs`, `encoders`, `losses`, `metrics`,
-`theory`, `optim`, `train`, `systems`, `report`.
+no backend. Submodules: `latents`, `mixing`, `data`, `pairs`, `encoders`, `losses`,
+`objectives`, `metrics`, `theory`, `optim`, `train`, `systems`, `report`.
 """
 
 import importlib

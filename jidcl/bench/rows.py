@@ -20,7 +20,8 @@ import numpy as np
 
 from jidcl.bench.measure import Ceilings, Timing, repeat, time_program, timing
 from jidcl.bench.scenes import scene_rows
-from jidcl.losses import Similarity, infonce
+from jidcl.losses.contrastive import infonce
+from jidcl.losses.similarity import Similarity
 from jidcl.numerics import PRECISIONS
 from jidcl.run import runner
 from jidcl.systems.registry import load_presets, load_system

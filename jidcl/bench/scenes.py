@@ -9,8 +9,7 @@ import jax.numpy as jnp
 
 from jidcl.bench.measure import Timing, time_program
 from jidcl.mixing.scenes import SCENES, make_scene, render
-from jidcl.systems.scenes.presets import presets
-from jidcl.systems.scenes.problem import make_problem, make_run_optimiser
+from jidcl.systems.registry import load_presets, load_system
 from jidcl.train.state import init_state
 from jidcl.train.step import make_step
 
@@ -37,7 +36,8 @@ def step_rows(config: Any, repeats: int) -> Iterator[dict[str, Any]]:
     The step is a pair of pictures for each row of the batch, encoder, loss, gradients
     and update; a row's `batch` counts pictures.
     """
-    problem, optimiser = make_problem(config), make_run_optimiser(config)
+    system = load_system("scenes")
+    problem, optimiser = system.make_problem(config), system.make_run_optimiser(config)
     run = init_state(problem, optimiser, jnp.asarray(0), {"g": {}})
 
     def draw(key):
@@ -79,6 +79,6 @@ def scene_rows(batch: int, repeats: int) -> Iterator[dict[str, Any]]:
             yield scene_row(name, batch=count, repeats=repeats, size=size)
     own = dict(size=64, level="reference")
     yield scene_row("ident3d", batch=min(count, 8), repeats=repeats, **own)
-    config = presets()["quick/box"]
+    config = load_presets("scenes")["quick/box"]
     config = replace(config, batch=min(config.batch, batch))
     yield from step_rows(config, repeats)

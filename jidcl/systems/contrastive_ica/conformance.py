@@ -12,7 +12,7 @@ import optax
 
 from jidcl import theory
 from jidcl.encoders import MLP, from_nnx, rescale, softclip
-from jidcl.latents.rejection import vmf_envelope, vmf_proposal
+from jidcl.latents.vmf import vmf_envelope, vmf_proposal
 from jidcl.losses import (
     NegativePolicy,
     Similarity,

@@ -24,7 +24,7 @@ from jidcl.latents import (
     index_counts,
     log_prob,
 )
-from jidcl.latents.rejection import vmf_envelope, vmf_proposal
+from jidcl.latents.vmf import vmf_envelope, vmf_proposal
 from jidcl.losses import accuracy, class_logits, instance_cross_entropy
 from jidcl.metrics import (
     balanced_logistic,

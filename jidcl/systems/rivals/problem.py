@@ -3,8 +3,8 @@
 All methods pull the views of a pair together and differ in how they keep the outputs
 apart. Where the equations live: losses in `jidcl.losses.regularised`, `.contrastive`,
 `.entropy`, `.anisotropic` and `.sketch`; heads, averages and queues in
-`jidcl.encoders.objectives`; latents in `jidcl.latents`; scores in
-`jidcl.metrics.blocks`, `.recovery` and `.collapse`.
+`jidcl.objectives`; latents in `jidcl.latents`; scores in `jidcl.metrics.blocks`,
+`.recovery` and `.collapse`.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.encoders import Encoder, ObjectiveSettings, Views, make_objective
+from jidcl.encoders import Encoder
 from jidcl.latents import (
     Box,
     Laplace,
@@ -41,6 +41,7 @@ from jidcl.metrics import (
     spread,
 )
 from jidcl.metrics.blocks import ALPHAS, GAMMAS
+from jidcl.objectives import ObjectiveSettings, Views, make_objective
 from jidcl.pairs import sample_pair
 from jidcl.systems.rivals.presets import CONDITIONS, ON_SPHERE, Rivals
 from jidcl.systems.shared.wiring import (
