@@ -27,6 +27,7 @@ from jidcl.report.records import (
     read_record,
     read_samples,
     run_name,
+    sort_names,
     write_json,
     write_record,
 )
@@ -315,6 +316,8 @@ class _Run:
         samples = {k: v for k, v in metrics.items() if k.startswith("sample/")}
         arrays: Any = {k.removeprefix("sample/"): v for k, v in samples.items()}
         np.savez_compressed(self.folder / "samples.npz", **arrays)
+        held = {k: v.tolist() for k, v in metrics.items() if k not in samples}
+        scores, losses, nulls = sort_names(held)
         device = self.mesh.devices.flat[0]
         record = Record(
             schema_version=SCHEMA_VERSION,
@@ -323,7 +326,9 @@ class _Run:
             config=_config_dict(self.config),
             seeds=self.seeds,
             floor_kind=self.module.floor_kind(self.config),
-            metrics={k: v.tolist() for k, v in metrics.items() if k not in samples},
+            scores=scores,
+            losses=losses,
+            nulls=nulls,
             untrained={name: v.tolist() for name, v in untrained.items()},
             curve=curve,
             seconds={name: round(s, 2) for name, s in self.seconds.items()},

@@ -14,19 +14,13 @@ import jax
 import numpy as np
 
 from jidcl.checks import check_choice
-from jidcl.report.claims import Claims, load_claims
-from jidcl.report.document import (
-    find_orderings,
-    judge_orderings,
-    judge_with_run,
-    write_report,
-)
-from jidcl.report.records import Record
-from jidcl.report.verdict import Verdict, judge_quick, judge_scores
+from jidcl.claims import BUDGETS, Claim, Claims, CurveClaim, load_claims
+from jidcl.report.document import write_report
+from jidcl.report.judge import answered, judge
+from jidcl.report.records import SCHEMA_VERSION, Record, run_name, write_record
+from jidcl.report.verdict import Verdict
 from jidcl.run.runner import RunEvent, cached_frozen, run
 from jidcl.systems.registry import load_checks, load_presets, load_system
-
-BUDGETS = ("smoke", "quick", "full", "published")
 
 
 class VerifyEvent(NamedTuple):
@@ -86,7 +80,6 @@ class Verification:
         self._presets = load_presets(self.system)
         self._records: dict[str, Record] = {}
         self._runs: dict[Path, Record] = {}
-        self._theorem1: dict[str, Any] = {}
         for row in self.rows or ():
             self.claims.published_by_id(row)
 
@@ -102,11 +95,11 @@ class Verification:
         work: list[tuple[str, Any]] = [
             (f"identity, {claim.text}", lambda c=claim: self._identity(c))
             for claim in self.claims.published
-            if claim.column == "identity" and self.budget == "quick"
+            if self.budget in claim.budgets
         ]
         work += [
-            (f"Theorem 1, {entry['text']}", lambda e=entry: self._theorem(e))
-            for entry in self.claims.theorem1
+            (f"Theorem 1, {claim.text}", lambda c=claim: self._theorem(c))
+            for claim in self.claims.curves
         ]
         presets = list(dict.fromkeys(claim.preset for claim in self.claims.quick))
         work += [(f"train {name}", lambda p=name: self._quick(p)) for name in presets]
@@ -122,7 +115,8 @@ class Verification:
                 yield VerifyEvent(index, len(work), label, run=event)
             new = tuple(self.verdicts[before:])
             yield VerifyEvent(index + 1, len(work), label, verdicts=new)
-        self.verdicts += judge_orderings(self._orderings())
+        pairs = answered(self.claims, self._records, [self.budget])
+        self.verdicts += [judge(held, claim) for claim, held in pairs if len(held) > 1]
         self.write_report()
 
     def trained(self) -> list[tuple[str, Any]]:
@@ -150,8 +144,7 @@ class Verification:
             self._runs,
             title=f"Verification of {self.system}, {self.budget} budget",
             source=self.claims.source,
-            theorem1=self._theorem1,
-            orderings=self._orderings(),
+            claims=[self.claims],
         )
 
     def _published_stages(self) -> list[tuple[str, Any]]:
@@ -178,7 +171,7 @@ class Verification:
         ):
             yield event
             if event.record is not None:
-                self._records[name] = event.record
+                self._records[label] = event.record
                 self._runs[event.folder] = event.record
 
     def _config(self, name: str) -> Any:
@@ -195,10 +188,9 @@ class Verification:
         return config
 
     def _quick(self, preset: str) -> Iterator[RunEvent]:
-        name = f"quick/{preset}"
-        yield from self._train(name)
+        yield from self._train(f"quick/{preset}")
         self.verdicts += [
-            judge_quick(claim, self._records[name])
+            judge(self._records[f"{self.budget}/{preset}"], claim)
             for claim in self.claims.quick
             if claim.preset == preset
         ]
@@ -207,7 +199,7 @@ class Verification:
         name = f"{self.budget}/{claim.preset}"
         if name not in self._records:
             yield from self._train(name)
-        self.verdicts.append(judge_with_run(claim, self._records[name]))
+        self.verdicts.append(judge(self._records[name], claim))
 
     def _identity(self, claim) -> Iterator[RunEvent]:
         module = load_system(self.system)
@@ -220,47 +212,36 @@ class Verification:
         )
         checks = load_checks(self.system)
         scores = checks.identity_scores(config, frozen, self.seeds)
-        self.verdicts.append(judge_scores(claim, scores[claim.metric]))
+        self._judge_check(claim, {k: v.tolist() for k, v in scores.items()})
         yield from ()
 
-    def _theorem(self, entry: dict[str, Any]) -> Iterator[RunEvent]:
+    def _theorem(self, claim: CurveClaim) -> Iterator[RunEvent]:
         checks = load_checks(self.system)
-        curve = checks.theorem1(entry["settings"], jax.random.key(self.seeds[0]))
-        self._theorem1[entry["text"]] = curve
-        self.verdicts.append(judge_theorem1(entry, curve))
+        key = jax.random.key(self.seeds[0])
+        curve = checks.theorem1(claim.settings, key)._asdict()
+        scores = {name: [np.asarray(value).tolist()] for name, value in curve.items()}
+        self._judge_check(claim, scores)
         yield from ()
 
-    def _orderings(self) -> list[tuple[dict[str, Any], list[Record]]]:
-        return find_orderings(self._records)
-
-
-def judge_theorem1(entry: dict[str, Any], curve: Any) -> Verdict:
-    """Judge Theorem 1: measured = predicted within 4 standard errors, and falling.
-
-    The first-order correction holds where R <= 0.1 M; there a second-order term of
-    (R / M)^2 nats is allowed on top of the standard errors.
-    """
-    used = curve.counts >= 10 * curve.moment
-    slack = 4 * curve.error + (curve.moment / curve.counts) ** 2
-    off = np.abs(curve.excess - curve.predicted)
-    ok = bool((off <= slack)[used].all()) and bool(curve.excess[0] > curve.excess[-1])
-    worst = float((off / curve.error)[used].max())
-    return Verdict(
-        claim=entry["id"],
-        source=entry["source"],
-        text=entry["text"],
-        metric="loss",
-        word="-",
-        expected=f"limit {curve.limit:.4f}",
-        ok=ok,
-        outcome="as expected" if ok else "not as expected",
-        score=float(curve.excess[-1]),
-        std=float(curve.error[-1]),
-        difference=float(curve.excess[-1] - curve.limit),
-        gap=None,
-        bar=None,
-        seeds=(),
-        nulls={},
-        note=f"at M = {curve.counts[-1]}; at most {worst:.1f} standard errors from the "
-        "finite-M prediction",
-    )
+    def _judge_check(self, claim: Claim, scores: dict[str, list]) -> None:
+        """Record and judge a check that trains nothing."""
+        (name,) = claim.needs(self.budget)
+        record = Record(
+            schema_version=SCHEMA_VERSION,
+            system=self.system,
+            preset=name,
+            config={},
+            seeds=list(self.seeds[: len(next(iter(scores.values())))]),
+            floor_kind="none",
+            scores=scores,
+            losses={},
+            nulls={},
+            untrained={},
+            curve=[],
+            seconds={},
+            device="",
+        )
+        folder = self.root / run_name(name, {"seeds": record.seeds})
+        write_record(folder, record)
+        self._runs[folder] = record
+        self.verdicts.append(judge(record, claim))
