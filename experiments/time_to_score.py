@@ -17,7 +17,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from jidcl.report.claims import load_claims
+from jidcl.claims import load_claims
 from jidcl.run.runner import run
 from jidcl.systems.registry import load_presets
 
@@ -47,7 +47,7 @@ def study(rows, arms, seeds: int, shape: dict, root: Path) -> list[dict]:
             own = dict(preset=f"{row}-arm", seeds=range(seeds), root=root)
             *_, last = run(config, system=SYSTEM, **own)
             record = last.record
-            scores = [round(100 * v, 2) for v in record.metrics[claim.metric]]
+            scores = [round(100 * v, 2) for v in record.scores[claim.metric]]
             spent = record.seconds["train"]
             results.append(
                 dict(
@@ -58,7 +58,7 @@ def study(rows, arms, seeds: int, shape: dict, root: Path) -> list[dict]:
                     n=config.n,
                     batch=config.batch,
                     scores=scores,
-                    gap=record.metrics["gap"],
+                    gap=record.losses["gap"],
                     seconds=spent,
                     steps=config.steps,
                     curve=[

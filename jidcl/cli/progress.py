@@ -25,17 +25,16 @@ from jidcl.bench.figures import draw
 from jidcl.bench.rows import SUITES, Options, benchmark_result
 from jidcl.bench.tables import performance_table
 from jidcl.report import plots
-from jidcl.report.document import judge_record
-from jidcl.report.legend import meaning
+from jidcl.report.judge import judge_free, judge_record
 from jidcl.report.plots import percent
 from jidcl.report.records import Record, write_json
-from jidcl.report.tables import COLUMNS, cells
-from jidcl.report.verdict import judge_free
+from jidcl.report.tables import COLUMNS, cells, score_rows
 from jidcl.run import conformance
 from jidcl.run.costs import Estimate, estimate
 from jidcl.run.runner import RunEvent, run
 from jidcl.run.sweep import SweepEvent
 from jidcl.run.verify import Verification
+from jidcl.systems.legends import LEGENDS
 from jidcl.train import hosts
 
 PLAIN_SECONDS = 10.0
@@ -78,12 +77,10 @@ def show_run(
     assert record is not None  # the last event of every run carries it
     wide = console.width >= 120  # `jidcl list scores` says it on narrow ones
     table = Table("score", "mean", "per seed", *["meaning"] * wide, title=label)
-    for name in sorted(record.metrics):
-        values = record.metrics[name]
-        if not isinstance(values[0], list):
-            mean = sum(values) / len(values)
-            each = " ".join(f"{v:.4f}" for v in values[:8])
-            table.add_row(name, f"{mean:.4f}", each, *[meaning(name)] * wide)
+    for name, values, text in score_rows(record, LEGENDS.get(record.system, {})):
+        mean = sum(values) / len(values)
+        each = " ".join(f"{v:.4f}" for v in values[:8])
+        table.add_row(name, f"{mean:.4f}", each, *[text] * wide)
     console.print(table)
     if not wide:
         console.print("what the scores mean: jidcl list scores")

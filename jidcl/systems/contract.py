@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from jidcl.claims import Claims
 from jidcl.systems.shared.settings import Settings
 from jidcl.types import Program
 
@@ -59,7 +60,8 @@ class System:
             loss) or `"none"`.
         data_identity: `settings -> dict`: what identifies data beside the settings (a
             digest of files); a run on other data is another run.
-        claims: `() -> Claims`: published numbers and expectations; None: it has none.
+        claims: `() -> Claims`: published numbers and expectations; None: it has none,
+            or, of a system of the package, they are the file of its name.
         vectors: stem of the file of reference vectors that it replays.
         conformance: functions that replay them, by kind.
         errata: values of that file that are known to be wrong.
@@ -80,7 +82,7 @@ class System:
     traced_fields: tuple[str, ...] = ()
     floor_kind: Callable[[Any], str] = _no_floor
     data_identity: Callable[[Any], Mapping[str, Any]] = _no_data
-    claims: Callable[[], Any] = _no_claims
+    claims: Callable[[], Claims | None] = _no_claims
     vectors: str = ""
     conformance: Mapping[str, Callable] = dataclasses.field(default_factory=dict)
     errata: Sequence[Erratum] = ()

@@ -4,6 +4,8 @@ import importlib
 from typing import Any
 
 from jidcl.checks import check_choice
+from jidcl.claims import Claims
+from jidcl.claims import load_claims as packaged_claims
 
 SYSTEMS = {
     "contrastive_ica": "Zimmermann et al. 2021: contrastive ICA",
@@ -59,6 +61,28 @@ def load_presets(name: str) -> dict[str, Any]:
         return dict(load_system(name).presets())
     check_choice("system", name, SYSTEMS)
     return importlib.import_module(f"jidcl.systems.{name}.presets").presets()
+
+
+def load_claims(name: str) -> Claims:
+    """The claims of a system by name; without importing JAX for those of `SYSTEMS`.
+
+    Raises:
+        ValueError: on an unknown system, or one without claims.
+    """
+    if ":" not in name:
+        return packaged_claims(name)
+    held = load_system(name).claims()
+    if not isinstance(held, Claims):
+        raise ValueError(f"system {name!r} must have claims to be judged, got {held!r}")
+    return held
+
+
+def load_legend(name: str) -> dict[str, str]:
+    """Meanings of the scores that are a system's own; without importing JAX."""
+    if ":" in name:
+        return dict(load_system(name).legend)
+    presets = importlib.import_module(f"jidcl.systems.{name}.presets")
+    return getattr(presets, "LEGEND", {})
 
 
 def load_conformance() -> tuple[dict[tuple[str, str], Any], dict[str, list[Any]]]:

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jidcl.claims import load_claims
 from jidcl.encoders import make_mlp
 from jidcl.losses import to_lam
-from jidcl.report.claims import load_claims
 from jidcl.run.runner import run_folder
 from jidcl.systems.anisotropic import problem as system
 from jidcl.systems.anisotropic.presets import Anisotropic, presets, spread

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jidcl.claims import load_claims
 from jidcl.latents import init_blocks
-from jidcl.report.claims import load_claims
 from jidcl.systems.content_style import problem as system
 from jidcl.systems.content_style.presets import ContentStyle, presets
 

@@ -20,6 +20,7 @@ from jidcl.systems.contrastive_ica.presets import (
 from jidcl.train import loop
 from jidcl.train.evaluation import summarised
 from jidcl.train.sharding import make_mesh
+from reference.records import bare
 from reference.tiny import TINY
 
 ROWS = presets()
@@ -200,9 +201,8 @@ def test_theorem1_meets_its_closed_form():
     for claim in load_claims("contrastive_ica").curves[:2]:
         program = system.make_program(ROWS[claim.needs("quick")[0]])
         scores = evaluated(program, np.array([1])).scores
-        record = make_record(
-            scores={k: v.tolist() for k, v in scores.items()}, losses={}
-        )
+        held = {name: values.tolist() for name, values in scores.items()}
+        record = bare(held)
         verdict = judge(record, claim)
         assert verdict.ok, verdict.note
         shifted = (scores["predicted"] + 0.05).tolist()

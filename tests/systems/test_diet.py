@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jidcl.claims import load_claims
 from jidcl.latents import class_of_index
-from jidcl.report.claims import load_claims
 from jidcl.systems.diet import problem as system
 from jidcl.systems.diet.presets import Diet, presets
 from jidcl.theory import affine_solution

@@ -11,11 +11,11 @@ import pytest
 from scipy import stats
 
 from jidcl import fit
+from jidcl.claims import load_claims
 from jidcl.losses import instance_cross_entropy
 from jidcl.mixing.scenes import grid_latents, make_scene, render
 from jidcl.mixing.scenes.shapes3d import physical
 from jidcl.mixing.scenes.sprites import physical_sprites
-from jidcl.report.claims import load_claims
 from jidcl.systems.dislib import problem as dislib
 from jidcl.systems.dislib.presets import Dislib, presets
 

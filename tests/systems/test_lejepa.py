@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jidcl.claims import load_claims
 from jidcl.mixing import PLANE_MAPS
-from jidcl.report.claims import load_claims
 from jidcl.systems.lejepa import problem as system
 from jidcl.systems.lejepa.presets import DIMENSIONS, LeJEPA, presets
 from jidcl.theory import ou_alignment_limit

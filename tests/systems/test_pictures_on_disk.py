@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jidcl.claims import PublishedClaim
 from jidcl.data import picture_sets_digest
 from jidcl.data.image_folder import image_path, write_image_folder
 from jidcl.data.picture_grid import FILES
 from jidcl.latents.causal import CLASSES, GROUPS
 from jidcl.mixing.scenes import Sprites
-from jidcl.report.claims import Claim
-from jidcl.report.verdict import judge
+from jidcl.report.judge import judge
 from jidcl.run import runner
 from jidcl.run.sweep import sweep
 from jidcl.run.verify import Verification
@@ -165,7 +165,7 @@ def test_a_run_is_another_one_when_the_pictures_change(config, copied, tmp_path)
     call = dict(system="scenes", preset="quick/box", seeds=[0], root=tmp_path / "runs")
     *_, first = runner.run(copied, **call)
     assert first.record is not None
-    assert np.isfinite(first.record.metrics["r2"]).all()
+    assert np.isfinite(first.record.scores["r2"]).all()
     *_, again = runner.run(copied, **call)
     assert again.folder == first.folder
     held = json.loads((first.folder / "config.json").read_text())
@@ -302,11 +302,21 @@ def test_points_of_a_grid_are_found_by_their_latents(tmp_path, monkeypatch, rng)
 
 
 def test_only_a_run_on_the_published_pictures_is_judged():
-    own = dict(column="unsupervised", direction="analogue", source="Table 4", text="")
-    claim = Claim("a", "t4r1", metric="r2", mean=96, std=0.1, seeds=3, **own)
-    claim = dataclasses.replace(claim, set_rows=250_000, judged_as="recovers")
-    metrics = {"r2": [0.5], "floor": [1.0], "gap": [0.1], "gap_se": [0.01]}
-    metrics |= {"chance": [3.0]}
+    claim = PublishedClaim(
+        id="a",
+        source="Table 4",
+        text="",
+        preset="t4r1",
+        column="unsupervised",
+        metric="r2",
+        direction="analogue",
+        mean=96,
+        std=0.1,
+        seeds=3,
+        set_rows=250_000,
+        judged_as="recovers",
+    )
+    losses = {"floor": 1.0, "gap": 0.1, "gap_se": 0.01, "chance": 3.0}
     record = runner.Record(
         schema_version=runner.SCHEMA_VERSION,
         system="scenes",
@@ -314,33 +324,35 @@ def test_only_a_run_on_the_published_pictures_is_judged():
         config={},
         seeds=[0],
         floor_kind="oracle",
-        metrics=metrics,
+        scores={"r2": [0.5]},
+        losses={name: [value] for name, value in losses.items()},
+        nulls={},
         untrained={},
         curve=[],
         seconds={},
         device="",
     )
-    beside = judge(claim, record)
+    beside = judge(record, claim)
     assert (beside.ok, beside.judged) == (True, False)
 
     def on_disk(rows, r2):
-        held = metrics | {"rows_of_set": [rows] * len(r2), "r2": r2}
-        held = {
-            name: values * len(r2) if name != "r2" and len(values) == 1 else values
-            for name, values in held.items()
-        }
-        seeds = list(range(len(r2)))
-        return dataclasses.replace(record, metrics=held, seeds=seeds)
+        count = len(r2)
+        return dataclasses.replace(
+            record,
+            scores={"rows_of_set": [rows] * count, "r2": r2},
+            losses={name: [value] * count for name, value in losses.items()},
+            seeds=list(range(count)),
+        )
 
-    assert judge(claim, on_disk(360, [0.5])).outcome == "analogue"
-    assert judge(claim, on_disk(250_000, [0.5])).outcome == "missed"
-    better = judge(claim, on_disk(250_000, [0.99]))
+    assert judge(on_disk(360, [0.5]), claim).outcome == "analogue"
+    assert judge(on_disk(250_000, [0.5]), claim).outcome == "missed"
+    better = judge(on_disk(250_000, [0.99]), claim)
     assert better.outcome == "consistent, 1 of 3 seeds"
-    assert judge(claim, on_disk(250_000, [0.96] * 3)).outcome == "reproduced"
+    assert judge(on_disk(250_000, [0.96] * 3), claim).outcome == "reproduced"
     # A number that is neither good nor bad is met or not.
     number = dataclasses.replace(claim, judged_as="reference")
-    assert not judge(number, on_disk(250_000, [0.99])).ok
-    assert judge(number, on_disk(250_000, [0.961])).ok
+    assert not judge(on_disk(250_000, [0.99]), number).ok
+    assert judge(on_disk(250_000, [0.961]), number).ok
 
 
 def test_the_published_rows_draw_at_the_published_scale():

@@ -9,9 +9,9 @@ import optax
 import pytest
 
 from jidcl import fit
+from jidcl.claims import load_claims
 from jidcl.mixing.scenes import SCENES as DRAWN
 from jidcl.mixing.scenes import make_scene, render
-from jidcl.report.claims import load_claims
 from jidcl.systems.causal3d import problem as causal3d
 from jidcl.systems.causal3d.presets import AUGMENTED, TRANSFORMED, Causal3D
 from jidcl.systems.causal3d.presets import presets as causal_presets
