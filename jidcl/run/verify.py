@@ -106,7 +106,9 @@ class Verification:
 
     def go(self) -> Iterator[VerifyEvent]:
         """Do everything; `verdicts` and the report are complete at the end."""
-        self.verdicts += [judge((), claim) for claim in self._chosen if claim.untestable]
+        self.verdicts += [
+            judge((), claim) for claim in self._chosen if claim.untestable
+        ]
         work = self.stages()
         for index, (name, claims) in enumerate(work.items()):
             config = self._config(name)

@@ -110,7 +110,9 @@ def test_points_of_an_ordering_spread_what_they_share():
             "margin must be >= 0, got -1",
         ),
         (
-            lambda: CurveClaim(id="c", source="", text="", preset="theorem1/c", unit="points"),
+            lambda: CurveClaim(
+                id="c", source="", text="", preset="theorem1/c", unit="points"
+            ),
             "unit",
         ),
         (
