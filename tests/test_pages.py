@@ -4,15 +4,22 @@ Each check is a function from a page to complaints. `WRONG` holds a page that br
 each of them.
 """
 
+import contextlib
+import functools
 import importlib
+import io
 import pathlib
 import re
 
 import pytest
 
+from jidcl.cli.main import VERBS, main
+from test_architecture import LEVELS
+
 ROOT = pathlib.Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs/report/report.md"]
+PAGES += sorted((ROOT / "jidcl").rglob("README.md"))
 FOLDERS = ("benchmarks", "docs", "experiments", "jidcl", "tests")
 SCORE = re.compile(r"-?\d+\.\d\d\b")
 
@@ -65,11 +72,42 @@ def unknown_files(page, text):
             yield f"{path}: no such file"
 
 
-CHECKS = (broken_links, unknown_names, unknown_files)
+@functools.cache
+def listed(what):
+    """What `jidcl list` prints, as rows of words."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        assert main(["list", what]) == 0
+    return [line.split() for line in text.getvalue().splitlines()]
+
+
+def unknown_commands(page, text):
+    """Verbs, systems and presets of the commands of a page."""
+    text = re.sub(r"\s*\\\n\s*", " ", text)
+    for verb in sorted(set(re.findall(r"`jidcl (\w+)|^jidcl (\w+)", text, re.M))):
+        if "".join(verb) not in VERBS:
+            yield f"{''.join(verb)}: no such verb"
+    systems = {row[0] for row in listed("systems")}
+    for system in sorted(set(re.findall(r"--system (\w+)", text))):
+        if system not in {*systems, "all"}:
+            yield f"{system}: no such system"
+    presets = {row[1] for row in listed("presets")}
+    for preset in sorted(set(re.findall(r"jidcl (?:train|sweep) ([\w:/.-]+)", text))):
+        if preset.islower() and preset.rpartition(":")[2] not in presets:
+            yield f"{preset}: no such preset"
+
+
+CHECKS = (broken_links, unknown_names, unknown_files, unknown_commands)
 WRONG = {
     broken_links: ("[a](docs/nowhere.md)", "[a](docs/words.md#nowhere)", "[a](#no)"),
     unknown_names: ("`jidcl.losses.nowhere`", "`jidcl.nowhere`", "`jidcl.nowhere.mix`"),
     unknown_files: ("`experiments/nowhere.py`", "```\nbenchmarks/no.sh OUT\n```"),
+    unknown_commands: (
+        "`jidcl dance`",
+        "`jidcl verify --system nowhere`",
+        "```\njidcl train quick/nowhere --tau 1\n```",
+        "```\njidcl sweep diet:quick/nowhere\n```",
+    ),
 }
 
 
@@ -101,6 +139,13 @@ def test_every_page_is_in_the_index():
     index = ROOT / "docs/README.md"
     linked = set(re.findall(r"\]\(([\w-]+\.md)\)", index.read_text()))
     assert linked == {p.name for p in (ROOT / "docs").glob("*.md")} - {index.name}
+
+
+def test_architecture_shows_the_levels():
+    text = (ROOT / "docs/architecture.md").read_text()
+    (block,) = re.findall(r"Lowest first:\n\n```\n(.*?)```", text, flags=re.DOTALL)
+    shown = tuple(tuple(line.split(", ")) for line in block.splitlines())
+    assert shown == LEVELS
 
 
 def test_the_problem_of_your_own_runs_and_identifies():
