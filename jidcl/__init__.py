@@ -30,6 +30,7 @@ _NAMES = {
     "Similarity": "losses",
     "Simplex": "latents",
     "Sphere": "latents",
+    "System": "systems.contract",
     "Uniform": "latents",
     "VonMisesFisher": "latents",
     "fit": "train",

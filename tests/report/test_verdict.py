@@ -240,7 +240,7 @@ def test_above_and_equal_need_the_margin_in_the_mean_and_in_most_seeds():
     assert not judge(record([0.62]), null).ok
 
 
-CURVE = CurveClaim(id="c", source="Theorem 1", text="sphere", settings={})
+CURVE = CurveClaim(id="c", source="Theorem 1", text="sphere", preset="theorem1/c")
 
 
 def test_a_curve_meets_its_prediction_and_falls():
