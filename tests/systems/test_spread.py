@@ -69,10 +69,9 @@ def test_value_and_gradient_are_those_of_one_device(name):
 @pytest.mark.parametrize("name", ["ica", "anisotropic", "content_style"])
 def test_a_spread_batch_goes_round_the_ring_and_is_never_gathered(name):
     system, config = CASES[name]
-    problem, optimiser = system.make_problem(config), system.make_run_optimiser(config)
-    mesh = make_mesh(seed=2, data=4)
-    state = loop.start(problem, optimiser, np.arange(2), mesh=mesh)
-    text = make_chunk(problem, optimiser, steps=2, mesh=mesh).lower(state).compile()
+    program, mesh = system.make_program(config), make_mesh(seed=2, data=4)
+    state = loop.start(program, np.arange(2), mesh=mesh)
+    text = make_chunk(program, steps=2, mesh=mesh).lower(state).compile()
     assert " all-gather(" not in text.as_text()
     assert " collective-permute(" in text.as_text()
 
