@@ -28,6 +28,7 @@ from jidcl.train.generator import decode, train_decoder
 from jidcl.types import Array, Metrics, Pair
 
 Frozen = Any
+MNIST_PIXELS = 28 * 28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +103,11 @@ def set_size(frozen: Frozen) -> Metrics:
 
 def _drawn(config: Any) -> Source:
     """Of `DrawnMixing`, with the MLP of `Network`."""
+    images = config.mixing == "mnist"
 
     def encoder(d: int, m: int | None = None, **own: Any) -> Encoder:
         net = dict(widths=config.widths, slope=config.slope, init=config.init)
-        return make_mlp(d, m=m, **{**net, **own})
+        return make_mlp(d, d=MNIST_PIXELS if images else d, m=m, **{**net, **own})
 
     return Source(
         freeze=lambda key, n: {"g": init_mixing(config, key, n)},
@@ -115,6 +117,7 @@ def _drawn(config: Any) -> Source:
         features=lambda x: x,
         read=lambda function, z: function(z),
         encoder=encoder,
+        pictures=images,
     )
 
 
