@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jidcl.report.judge import judge
 
 from jidcl.claims import load_claims
+from jidcl.report.judge import judge
 from jidcl.systems.contrastive_ica import problem as system
 from jidcl.systems.contrastive_ica import process
 from jidcl.systems.contrastive_ica.evaluate import _isometry
