@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,7 +10,8 @@ import jax.numpy as jnp
 
 from jidcl.bench.measure import Timing, time_program
 from jidcl.mixing.scenes import SCENES, make_scene, render
-from jidcl.systems.scenes.problem import make_problem, make_program
+from jidcl.systems.registry import load_presets, load_system
+from jidcl.systems.shared.pictures import draw_pictures
 from jidcl.train.state import start_state
 from jidcl.train.step import make_step
 
@@ -36,11 +38,13 @@ def step_rows(config: Any, repeats: int) -> Iterator[dict[str, Any]]:
     The step is a pair of pictures for each row of the batch, encoder, loss, gradients
     and update; a row's `batch` counts pictures.
     """
-    problem, program = make_problem(config), make_program(config)
+    program = load_system("scenes").make_program(config)
     run = start_state(program, jnp.asarray(0), {"g": {}})
 
     def draw(key):
-        return problem.draw(run.frozen, key)[:2]
+        shape = 2, config.batch, config.n
+        z = jax.random.uniform(key, shape, minval=config.low, maxval=config.high)
+        return jax.vmap(partial(draw_pictures, config))(z)
 
     settings = dict(size=config.size, encoder=config.encoder)
     pictures = 2 * config.batch

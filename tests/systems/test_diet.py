@@ -116,7 +116,6 @@ def test_floors_are_limits_where_the_model_can_express_the_posterior():
     assert system.floor_kind(noisy) == "oracle"
 
 
-KEY = jax.random.key(0)
 SMALL = dict(
     mixing="identity",
     eval_batch=512,
@@ -130,7 +129,8 @@ SMALL = dict(
 def evaluate(f, *heads, **settings):
     """Evaluation of a known f(z) with rows `head(v of every row)`, for each head."""
     config = ROWS["quick/diet"].changed(**SMALL).changed(**settings)
-    source, frozen = make_source(config), system.make_problem(config).freeze(KEY)
+    source = make_source(config)
+    frozen = system.make_problem(config).freeze(jax.random.key(0))
     rows = frozen["v"][class_of_index(jnp.arange(config.num_rows), config.clusters)]
 
     @jax.jit

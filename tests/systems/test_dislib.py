@@ -47,15 +47,15 @@ def test_every_number_of_the_published_table_is_a_claim_beside():
         "sprites": {"shape", "scale", "x", "y"},
         "shapes3d": {"shape", "scale", "orientation"},
     }
-    got = {(c.preset, c.metric) for c in claims}
+    got = {(c.preset, c.metric, c.of_null) for c in claims}
     want = {
-        (f"{scene}-{encoder}", factor)
+        (f"{scene}-{encoder}", factor, "")
         for scene, names in factors.items()
         for factor in names
         for encoder in ("mlp", "cnn")
     }
     want |= {
-        (f"{scene}-mlp", f"{factor}_identity")
+        (f"{scene}-mlp", factor, "identity")
         for scene, names in factors.items()
         for factor in names
     }

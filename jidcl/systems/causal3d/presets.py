@@ -118,3 +118,7 @@ def presets() -> dict[str, Causal3D]:
     named = {f"quick/{name}": replace(rows[name], **_QUICK) for name in QUICK}
     named |= {f"full/{name}": config for name, config in rows.items()}
     return named | {f"published/{k}": as_published(c) for k, c in rows.items()}
+
+
+# Meanings of scores of its own.
+LEGEND = {"rows_of_set": "pictures of the set on disk"}

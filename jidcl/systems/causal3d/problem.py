@@ -85,4 +85,5 @@ SYSTEM = System(
     vectors="content_style",
     conformance=conformance.CONFORMANCE,
     errata=conformance.ERRATA,
+    legend=presets.LEGEND,
 )

@@ -163,3 +163,7 @@ def presets() -> dict[str, Dislib]:
     named = {f"quick/{name}": config for name, config in QUICK.items()}
     named |= {f"full/{name}": config for name, config in ROWS.items()}
     return named | {f"published/{k}": as_published(c) for k, c in ROWS.items()}
+
+
+# Meanings of scores of its own.
+LEGEND = {"rows_of_set": "pictures of the set on disk"}

@@ -119,4 +119,5 @@ SYSTEM = System(
     vectors="cross_entropy",
     conformance=conformance.CONFORMANCE,
     errata=conformance.ERRATA,
+    legend=presets.LEGEND,
 )

@@ -160,3 +160,7 @@ def presets() -> dict[str, Scenes]:
     rows = {**TABLE4, "t4-supervised": supervised}
     named |= {f"full/{name}": config for name, config in rows.items()}
     return named | {f"published/{k}": as_published(c) for k, c in rows.items()}
+
+
+# Meanings of scores of its own.
+LEGEND = {"rows_of_set": "pictures of the set on disk"}

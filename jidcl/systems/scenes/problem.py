@@ -92,4 +92,5 @@ SYSTEM = System(
     vectors="contrastive_ica",
     conformance=conformance.CONFORMANCE,
     errata=conformance.ERRATA,
+    legend=presets.LEGEND,
 )

@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from jidcl.optim import make_optimiser
 from jidcl.systems.shared.settings import Optimisation
-from jidcl.types import Array, Metrics
+from jidcl.types import Array
 
 
 def run_optimiser(config: Optimisation) -> optax.GradientTransformation:
@@ -57,6 +57,6 @@ def over_batches(score: Callable[[Array], Any], key: Array, batches: int):
     return jax.lax.map(score, jax.random.split(key, batches))
 
 
-def mean_over_batches(scores: Metrics) -> Metrics:
-    """Each score averaged over its leading axis."""
+def mean_over_batches(scores: Any) -> Any:
+    """Each score of a tree averaged over its leading axis."""
     return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), scores)
