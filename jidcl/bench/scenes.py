@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 from jidcl.bench.measure import Timing, time_program
 from jidcl.mixing.scenes import SCENES, make_scene, render
 from jidcl.systems.registry import load_presets, load_system
-from jidcl.train.state import init_state
+from jidcl.systems.shared.pictures import draw_pictures
+from jidcl.train.state import start_state
 from jidcl.train.step import make_step
 
 SIZES = (32, 64, 128)
@@ -36,17 +38,18 @@ def step_rows(config: Any, repeats: int) -> Iterator[dict[str, Any]]:
     The step is a pair of pictures for each row of the batch, encoder, loss, gradients
     and update; a row's `batch` counts pictures.
     """
-    system = load_system("scenes")
-    problem, optimiser = system.make_problem(config), system.make_run_optimiser(config)
-    run = init_state(problem, optimiser, jnp.asarray(0), {"g": {}})
+    program = load_system("scenes").make_program(config)
+    run = start_state(program, jnp.asarray(0), {"g": {}})
 
     def draw(key):
-        return problem.draw(run.frozen, key)[:2]
+        shape = 2, config.batch, config.n
+        z = jax.random.uniform(key, shape, minval=config.low, maxval=config.high)
+        return jax.vmap(partial(draw_pictures, config))(z)
 
     settings = dict(size=config.size, encoder=config.encoder)
     pictures = 2 * config.batch
     drawn = time_program(draw, run.key, repeats=repeats)
-    whole = time_program(make_step(problem, optimiser), run, repeats=repeats)
+    whole = time_program(make_step(program), run, repeats=repeats)
     yield _row("draw", config.mixing, settings, pictures, drawn)
     share = {"share_drawing": drawn.median / whole.median}
     yield _row("train", config.mixing, settings, pictures, whole) | share

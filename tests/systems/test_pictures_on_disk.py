@@ -23,12 +23,14 @@ from jidcl.run.sweep import sweep
 from jidcl.run.verify import Verification
 from jidcl.systems.causal3d import problem as causal3d
 from jidcl.systems.causal3d.presets import Causal3D
+from jidcl.systems.causal3d.process import draw_apart
 from jidcl.systems.dislib import problem as dislib
 from jidcl.systems.dislib.presets import Dislib
 from jidcl.systems.scenes import problem as scenes
 from jidcl.systems.scenes.presets import Scenes
-from jidcl.systems.shared.pictures import draw_pictures, on_part
-from jidcl.systems.shared.wiring import observe
+from jidcl.systems.shared.pictures import draw_pictures
+from jidcl.systems.shared.sources import make_source
+from jidcl.train import summarised
 from jidcl.train.loop import compile_chunk, on_each_seed, place, start
 from jidcl.train.sharding import make_mesh
 
@@ -89,7 +91,7 @@ def test_a_batch_is_of_pictures_of_the_set_and_their_own_latents(config, folder)
                 want = np.asarray(image, np.float32)[..., None] / 255
             np.testing.assert_allclose(picture, want, atol=1e-6)
     assert (np.asarray(batch.z) != np.asarray(batch.z_pos)).any(1).all()
-    test = on_part(config, frozen, "test")["set"].z
+    test = make_source(config).part(frozen, "test")["set"].z
     assert len(test) == 60
     assert not (np.asarray(test)[:, None] == held[None]).all(-1).any()
 
@@ -101,47 +103,47 @@ def blackened(sets):
 
 
 def scored(problem, shared):
-    """All scores of an untrained encoder."""
+    """All that an evaluation of an untrained encoder holds, and the evaluation."""
     params, state = problem.init(jax.random.key(0))
-    evaluate = jax.jit(problem.evaluate)
+    evaluate = jax.jit(lambda *args: summarised(problem.evaluate(*args)))
     frozen = {"g": {}, "shared": shared}
-    return evaluate(params, state, frozen, jax.random.key(1))
+    found = evaluate(params, state, frozen, jax.random.key(1))
+    return jax.tree.flatten_with_path(found)[0], found
 
 
 def test_no_score_is_of_a_picture_that_was_trained_on(config):
     problem = scenes.make_problem(config)
-    full, dark = (
-        scored(problem, s) for s in (problem.shared, blackened(problem.shared))
-    )
-    for name in full:
-        np.testing.assert_array_equal(full[name], dark[name], err_msg=name)
-    assert "isometry_error" not in full
+    full, found = scored(problem, problem.shared)
+    dark, _ = scored(problem, blackened(problem.shared))
+    for (name, value), (_, other) in zip(full, dark, strict=True):
+        np.testing.assert_array_equal(value, other, err_msg=str(name))
+    assert "isometry_error" not in found.scores
     # The level of a curve is that of the pairs it was trained on: of finer ones.
-    assert full["train_floor"] != full["floor"]
+    assert found.losses["train_floor"] != found.losses["floor"]
 
 
 def test_latents_of_no_picture_show_as_the_nearest_one(config):
     problem = scenes.make_problem(config)
-    frozen = on_part(config, {"shared": problem.shared}, "test")
+    source = make_source(config)
+    frozen = source.part({"shared": problem.shared}, "test")
     z = frozen["set"].z[:3]
     np.testing.assert_array_equal(
-        observe(config, frozen, z), observe(config, frozen, z + 1e-3)
+        source.observe(frozen, z), source.observe(frozen, z + 1e-3)
     )
 
 
 def test_pictures_are_an_argument_of_the_program_not_a_part_of_it(config):
-    problem, mesh = scenes.make_problem(config), make_mesh()
-    optimiser = scenes.make_run_optimiser(config)
-    state = start(problem, optimiser, np.arange(2), mesh=mesh)
+    program, mesh = scenes.make_program(config), make_mesh()
+    state = start(program, np.arange(2), mesh=mesh)
     assert "shared" not in state.frozen  # nor of a checkpoint
-    chunk, _ = compile_chunk(problem, optimiser, state, steps=1, mesh=mesh)
-    held = problem.shared["train"]
+    chunk, _ = compile_chunk(program, state, steps=1, mesh=mesh)
+    held = program.shared["train"]
     own = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     taken = chunk.program.memory_analysis().argument_size_in_bytes
     assert taken >= own + held.x.nbytes + held.z.nbytes
     # A second program does not put them on the devices again.
     two = make_mesh(seed=2)
-    shared = place(problem.shared, two)
+    shared = place(program.shared, two)
     again = place(shared, two)
     pointers = [
         [
@@ -155,8 +157,8 @@ def test_pictures_are_an_argument_of_the_program_not_a_part_of_it(config):
     assert np.isfinite(np.asarray(metrics["loss"])).all()
     # Two seeds, two batches, one set.
     assert metrics["loss"][0, 0] != metrics["loss"][0, 1]
-    scores = on_each_seed(problem.evaluate, mesh=mesh, shared=problem.shared)(state)
-    np.testing.assert_array_equal(scores["rows_of_set"], [540, 540])
+    found = on_each_seed(program.evaluate, program, mesh=mesh)(state)
+    np.testing.assert_array_equal(found.scores["rows_of_set"], [540, 540])
 
 
 def test_a_run_is_another_one_when_the_pictures_change(config, copied, tmp_path):
@@ -220,19 +222,18 @@ def test_two_views_of_one_picture_show_the_same_one(objects):
 def test_read_outs_are_scored_on_other_pictures_than_they_were_fitted_on(objects):
     config = dataclasses.replace(CAUSAL, folder=str(objects), fit_rows=50)
     problem = causal3d.make_problem(config)
-    frozen = on_part(config, {"shared": problem.shared}, "test")
-    (z, label), (z_new, _) = causal3d.draw_apart(frozen, jax.random.key(0), 50, 300)
+    frozen = make_source(config).part({"shared": problem.shared}, "test")
+    (z, label), (z_new, _) = draw_apart(frozen, jax.random.key(0), 50, 300)
     assert len(np.unique(np.asarray(z), axis=0)) == 50
     assert not (np.asarray(z)[:, None] == np.asarray(z_new)[None]).all(-1).any()
     kinds = np.floor((np.asarray(z[:, 0]) + 1) / 2 * CLASSES).astype(int)
     np.testing.assert_array_equal(kinds, label)
     with pytest.raises(ValueError, match="fit_rows must be < 112, the pictures for"):
         causal3d.make_problem(dataclasses.replace(config, fit_rows=112))
-    dark = scored(problem, blackened(problem.shared))
-    full = scored(problem, problem.shared)
-    for name in full:
-        if name != "loss":  # of training views
-            np.testing.assert_array_equal(full[name], dark[name], err_msg=name)
+    dark, _ = scored(problem, blackened(problem.shared))
+    full, _ = scored(problem, problem.shared)
+    for (name, value), (_, other) in zip(full, dark, strict=True):
+        np.testing.assert_array_equal(value, other, err_msg=str(name))
 
 
 def test_a_sweep_knows_its_pictures(copied, tmp_path):
@@ -295,8 +296,9 @@ def test_points_of_a_grid_are_found_by_their_latents(tmp_path, monkeypatch, rng)
     drawn = dislib.make_problem(dataclasses.replace(config, folder=""))
     plain = drawn.freeze(jax.random.key(0))
     np.testing.assert_array_equal(plain["order"], frozen["order"])
-    identity = dislib.frozen_identity(config)
+    identity = dislib.SYSTEM.frozen_identity(config)
     assert len(str(identity["data"])) == 64
+    assert (identity["mixing"], identity["factors"]) == ("sprites", ())
     with pytest.raises(ValueError, match="labels must be 'class' with a folder"):
         dataclasses.replace(config, labels="instance")
 

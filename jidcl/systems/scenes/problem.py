@@ -17,6 +17,7 @@ from jidcl.data import ViewSettings
 from jidcl.systems.contract import System
 from jidcl.systems.contrastive_ica import problem as contrastive_ica
 from jidcl.systems.contrastive_ica import process
+from jidcl.systems.contrastive_ica.evaluate import evaluate as evaluate_pairs
 from jidcl.systems.scenes import conformance, presets
 from jidcl.systems.scenes.presets import Scenes
 from jidcl.systems.shared.pictures import two_views
@@ -51,7 +52,11 @@ def make_problem(config: Scenes, mesh: Mesh | None = None) -> Problem:
 
     def evaluate(params, state, frozen, key):
         batch_key, key = jax.random.split(key)
-        of_pairs = problem.evaluate(params, state, frozen, key)
+
+        def f(x):
+            return parts.encoder.apply(params, state, x)[0]
+
+        of_pairs = evaluate_pairs(config, parts, f, frozen, key)
         scores = {k: v for k, v in of_pairs.scores.items() if k != "isometry_error"}
         batch = draw(frozen, batch_key, "test")
         loss, _ = problem.loss(params, state, batch, batch_key)
@@ -87,4 +92,5 @@ SYSTEM = System(
     vectors="contrastive_ica",
     conformance=conformance.CONFORMANCE,
     errata=conformance.ERRATA,
+    legend=presets.LEGEND,
 )
