@@ -49,7 +49,7 @@ def load_checks(name: str) -> Any:
 
 
 def on_host(run: Any) -> Any:
-    """Marks a function of `CONFORMANCE` that needs numbers, not traced arrays."""
+    """Marks a function of `CONFORMANCE` that takes concrete arrays or returns text."""
     run.on_host = True
     return run
 
