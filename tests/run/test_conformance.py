@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.core import Tracer
 
 from jidcl.cli import main as cli
 from jidcl.data.files import data_file
@@ -207,7 +208,8 @@ def test_sizes_in_inputs_are_python_numbers(stand_in, float64):
         length, dim = inputs["length"], inputs["dim"]
         assert (length, dim) == (5, 4)
         assert type(length) is type(dim) is int
-        angle = jnp.arange(length)[:, None] * 1e-4 ** (jnp.arange(0, dim, 2) / dim)
+        rate = 1e-4 ** (jnp.arange(0.0, dim, 2) / dim)
+        angle = jnp.arange(float(length))[:, None] * rate
         parts = jnp.sin(angle), jnp.cos(angle)
         return {"pe": jnp.stack(parts, -1).reshape(length, dim)}
 
@@ -221,7 +223,7 @@ def test_inputs_of_another_case_reach_the_function(stand_in):
     traced = []
 
     def forward_input(params, inputs):
-        traced.append(isinstance(inputs["phi"], jax.core.Tracer))
+        traced.append(isinstance(inputs["phi"], Tracer))
         actions = inputs["actions"].astype(int)
         one_hot = jax.nn.one_hot(actions, inputs["num_actions"])
         return {"forward_input": jnp.concatenate([inputs["phi"], one_hot], axis=1)}
