@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from jidcl.run.conformance import packaged_vectors
 from jidcl.run import vectors
+from jidcl.run.conformance import packaged_vectors
 from jidcl.run.vectors import read_vectors, to_array
 
 
