@@ -82,7 +82,7 @@ def conformance(args: list[str]) -> int:
         files: Positional[tuple[Path, ...]] = ()
         """files of the vector schema; the packaged ones by default"""
         strict: bool = False
-        """kinds that no function covers count as misses"""
+        """kinds that no function covers and cases without data count as misses"""
 
     options = parse(Conformance, args, "conformance")
     quiet()

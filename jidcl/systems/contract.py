@@ -23,7 +23,7 @@ class Erratum(NamedTuple):
 
 
 def on_host(run: Any) -> Any:
-    """Marks a conformance function that needs numbers, not traced arrays."""
+    """Marks a conformance function that takes concrete arrays or returns text."""
     run.on_host = True
     return run
 
