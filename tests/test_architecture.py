@@ -50,7 +50,6 @@ EXTRAS = {
     "PIL",
     "rich",
     "sklearn",
-    "tensorboardX",
     "torch",
     "tyro",
 }
