@@ -52,7 +52,6 @@ EXTRAS = {
     "PIL",
     "rich",
     "sklearn",
-    "tensorboardX",
     "torch",
     "tyro",
 }

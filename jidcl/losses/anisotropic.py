@@ -125,7 +125,8 @@ def aninfonce(
             "hard negatives need cross='symmetric', got cross='reference' with "
             f"beta={beta:g} and tau_plus={tau_plus:g}"
         )
-    wide = at_least_float32(y.dtype, y_pos.dtype)
+    wide = at_least_float32(y.dtype, y_pos.dtype, lam.dtype)
+    lam = lam.astype(wide)
     a, b = (stretched(unit(x.astype(wide)), lam / 2, 2.0) for x in (y, y_pos))
     positive = rowwise(_SQUARES, a, b)
     spread = row_logsumexp
@@ -200,4 +201,4 @@ def aninfonce_ensemble(
     own = dict(cross=cross, beta=beta, tau_plus=tau_plus, axis=axis)
     one = functools.partial(aninfonce, **own)
     losses, _ = jax.vmap(one)(y, y_pos, lam)
-    return jnp.sum(weights * losses), {"components": losses}
+    return jnp.sum(weights.astype(losses.dtype) * losses), {"components": losses}

@@ -23,7 +23,8 @@ import numpy as np
 from jidcl.data.files import MissingData
 from jidcl.numerics import products_in
 from jidcl.run.vectors import Case, read_vectors, to_array
-from jidcl.systems.registry import Erratum, load_conformance
+from jidcl.systems.contract import Erratum
+from jidcl.systems.registry import load_conformance
 
 FLOAT32_TOLERANCE = 2e-4
 # Adam divides by the gradient's own size, so a weight whose true gradient is zero

@@ -97,17 +97,6 @@ def test_pairs_share_content_and_change_as_asked(law):
     assert abs(correlation) < 5 / np.sqrt(len(both))
 
 
-def test_sampling_is_of_the_key_and_maps_over_laws(law):
-    keys = jax.random.split(jax.random.key(5), 2)
-    laws = jax.vmap(lambda k: init_blocks(k, N_C, N_S, stat=True))(keys)
-    draw = lambda k, law: sample_block_pair(k, law, batch=4, change=0.75)  # noqa: E731
-    mapped = jax.jit(jax.vmap(draw))(keys, laws)
-    for i in range(2):
-        keys = jax.random.split(jax.random.key(5), 2)
-        one = draw(keys[i], jax.tree.map(lambda leaf, i=i: leaf[i], laws))
-        np.testing.assert_allclose(mapped.z_pos[i], one.z_pos, rtol=1e-5, atol=1e-6)
-
-
 def test_bad_input_is_refused(law):
     key = jax.random.key(6)
     with pytest.raises(ValueError, match="n_c must be >= 1, got 0"):

@@ -127,7 +127,7 @@ def test_large_precisions_and_vanishing_ones_are_finite():
         def loss(raw, settings=settings):
             return aninfonce(y, y_pos, to_lam(raw), **settings)[0]
 
-        value, slope = jax.value_and_grad(loss)(jnp.array([1e4, 3.0, -200.0]))
+        value, slope = jax.jit(jax.value_and_grad(loss))(jnp.array([1e4, 3.0, -200.0]))
         assert jnp.isfinite(value)
         assert jnp.isfinite(slope).all()
 
@@ -143,6 +143,19 @@ def test_ensemble_is_the_weighted_sum_of_its_members(data):
     ]
     np.testing.assert_allclose(metrics["components"], members, rtol=1e-12)
     np.testing.assert_allclose(loss, weights @ jnp.stack(members), rtol=1e-12)
+
+
+def test_narrow_precisions_and_weights_are_widened_first(rng):
+    ys, ys_pos = (jnp.asarray(rng.normal(size=(2, 5, 3)), jnp.bfloat16) for _ in "ab")
+    lams, weights = jnp.asarray([[0.5, 3.0, 9.0]] * 2), jnp.asarray([0.25, 0.75])
+    hard = dict(beta=0.5, tau_plus=0.1)
+    run = jax.jit(
+        lambda lams, weights: aninfonce_ensemble(ys, ys_pos, lams, weights, **hard)[0]
+    )
+    want = run(lams, weights)
+    got = run(lams.astype(jnp.bfloat16), weights.astype(jnp.bfloat16))  # exact
+    assert got.dtype == jnp.float32
+    np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
 def test_softplus_and_its_inverse(x64):

@@ -272,15 +272,6 @@ def test_bfloat16_inputs_lose_nothing_but_their_own_rounding(similarity):
     assert gradient.dtype == jnp.bfloat16
 
 
-@pytest.mark.parametrize("similarity", [DOT, LP[0]], ids=name)
-def test_jit_equals_eager_and_vmap_equals_loop(similarity):
-    stacked = [single(*embeddings(seed)[:2]) for seed in range(2)]
-    y, y_pos = (jnp.stack(x) for x in zip(*stacked, strict=True))
-    mapped = jax.jit(jax.vmap(lambda a, b: infonce(a, b, similarity=similarity)[0]))
-    looped = [infonce(*pair, similarity=similarity)[0] for pair in stacked]
-    np.testing.assert_allclose(mapped(y, y_pos), jnp.stack(looped), rtol=1e-6)
-
-
 # --- invariances -------------------------------------------------------------------
 
 seeds = st.integers(0, 2**31)
@@ -358,6 +349,16 @@ def test_lam_weights_the_coordinates(x64, rng, p, tile):
     want = np.mean(own / 0.7 + special.logsumexp(entries, axis=1))
     np.testing.assert_allclose(loss(y, y_pos, 0.7, lam), want, rtol=1e-12)
     check_grads(loss, (y, y_pos, jnp.asarray(0.7), lam), order=1, modes=["rev"])
+
+
+@pytest.mark.parametrize("tile", [None, (2, 3)])
+def test_lam_weights_independent_negatives_too(x64, rng, tile):
+    y, y_pos, y_neg = (jnp.asarray(rng.normal(size=(k, 3))) for k in (4, 4, 6))
+    lam, s = jnp.asarray([0.3, 1.0, 7.0]), Similarity("lp", 1.0)
+    policy = NegativePolicy("independent")
+    got = infonce(y, y_pos, y_neg, similarity=s, lam=lam, policy=policy, tile=tile)[0]
+    want = infonce(*(v * lam for v in (y, y_pos, y_neg)), similarity=s, policy=policy)
+    np.testing.assert_allclose(got, want[0], rtol=1e-12)
 
 
 def test_lam_is_refused_where_it_means_nothing():

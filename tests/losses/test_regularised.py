@@ -2,11 +2,9 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 from jidcl.losses import (
     VICRegWeights,
@@ -62,12 +60,6 @@ def test_pairwise_objective_equals_its_equation(x64, views, name):
     )
 
 
-@pytest.mark.parametrize("name", ["ntxent", "barlow", "vicreg"])
-def test_gradient_is_that_of_finite_differences(x64, views, name):
-    ours, _ = PAIRWISE[name]
-    check_grads(lambda a, b: ours(a, b)[0], views, order=1, modes=["rev"])
-
-
 @pytest.mark.parametrize("name", PAIRWISE)
 def test_order_of_rows_and_views_and_length_do_not_matter(x64, views, name):
     ours, _ = PAIRWISE[name]
@@ -83,28 +75,19 @@ def test_order_of_rows_and_views_and_length_do_not_matter(x64, views, name):
     assert close == (name not in SEES_LENGTH)
 
 
-def test_moco_equals_its_equation_and_stops_gradients(x64, views, rng):
+def test_moco_equals_its_equation(x64, views, rng):
     query, key = map(jnp.asarray, views)
     queue = jnp.asarray(rng.normal(size=(4, 3)))
     value = moco(query, key, queue, tau=0.4)[0]
     np.testing.assert_allclose(value, rivals.moco(query, key, queue, 0.4), rtol=1e-10)
-    grads = jax.grad(lambda *a: moco(*a, tau=0.4)[0], argnums=(0, 1, 2))(
-        query, key, queue
-    )
-    assert [bool(jnp.any(g != 0)) for g in grads] == [True, False, False]
 
 
-def test_predicted_cosines_equal_their_equations_and_stop_gradients(x64, views, rng):
+def test_predicted_cosines_equal_their_equations(x64, views, rng):
     p, p_pos = (jnp.asarray(rng.normal(size=(7, 3))) for _ in range(2))
     z, z_pos = map(jnp.asarray, views)
     both = rivals.mean_cosine(p, z_pos), rivals.mean_cosine(p_pos, z)
     np.testing.assert_allclose(simsiam(p, p_pos, z, z_pos)[0], -sum(both) / 2)
     np.testing.assert_allclose(byol(p, p_pos, z, z_pos)[0], 4 - 2 * sum(both))
-    for loss in (simsiam, byol):
-        grads = jax.grad(lambda *a, f=loss: f(*a)[0], argnums=(0, 1, 2, 3))(
-            p, p_pos, z, z_pos
-        )
-        assert [bool(jnp.any(g != 0)) for g in grads] == [True, True, False, False]
     np.testing.assert_allclose(simsiam(z, z_pos, z_pos, z)[0], -1, rtol=1e-12)
     np.testing.assert_allclose(byol(z, z_pos, -z_pos, -z)[0], 8, rtol=1e-12)
 

@@ -10,7 +10,8 @@ from jax.core import Tracer
 from jidcl.cli import main as cli
 from jidcl.data.files import data_file
 from jidcl.run import conformance
-from jidcl.systems.registry import load_conformance, on_host
+from jidcl.systems.contract import on_host
+from jidcl.systems.registry import load_conformance
 
 # Kinds that no function replays yet, by file; None: no kind of it.
 WAITING = {

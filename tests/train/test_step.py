@@ -11,17 +11,17 @@ from jax.sharding import PartitionSpec as P
 from jidcl.numerics import stream_key
 from jidcl.systems.contrastive_ica.problem import make_problem, make_program
 from jidcl.train import loop
-from jidcl.train.evaluation import summary
 from jidcl.train.gradient import Learner, gradient
 from jidcl.train.sharding import check_divisible, make_mesh
 from jidcl.train.state import frozen_draws, start_state
 from jidcl.train.step import make_chunk, make_step
-from jidcl.types import Losses, Problem, Program
+from jidcl.types import Problem, Program
 from reference.tiny import TINY
 
 PROBLEM, PROGRAM = make_problem(TINY), make_program(TINY)
 
 
+@jax.jit
 def one_seed(seed):
     return start_state(PROGRAM, seed, frozen_draws(PROGRAM, seed))
 
@@ -49,7 +49,8 @@ def test_a_loss_of_another_form_is_refused(result):
         PROBLEM, loss=lambda *args: result(*PROBLEM.loss(*args))
     )
     with pytest.raises(TypeError, match=r"loss must return \(scalar, \(state, metrics"):
-        make_step(gradient(wrong, optax.sgd(0.5)))(one_seed(0))
+        step = make_step(gradient(wrong, optax.sgd(0.5)))
+        jax.eval_shape(step, one_seed(0))
 
 
 def test_step_is_the_gradient_step_written_out():
@@ -90,7 +91,7 @@ def test_the_size_of_a_dispatch_does_not_change_the_run():
     chex.assert_trees_all_close(one.params, other.params, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("axes", [dict(seed=8), dict(data=8), dict(seed=2, data=4)])
+@pytest.mark.parametrize("axes", [dict(seed=8), dict(seed=2, data=4)])
 def test_eight_devices_equal_one(axes):
     seeds = list(range(8))
     state, losses = train_all(seeds, make_mesh())
@@ -109,16 +110,6 @@ def test_eight_devices_equal_one(axes):
         )
     assert jax.tree.map(lambda a: (a.shape, a.dtype), spread) == jax.tree.map(
         lambda a: (a.shape, a.dtype), state
-    )
-
-
-def test_gradients_are_the_same_on_a_sharded_batch():
-    mesh, run = make_mesh(data=8), one_seed(0)
-    batch = PROBLEM.draw(run.frozen, jax.random.key(1))
-    grad = jax.jit(jax.grad(lambda p, b: PROBLEM.loss(p, run.run.state, b, None)[0]))
-    spread = jax.device_put(batch, jax.NamedSharding(mesh, P("data")))
-    chex.assert_trees_all_close(
-        grad(run.params, batch), grad(run.params, spread), rtol=1e-4, atol=1e-6
     )
 
 
@@ -319,18 +310,3 @@ def test_a_step_without_a_loss_is_refused():
     )
     with pytest.raises(TypeError, match=r"scalar 'loss', got \['reward'\]"):
         loop.fit(program, seeds=1, steps=1)
-
-
-def test_the_gap_is_paired_and_its_error_that_of_a_mean():
-    loss, reference = np.array([2.0, 3.0, 7.0]), np.array([1.0, 1.0, 4.0])
-    known = summary(Losses(jnp.asarray(loss), jnp.asarray(reference)))
-    gaps = loss - reference
-    np.testing.assert_allclose(known["gap"], 2.0)
-    np.testing.assert_allclose(
-        known["gap_se"], gaps.std(ddof=1) / np.sqrt(3), rtol=1e-6
-    )
-    np.testing.assert_allclose([known["loss"], known["floor"]], [4.0, 2.0])
-    assert "chance" not in known
-    held = Losses(jnp.asarray(loss), jnp.asarray(reference), floor=jnp.asarray(1.5))
-    np.testing.assert_allclose([summary(held)[k] for k in ("floor", "gap")], [1.5, 2.0])
-    assert set(summary(Losses(jnp.asarray(loss)))) == {"loss"}
