@@ -16,9 +16,6 @@ _SCORES = {
         "fixed_style": "share found of style that never changes: content, in theory",
         "class": "share of new pictures classed rightly from the outputs",
         "accuracy": "share of new draws classed rightly by the trained head",
-        "block_r2": "R2 of a block of equal Lambda from its outputs",
-        "head_r2": "R2 behind the projection head",
-        "head_mcc": "MCC behind the projection head",
     },
     "losses": {
         "loss": "the objective on new draws",
@@ -44,6 +41,7 @@ _NULLS = {
 }
 # What a name may end in, taken off from the right.
 _ENDINGS = {
+    "_per_dim": "of each dimension",
     "_truth": "of the true latents",
     "_sampled": "from samples",
     "_intercept": "by a read-out with intercept",

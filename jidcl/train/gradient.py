@@ -127,8 +127,8 @@ def gradient(
             )
 
         def gather(run, frozen, key, t):
-            batch, *rest = collect(run, frozen, key, t)  # type: ignore[misc]
-            return spread(batch), *rest
+            batch, held, metrics = collect(run, frozen, key, t)  # type: ignore[misc]
+            return spread(batch), held, metrics
 
         def draw(frozen, key):
             return spread(inner.draw(frozen, key))

@@ -11,12 +11,8 @@ from jidcl.systems.contrastive_ica import problem as system
 from jidcl.systems.contrastive_ica import process
 from jidcl.systems.contrastive_ica.evaluate import _isometry
 from jidcl.systems.contrastive_ica.evaluate import evaluate as evaluate_encoder
-from jidcl.systems.contrastive_ica.presets import (
-    ContrastiveICA,
-    as_published,
-    presets,
-    supervised,
-)
+from jidcl.systems.contrastive_ica.presets import as_published, presets, supervised
+from jidcl.systems.contrastive_ica.settings import ContrastiveICA
 from jidcl.train import loop
 from jidcl.train.evaluation import summarised
 from jidcl.train.sharding import make_mesh

@@ -48,9 +48,9 @@ def test_a_loss_of_another_form_is_refused(result):
     wrong = dataclasses.replace(
         PROBLEM, loss=lambda *args: result(*PROBLEM.loss(*args))
     )
+    step, state = make_step(gradient(wrong, optax.sgd(0.5))), one_seed(0)
     with pytest.raises(TypeError, match=r"loss must return \(scalar, \(state, metrics"):
-        step = make_step(gradient(wrong, optax.sgd(0.5)))
-        jax.eval_shape(step, one_seed(0))
+        jax.eval_shape(step, state)
 
 
 def test_step_is_the_gradient_step_written_out():

@@ -321,6 +321,7 @@ def presets() -> dict[str, Anisotropic]:
 
 # Meanings of scores that no other system has.
 LEGEND = {
+    "lam_aligned": "learned Lambda, of the output assigned to each latent",
     "block_r2": "R2 of a block of equal Lambda from its outputs",
     "head_r2": "R2 behind the projection head",
     "head_mcc": "MCC behind the projection head",

@@ -201,5 +201,12 @@ def presets() -> dict[str, ContentStyle]:
 
 # Meanings of scores that no other system has.
 LEGEND = {
+    "linear": "share of a latent that an affine map of y explains",
+    "krr": "share of a latent that kernel ridge regression from y explains",
+    "krr_alpha": "the regularisation that kernel ridge regression chose",
+    "krr_gamma": "the width of its kernel that it chose",
+    "content_eigenvalues": "eigenvalues of the covariance of content",
+    "style_eigenvalues": "eigenvalues of the covariance of style",
+    "change_eigenvalues": "eigenvalues of the covariance of style's changes",
     "change_condition": "condition number of the covariance of style's changes",
 }

@@ -7,8 +7,8 @@ from jidcl import theory
 from jidcl.latents import Box, GeneralisedNormal, Sphere, VonMisesFisher
 from jidcl.losses import Similarity
 from jidcl.metrics import mcc, r2
-from jidcl.systems.contrastive_ica.presets import Theorem1, Trained
 from jidcl.systems.contrastive_ica.process import build_parts, draw_pair
+from jidcl.systems.contrastive_ica.settings import Theorem1, Trained
 from jidcl.systems.shared.wiring import mean_over_batches, over_batches
 from jidcl.theory.asymptotics import true_encoder_curve
 from jidcl.types import Evaluation, Program

@@ -19,7 +19,6 @@ from jidcl.metrics import (
     shuffled,
 )
 from jidcl.metrics.recovery import fit_affine
-from jidcl.systems.contrastive_ica.presets import Trained
 from jidcl.systems.contrastive_ica.process import (
     Parts,
     draw_pair,
@@ -27,6 +26,7 @@ from jidcl.systems.contrastive_ica.process import (
     limit_floor,
     objective,
 )
+from jidcl.systems.contrastive_ica.settings import Trained
 from jidcl.systems.shared.sources import set_size
 from jidcl.systems.shared.wiring import mean_over_batches, over_batches
 from jidcl.theory import apply_oracle, fit_oracle

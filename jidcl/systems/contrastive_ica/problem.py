@@ -8,13 +8,13 @@ from jidcl.losses import mse
 from jidcl.systems.contract import System
 from jidcl.systems.contrastive_ica import checks, conformance, presets
 from jidcl.systems.contrastive_ica.evaluate import evaluate, probe
-from jidcl.systems.contrastive_ica.presets import Trained
 from jidcl.systems.contrastive_ica.process import (
     build_parts,
     draw_pair,
     floor_kind,
     objective,
 )
+from jidcl.systems.contrastive_ica.settings import Theorem1, Trained
 from jidcl.systems.shared.wiring import run_optimiser
 from jidcl.train import gradient
 from jidcl.types import Batch, Problem, Program
@@ -69,9 +69,9 @@ def make_problem(config: Trained, mesh: Mesh | None = None) -> Problem:
     )
 
 
-def make_program(config: Trained | presets.Theorem1) -> Program:
+def make_program(config: Trained | Theorem1) -> Program:
     """The program of a configuration; identity scores and Theorem 1 train nothing."""
-    if isinstance(config, presets.Theorem1):
+    if isinstance(config, Theorem1):
         return checks.theorem1(config)
     if config.objective == "identity":
         return checks.identity(config)
@@ -87,7 +87,7 @@ SYSTEM = System(
     frozen_fields=("n", "mixing", "mixing_layers", "mixing_draws"),
     traced_fields=("tau", "early_tau", "conditional_param", "marginal_param"),
     floor_kind=lambda config: (
-        "none" if isinstance(config, presets.Theorem1) else floor_kind(config)
+        "none" if isinstance(config, Theorem1) else floor_kind(config)
     ),
     vectors="contrastive_ica",
     conformance=conformance.CONFORMANCE,

@@ -26,7 +26,7 @@ from jidcl.latents import (
 )
 from jidcl.losses import NegativePolicy, Similarity, infonce
 from jidcl.pairs import sample_pair
-from jidcl.systems.contrastive_ica.presets import Trained
+from jidcl.systems.contrastive_ica.settings import Trained
 from jidcl.systems.shared.sources import Source, make_source
 from jidcl.systems.shared.wiring import over_rows
 from jidcl.theory import (

@@ -172,6 +172,7 @@ def presets() -> dict[str, Rivals]:
 
 # Meanings of scores that no other system has.
 LEGEND = {
+    "variance": "variance of each output",
     "effective_rank": "how many directions the outputs fill",
     "spread": "deviation of the outputs' directions, 0 when collapsed",
 }

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from jidcl.checks import check_at_least, check_choice
-from jidcl.systems.contrastive_ica.presets import OBJECTIVES, Trained
+from jidcl.systems.contrastive_ica.settings import OBJECTIVES, Trained
 from jidcl.systems.shared.settings import Pictures
 
 VIEWS = ("latents", "augmented")
