@@ -1,0 +1,66 @@
+"""The system of docs/own-system.md, taken from the page: it gets its verdicts."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from jidcl.cli import main as cli
+from jidcl.report.records import find_records
+from jidcl.run.verify import Verification
+
+PAGE = Path(__file__).parents[2] / "docs/own-system.md"
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """The page's module, in the working directory."""
+    if not PAGE.exists():
+        pytest.skip("the pages of docs/ are not beside the tests")
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "slow_features.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("slow_features", None)
+    yield code
+    sys.modules.pop("slow_features", None)
+
+
+def test_the_example_is_short_and_gets_its_verdicts(written, tmp_path):
+    assert len([line for line in written.splitlines() if line.strip()]) <= 60
+    work = Verification(system="slow_features:SYSTEM", root=tmp_path / "runs")
+    for _ in work.go():
+        pass
+    words = {verdict.claim: verdict.word for verdict in work.verdicts}
+    assert words == {"distinct": "identified", "equal": "not identified"}
+    assert work.passed
+    distinct, equal = work.verdicts
+    assert distinct.nulls["shuffled"] < 10 < 50 < distinct.nulls["identity"] < 95
+    report = (work.folder / "report.md").read_text()
+    assert "2 of 2 came out as expected" in report
+    (record,) = (
+        r for r in find_records(work.root).values() if r.preset == "quick/equal"
+    )
+    assert record.system == "slow_features:SYSTEM"
+
+
+def test_it_is_trained_from_the_command_line(written, tmp_path, capsys):
+    name = "slow_features:SYSTEM:quick/distinct"
+    call = ["train", name, "--steps", "20", "--root", str(tmp_path / "runs")]
+    assert cli.main(call) == 0
+    assert "mcc" in capsys.readouterr().out
+    assert cli.main([*call, "--muon-steps", "3"]) == 2
+    assert "muon_steps cannot act here" in capsys.readouterr().err
+
+
+def test_a_mistake_in_it_is_one_line(written, tmp_path, capsys):
+    (tmp_path / "broken.py").write_text("SYSTEM = {'name': 'mine'}\n")
+    for name, message in (
+        ("broken:SYSTEM", "must be a jidcl.systems.contract.System, got a dict"),
+        ("broken:OTHER", "has no attribute 'OTHER'"),
+        ("absent:SYSTEM", "No module named 'absent'"),
+    ):
+        assert cli.main(["verify", "--system", name]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
