@@ -68,9 +68,12 @@ def test_infonce_isolates_content_and_its_untrained_encoder_does_not():
 
     start = start_state(program, jnp.asarray(0), frozen)
     state, _ = jax.jit(run)(start)
-    scored = jax.jit(program.evaluate)
-    key = stream_key(jax.random.key(0), "eval")
-    before, after = (scored(s.run, frozen, key) for s in (start, state))
+    evaluated = jax.jit(program.evaluate)
+
+    def scored(state):
+        return evaluated(state.run, frozen, stream_key(jax.random.key(0), "eval"))
+
+    before, after = scored(start), scored(state)
     first, last = before.scores, after.scores
     assert float(last["content"]) > 0.9 > float(first["content"])
     assert abs(float(last["style_excess"])) < 0.2 < float(first["style_excess"])
