@@ -72,8 +72,7 @@ class Verification:
         for what, given in (("rows need", self.rows), ("folder needs", self.pictures)):
             if given and self.budget not in ("full", "published"):
                 raise ValueError(
-                    f"{what} budget 'full' or 'published', got budget "
-                    f"{self.budget!r}"
+                    f"{what} budget 'full' or 'published', got budget {self.budget!r}"
                 )
         self.root = Path(self.root)
         self.claims: Claims = load_claims(self.system)
