@@ -69,11 +69,10 @@ class Verification:
 
     def __post_init__(self):
         check_choice("budget", self.budget, BUDGETS)
-        for name, given in (("rows", self.rows), ("folder", self.pictures)):
+        for what, given in (("rows need", self.rows), ("folder needs", self.pictures)):
             if given and self.budget not in ("full", "published"):
                 raise ValueError(
-                    f"{name} need budget 'full' or 'published', got budget "
-                    f"{self.budget!r}"
+                    f"{what} budget 'full' or 'published', got budget {self.budget!r}"
                 )
         self.root = Path(self.root)
         self.claims: Claims = load_claims(self.system)

@@ -24,7 +24,8 @@ from jidcl.latents import (
     Sphere,
     make_density,
 )
-from jidcl.losses import NegativePolicy, Similarity, infonce
+from jidcl.losses.contrastive import NegativePolicy, infonce
+from jidcl.losses.similarity import Similarity
 from jidcl.pairs import sample_pair
 from jidcl.systems.contrastive_ica.settings import Trained
 from jidcl.systems.shared.sources import Source, make_source
