@@ -210,7 +210,7 @@ def test_sizes_in_inputs_are_python_numbers(stand_in, float64):
         assert (length, dim) == (5, 4)
         assert type(length) is type(dim) is int
         rate = 1e-4 ** (jnp.arange(0.0, dim, 2) / dim)
-        angle = jnp.arange(float(length))[:, None] * rate
+        angle = jnp.outer(jnp.arange(float(length)), rate)
         parts = jnp.sin(angle), jnp.cos(angle)
         return {"pe": jnp.stack(parts, -1).reshape(length, dim)}
 
