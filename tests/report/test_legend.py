@@ -7,7 +7,7 @@ from jidcl.mixing.scenes import SCENES
 from jidcl.report.legend import legend, meaning
 from jidcl.report.records import record_from
 from jidcl.report.tables import score_rows
-from jidcl.systems.causal3d.problem import SCORES
+from jidcl.systems.causal3d.evaluate import SCORES
 from jidcl.systems.legends import LEGENDS
 from jidcl.systems.registry import SYSTEMS
 

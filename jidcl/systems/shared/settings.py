@@ -41,8 +41,9 @@ class Settings:
         own = {field.name: field.default for field in dataclasses.fields(self)}
         for name, why in self.inert().items():
             value = getattr(self, name)
-            off = is_traced(value) or not value or value == own[name]
-            if not off:
+            plain = value == own[name] if not is_traced(value) else True
+            off = not plain and not value and not isinstance(value, bool)
+            if not (plain or off):
                 raise ValueError(
                     f"{name} cannot act here, {why}: leave it at {own[name]!r}, got "
                     f"{value!r}"
