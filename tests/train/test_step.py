@@ -55,7 +55,7 @@ def test_a_loss_of_another_form_is_refused(result):
 
 def test_step_is_the_gradient_step_written_out():
     run = one_seed(3)
-    new, metrics = make_step(PROBLEM, optax.sgd(0.5))(
+    new, metrics = jax.jit(make_step(PROBLEM, optax.sgd(0.5)))(
         TrainState(
             **{
                 **vars(run),
@@ -65,9 +65,9 @@ def test_step_is_the_gradient_step_written_out():
         )
     )
     key = jax.random.fold_in(stream_key(jax.random.key(3), "data"), 7)
-    batch = PROBLEM.draw(run.frozen, key)
-    loss, grads = jax.value_and_grad(
-        lambda p: PROBLEM.loss(p, run.state, batch, key)[0]
+    batch = jax.jit(PROBLEM.draw)(run.frozen, key)
+    loss, grads = jax.jit(
+        jax.value_and_grad(lambda p: PROBLEM.loss(p, run.state, batch, key)[0])
     )(run.params)
     expected = jax.tree.map(lambda p, g: p - 0.5 * g, run.params, grads)
     chex.assert_trees_all_close(new.params, expected, rtol=1e-6, atol=1e-7)
