@@ -17,6 +17,7 @@ import dataclasses
 import hashlib
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -26,9 +27,13 @@ import optax
 
 from jidcl.numerics import stream_key
 from jidcl.optim import make_optimiser
-from jidcl.systems.rivals import problem as rivals
+from jidcl.systems.rivals import evaluate
 from jidcl.systems.rivals.presets import DATA, OBJECTIVES, QUICK, Rivals
-from jidcl.train.state import frozen_draws, init_state
+from jidcl.systems.rivals.problem import make_problem
+from jidcl.systems.rivals.process import build_encoder
+from jidcl.systems.shared.sources import make_source
+from jidcl.train import gradient
+from jidcl.train.state import frozen_draws, start_state
 from jidcl.train.step import make_step
 
 RATES = (2e-3, 8e-3, 3.2e-2)
@@ -39,7 +44,7 @@ COLUMNS = ("content", "style", "style_oracle", "r2", "mcc", "effective_rank", "s
 
 def training(config: Rivals):
     """`(rate, seed, frozen) -> (params, last loss)` of many runs, one program."""
-    problem = rivals.make_problem(config)
+    problem = make_problem(config)
 
     def one(rate, seed, frozen):
         # Adam's updates are proportional to its rate, which may thus be traced.
@@ -50,9 +55,9 @@ def training(config: Rivals):
             schedule=config.schedule,
             warmup=config.warmup,
         )
-        optimiser = optax.chain(unit, optax.scale(rate))
-        step = make_step(problem, optimiser)
-        state = init_state(problem, optimiser, seed, frozen)
+        program = gradient(problem, optax.chain(unit, optax.scale(rate)))
+        step = make_step(program)
+        state = start_state(program, seed, frozen)
         state, metrics = jax.lax.scan(
             lambda run, _: step(run), state, length=config.steps
         )
@@ -63,25 +68,26 @@ def training(config: Rivals):
 
 def frozen_of(config: Rivals, seeds):
     """Mixings and laws of the seeds, with a leading axis."""
-    problem = rivals.make_problem(config)
+    problem = make_problem(config)
     draw = jax.jit(lambda s: jax.lax.map(lambda seed: frozen_draws(problem, seed), s))
     return draw(np.asarray(seeds, np.int32))
 
 
 # One program for all encoders with as many outputs.
-score_rows = jax.jit(rivals.scores, static_argnames=("n_c", "cross_validate"))
+score_rows = jax.jit(evaluate.scores, static_argnames=("n_c", "cross_validate"))
 
 
 def scores_of(config: Rivals, f, params, frozen, seeds) -> dict[str, list]:
     """Scores of `f(params, x)`, run after run."""
+    source = make_source(config)
 
     def at(tree, index):
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], tree)
 
     def draw_one(params, frozen, seed):
         key = stream_key(jax.random.key(seed), "eval")
-        rows = rivals.draw_rows(config, lambda x: f(params, x), frozen, key)
-        return rows, rivals.style_oracle(frozen)
+        rows = evaluate.draw_rows(config, source, partial(f, params), frozen, key)
+        return rows, evaluate.style_oracle(frozen)
 
     draw = jax.jit(lambda index, *trees: draw_one(*(at(t, index) for t in trees)))
     found = []
@@ -103,7 +109,7 @@ def scores_of(config: Rivals, f, params, frozen, seeds) -> dict[str, list]:
 
 def compare(config: Rivals) -> dict:
     """One cell: choose the rate on validation seeds, train and score the test seeds."""
-    train, encoder = training(config), rivals.build_encoder(config)
+    train, encoder = training(config), build_encoder(config)
     count = len(RATES)
 
     def f(params, x):
@@ -142,7 +148,7 @@ def nulls(config: Rivals) -> list[dict]:
     """Scores of the observations themselves and of untrained encoders."""
     seeds = np.asarray(TEST_SEEDS, np.int32)
     frozen = frozen_of(config, seeds)
-    problem, encoder = rivals.make_problem(config), rivals.build_encoder(config)
+    problem, encoder = make_problem(config), build_encoder(config)
     init = jax.jit(lambda s: problem.init(stream_key(jax.random.key(s), "init"))[0])
     params = [init(seed)["f"] for seed in seeds]
     params = jax.tree.map(lambda *leaves: np.stack(leaves), *params)

@@ -15,8 +15,8 @@ import dataclasses
 import json
 from pathlib import Path
 
-from jidcl.report.document import judge_record
-from jidcl.report.records import Record, find_records
+from jidcl.report.judge import judge_record
+from jidcl.report.records import Record, find_records, record_from
 from jidcl.systems.registry import load_presets
 
 
@@ -50,7 +50,9 @@ def spread(verdict) -> str:
 def gather(held: Path | None, root: Path, system: str) -> list[Record]:
     """Finished runs and records that were kept, a row each, in the tables' order."""
     kept = json.loads(held.read_text())["records"] if held and held.exists() else []
-    records = [*(Record(**fields) for fields in kept), *find_records(root).values()]
+    where = str(held)
+    records = [record_from(data, where=where) for data in kept]
+    records += find_records(root).values()
     # Of several runs of a row the one of most seeds, then the last.
     own = [record for record in records if record.system == system]
     rows = {r.preset: r for r in sorted(own, key=lambda r: len(r.seeds))}

@@ -11,7 +11,9 @@ import dataclasses
 import json
 from pathlib import Path
 
-from jidcl.report.claims import load_claims
+import numpy as np
+
+from jidcl.claims import load_claims
 from jidcl.run.runner import run
 from jidcl.systems.registry import load_presets
 
@@ -43,10 +45,10 @@ def main() -> None:
             objective=options.objective,
             steps=config.steps,
             restarts=config.restarts,
-            r2=record.metrics["r2"],
+            r2=record.scores["r2"],
             published=published,
             difference=record.mean("r2") - published,
-            r2_identity=record.mean("r2_identity"),
+            r2_identity=float(np.mean(record.nulls["r2"]["identity"])),
             orth_err_normalized=record.mean("orth_err_normalized"),
             gap=record.mean("gap"),
             seconds=record.seconds,

@@ -19,8 +19,8 @@ from jidcl.run.runner import run
 from jidcl.systems.anisotropic.presets import Anisotropic, learned, study
 
 SCORES = ("r2", "mcc", "lam_error", "lam_error_sorted", "lam_pearson", "block_r2")
-OTHERS = ("loss", "floor", "gap", "gap_se", "r2_per_dim", "head_r2", "head_mcc")
-OTHERS += ("r2_identity", "mcc_identity", "decoder_loss")
+OTHERS = ("r2_per_dim", "head_r2", "head_mcc", "decoder_loss")
+LOSSES = ("loss", "floor", "gap", "gap_se")
 STUDIES = {"mismatch": ("study", study), "mnist": ("mnist", learned)}
 
 
@@ -32,7 +32,7 @@ def train(
     for name, config in rows.items():
         *_, last = run(config, preset=f"{kind}/{name}", **own)
         record = last.record
-        held = [s for s in SCORES[:4] if s in record.metrics]
+        held = [s for s in SCORES[:4] if s in record.scores]
         means = ", ".join(f"{s} {record.mean(s):.3f}" for s in held)
         print(f"{name:<20} {means}", flush=True)
         yield name, record
@@ -40,7 +40,11 @@ def train(
 
 def summary(config: Anisotropic, record: Record) -> dict:
     """What the JSON file keeps of a row: settings and scores of each seed."""
-    held = {s: record.metrics[s] for s in SCORES + OTHERS if s in record.metrics}
+    held = {s: record.scores[s] for s in SCORES + OTHERS if s in record.scores}
+    held |= {name: record.losses[name] for name in LOSSES if name in record.losses}
+    for score, nulls in record.nulls.items():
+        if "identity" in nulls:
+            held[f"{score}_identity"] = nulls["identity"]
     return dict(
         settings=config.summary(),
         lams=config.lams,

@@ -66,7 +66,7 @@ def main() -> None:
         own = dict(system="scenes", seeds=[0])
         config = settings(name, options)
         record = show_run(config, name, own, options.root, make_mesh())
-        r2 = record.metrics["r2_per_dim"][0]
+        r2 = record.scores["r2_per_dim"][0]
         seconds = round(math.fsum(record.seconds.values()), 1)
         r2 = dict(zip(free(name, options), r2, strict=True))
         results[name] = {"r2": r2, "seconds": seconds}

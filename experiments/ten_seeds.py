@@ -9,8 +9,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from jidcl.report.claims import load_claims
-from jidcl.report.verdict import judge_quick
+from jidcl.claims import load_claims
+from jidcl.report.judge import judge
 from jidcl.run.runner import run
 from jidcl.systems.registry import load_presets
 
@@ -26,9 +26,9 @@ def study(root: Path, seeds: Sequence[int]) -> list[dict]:
             own = dict(system=SYSTEM, preset=name, seeds=seeds, root=root)
             *_, last = run(presets[name], **own)
             records[name] = last.record
-        verdict = judge_quick(claim, records[name])
+        verdict = judge(records[name], claim)
         count = verdict.seeds.count(claim.expect)
-        scores = [round(100 * v, 2) for v in records[name].metrics[claim.metric]]
+        scores = [round(100 * v, 2) for v in records[name].scores[claim.metric]]
         rows.append(
             dict(
                 claim=claim.id,

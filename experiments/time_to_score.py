@@ -14,25 +14,25 @@ the call without --rows and --arms then gathers them.
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
-from jidcl.report.claims import load_claims
+from jidcl.claims import load_claims
 from jidcl.run.runner import run
 from jidcl.systems.registry import load_presets
 
 SYSTEM = "contrastive_ica"
 _BOTH = dict(muon_steps=3, early_share=0.25, late_share=0.1, precision="fast")
-ARMS = {  # "length": share of the steps that --steps names, 1 if not said
-    "preset: muon, early tau, late batch": _BOTH,
-    "no early tau": _BOTH | dict(early_share=0.0),
-    "no late batch": _BOTH | dict(late_share=0.0),
-    "neither": _BOTH | dict(early_share=0.0, late_share=0.0),
-    "6 x the batch, a quarter of the steps": _BOTH | dict(late_share=0.75, length=0.25),
-    "float32 products": _BOTH | dict(precision="float32"),
-    "he_normal": _BOTH | dict(init="he_normal"),
-    "fan_in_uniform": _BOTH | dict(init="fan_in_uniform"),
-    "adam 1e-3": _BOTH | dict(optimiser="adam", learning_rate=1e-3),
+# What an arm changes; "length": share of the steps that --steps names, 1 if not said.
+ARMS = {
+    "preset: muon, early tau, late batch": {},
+    "no early tau": dict(early_share=0.0),
+    "no late batch": dict(late_share=0.0),
+    "neither": dict(early_share=0.0, late_share=0.0),
+    "6 x the batch, a quarter of the steps": dict(late_share=0.75, length=0.25),
+    "float32 products": dict(precision="float32"),
+    "he_normal": dict(init="he_normal"),
+    "fan_in_uniform": dict(init="fan_in_uniform"),
+    "adam 1e-3": dict(optimiser="adam", learning_rate=1e-3),
 }
 
 
@@ -42,12 +42,13 @@ def study(rows, arms, seeds: int, shape: dict, root: Path) -> list[dict]:
         for row in rows:
             claim = claims.published_by_id(row)
             own = dict(ARMS[arm])
-            own["steps"] = round(own.pop("length", 1) * shape["steps"])
-            config = replace(presets[f"full/{row}"], **shape | own)
+            steps = round(own.pop("length", 1) * shape["steps"])
+            config = presets[f"full/{row}"].changed(**shape, **_BOTH)
+            config = config.changed(**own, steps=steps)
             own = dict(preset=f"{row}-arm", seeds=range(seeds), root=root)
             *_, last = run(config, system=SYSTEM, **own)
             record = last.record
-            scores = [round(100 * v, 2) for v in record.metrics[claim.metric]]
+            scores = [round(100 * v, 2) for v in record.scores[claim.metric]]
             spent = record.seconds["train"]
             results.append(
                 dict(
@@ -58,7 +59,7 @@ def study(rows, arms, seeds: int, shape: dict, root: Path) -> list[dict]:
                     n=config.n,
                     batch=config.batch,
                     scores=scores,
-                    gap=record.metrics["gap"],
+                    gap=record.losses["gap"],
                     seconds=spent,
                     steps=config.steps,
                     curve=[

@@ -12,7 +12,6 @@ The run is kept below --root and resumed. Time: ten to twenty minutes on two cor
 """
 
 import argparse
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -28,22 +27,25 @@ from jidcl.metrics import determination, r2
 from jidcl.mixing.scenes import Ident3D
 from jidcl.run.runner import trained
 from jidcl.systems.scenes.presets import TABLE4, Scenes
-from jidcl.systems.shared.pictures import draw_pictures, in_parts, make_image_encoder
+from jidcl.systems.shared.sources import make_source
 from jidcl.train.sharding import make_mesh
-
-COMMON: dict[str, Any] = dict(
-    encoder="cnn", hue="published", chunk=20, eval_batch=512, eval_batches=2
-)
 
 
 def settings(options: argparse.Namespace) -> Scenes:
     """Table 4's first row with the small CNN, or its supervised twin."""
-    own: dict[str, Any] = dict(
-        steps=options.steps, batch=options.batch, learning_rate=options.rate
+    row = TABLE4["t4r1"].changed(
+        encoder="cnn",
+        hue="published",
+        chunk=20,
+        eval_batch=512,
+        eval_batches=2,
+        steps=options.steps,
+        batch=options.batch,
+        learning_rate=options.rate,
     )
     if options.objective == "supervised":
-        own |= dict(objective="supervised", output="none")
-    return dataclasses.replace(TABLE4["t4r1"], **COMMON, **own)
+        return row.changed(objective="supervised", output="none")
+    return row
 
 
 def main() -> None:
@@ -62,19 +64,21 @@ def main() -> None:
     own: dict[str, Any] = dict(system="scenes", seeds=[0])
     record = show_run(config, options.objective, own, options.root, make_mesh())
     state = trained(config, preset=options.objective, root=options.root, **own)
-    held = jax.tree.map(lambda leaf: leaf[0], (state.params, state.state))
-    space = dict(output=config.output, output_size=config.output_size)
-    encoder = make_image_encoder(config, config.n, **space)
+    held = jax.tree.map(lambda leaf: leaf[0], (state.run.params, state.run.state))
+    source = make_source(config)
+    encoder = source.encoder(
+        config.n, output=config.output, output_size=config.output_size
+    )
 
     def f(x):
         return encoder.apply(*held, x)[0]
 
     def h(z):
-        return f(draw_pictures(config, z))
+        return f(source.observe({}, z))
 
     z = jnp.asarray(z)
-    real = jax.jit(lambda x: in_parts(f, x))(x.astype(np.float32) / 255)
-    ours = jax.jit(lambda z: in_parts(h, z))(z)
+    real = jax.jit(lambda x: source.read(f, x))(x.astype(np.float32) / 255)
+    ours = jax.jit(lambda z: source.read(h, z))(z)
     scores = {
         "Blender's pictures, read out": r2(z, real, split=True).per_dim,
         "our pictures, read out": r2(z, ours, split=True).per_dim,

@@ -1,8 +1,8 @@
 """jidcl: does this objective, on this data, recover the true factors?
 
 Public names are resolved on first use, so importing the package is instant and starts
-no backend. Submodules: `latents`, `mixing`, `pairs`, `encoders`, `losses`, `metrics`,
-`theory`, `optim`, `train`, `systems`, `report`.
+no backend. Submodules: `latents`, `mixing`, `data`, `pairs`, `encoders`, `losses`,
+`objectives`, `metrics`, `theory`, `optim`, `train`, `systems`, `report`.
 """
 
 import importlib
@@ -15,21 +15,26 @@ _NAMES = {
     "Batch": "types",
     "Box": "latents",
     "Encoder": "encoders",
+    "Evaluation": "types",
     "GeneralisedNormal": "latents",
     "Laplace": "latents",
+    "Losses": "types",
     "NegativePolicy": "losses",
     "Normal": "latents",
     "Pair": "types",
     "Problem": "types",
     "Product": "latents",
     "ProductDensity": "latents",
+    "Program": "types",
     "Real": "latents",
     "Similarity": "losses",
     "Simplex": "latents",
     "Sphere": "latents",
+    "System": "systems.contract",
     "Uniform": "latents",
     "VonMisesFisher": "latents",
     "fit": "train",
+    "gradient": "train",
     "infonce": "losses",
     "init_invertible_mlp": "mixing",
     "log_prob": "latents",

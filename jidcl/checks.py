@@ -19,6 +19,21 @@ def is_traced(value: Any) -> bool:
     return jax is not None and isinstance(value, jax.core.Tracer)
 
 
+def is_number(name: str, value: Any) -> bool:
+    """Whether `value` is a concrete number or array; `TypeError` on text.
+
+    A field of a pytree may also hold a traced value, or an object that stands for one.
+    """
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{name} must be a number or an array, got {value!r}")
+    import numpy as np
+
+    jax = sys.modules.get("jax")
+    if jax is not None and isinstance(value, jax.Array):
+        return not is_traced(value)
+    return isinstance(value, int | float | np.number | np.ndarray)
+
+
 def check_above(name: str, value: Any, low: float) -> None:
     """Raise `ValueError` unless every entry of a concrete `value` is > `low`."""
     if not is_traced(value) and not _all(value, lambda v: v > low):

@@ -3,7 +3,9 @@
 import jax
 
 from jidcl.checks import check_at_least
-from jidcl.latents import Density, Space, sample, sample_marginal
+from jidcl.latents.densities import sample, sample_marginal
+from jidcl.latents.families import Density
+from jidcl.latents.spaces import Space
 from jidcl.types import Pair
 
 

@@ -1,4 +1,4 @@
-"""Shared containers: a batch of pairs, a floor, and the contract of a problem."""
+"""Shared containers: pairs, batches, evaluations, and the forms of a problem."""
 
 import dataclasses
 from collections.abc import Callable
@@ -40,12 +40,53 @@ class Batch(NamedTuple):
     z_pos: Array
 
 
+class Losses(NamedTuple):
+    """The objective on draws that no training saw, beside what it can be, nats.
+
+    Attributes:
+        loss: of the encoder, `[batches]`.
+        reference: of the true latents on the same draws, `[batches]`; None where it is
+            not known, and then nothing is said of optimisation.
+        chance: of an encoder that ignores its input, `[batches]`.
+        floor: the least loss in closed form; None: the mean of `reference`.
+        extra: further losses by name, `[batches]` or scalars.
+    """
+
+    loss: Array
+    reference: Array | None = None
+    chance: Array | None = None
+    floor: Array | None = None
+    extra: Metrics = {}
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation says of one run.
+
+    Attributes:
+        scores: scalars, or vectors of one entry a dimension, by name; shares are in
+            [0, 1].
+        losses: see `Losses`; None where nothing was trained against a loss. After
+            `jidcl.train.summarised` a dict of scalars: `loss`, `floor`, `chance`,
+            `gap`, `gap_se` and the extra ones.
+        nulls: what a score is where nothing can be recovered, by score and null:
+            `{"r2": {"shuffled": ..., "identity": ...}}`.
+        samples: arrays that the figures need, by name.
+    """
+
+    scores: Metrics
+    losses: Any = None
+    nulls: dict[str, Metrics] = dataclasses.field(default_factory=dict)
+    samples: Metrics = dataclasses.field(default_factory=dict)
+
+
 @dataclasses.dataclass(frozen=True)
 class Problem:
     """A data-generating process and an objective, as pure functions of keys.
 
-    The shared code builds step, loop, resume, evaluation and report from these
-    functions alone; `jax.vmap` over the key adds seeds.
+    The form that users write. `jidcl.train.gradient` makes a `Program` of it;
+    `jax.vmap` over the key adds seeds.
 
     Attributes:
         freeze: `key -> frozen`: the draws that stay fixed during a run (mixing
@@ -56,14 +97,11 @@ class Problem:
         loss: `(params, state, batch, key) -> (scalar, (state, metrics))`.
         probe: `(params, state, frozen, key) -> metrics`: cheap scores for the curve
             of a run.
-        evaluate: `(params, state, frozen, key) -> metrics`: final scores, the
-            evaluation loss beside its floor on the same draws, and the cheap nulls.
+        evaluate: `(params, state, frozen, key) -> Evaluation`, or a dict of scores.
         sharded: `mesh -> Problem`: the same problem, its loss written for a batch that
             is spread over the mesh's `data` axis. None: the compiler spreads it.
-        precision: of the matrix products of a training step, `"float32"` or `"fast"`:
-            see `jidcl.numerics.products_in`. Data and scores are always in `"float32"`.
-        shared: arrays that all seeds read and no checkpoint holds (pictures on disk):
-            where they are, `frozen` is a dict and has them as `frozen["shared"]`.
+        precision: see `Program.precision`.
+        shared: see `Program.shared`.
     """
 
     freeze: Callable[[Array], Any]
@@ -71,7 +109,40 @@ class Problem:
     draw: Callable[[Any, Array], Any]
     loss: Callable[[Params, Any, Any, Array], tuple[Array, tuple[Any, Metrics]]]
     probe: Callable[[Params, Any, Any, Array], Metrics]
-    evaluate: Callable[[Params, Any, Any, Array], Metrics]
+    evaluate: Callable[[Params, Any, Any, Array], Evaluation | Metrics]
     sharded: Callable[[Mesh], "Problem"] | None = None
     precision: str = "float32"
+    shared: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A run as pure functions: what loop, runner, sweep, costs and bench see.
+
+    Attributes:
+        freeze: `key -> frozen`: draws that stay fixed during a run.
+        start: `(frozen, key) -> run`, any pytree: parameters, optimiser state,
+            environment. `key` is the seed's own: see `jidcl.numerics.stream_key`.
+        step: `(run, frozen, key, t) -> (run, metrics)`: update t, from 0. `key` is the
+            seed's own; what is drawn depends on it and t only. `metrics` holds `loss`,
+            which stops a run that is not finite. None: nothing is trained.
+        evaluate: `(run, frozen, key) -> Evaluation`, or a dict of scores.
+        probe: `(run, frozen, key) -> metrics`: cheap scores for the curve of a run;
+            None where there are none.
+        precision: of the matrix products of a step, `"float32"` or `"fast"`: see
+            `jidcl.numerics.products_in`; data and scores are in `"float32"`. Or
+            `"float64"`: every number has 64 bits.
+        sharded: `mesh -> Program`: the same, for batches that are spread over the
+            mesh's `data` axis.
+        shared: arrays that all seeds read and no checkpoint holds (pictures on disk):
+            where they are, `frozen` is a dict and has them as `frozen["shared"]`.
+    """
+
+    freeze: Callable[[Array], Any]
+    start: Callable[[Any, Array], Any]
+    step: Callable[[Any, Any, Array, Array], tuple[Any, Metrics]] | None
+    evaluate: Callable[[Any, Any, Array], Evaluation | Metrics]
+    probe: Callable[[Any, Any, Array], Metrics] | None = None
+    precision: str = "float32"
+    sharded: Callable[[Mesh], "Program"] | None = None
     shared: Any = None

@@ -22,6 +22,17 @@ def test_is_traced():
     assert not checks.is_traced(1.0)
 
 
+def test_is_number():
+    seen = []
+    jax.jit(lambda x: seen.append(checks.is_number("tau", x)) or x)(1.0)
+    assert seen == [False]
+    assert not checks.is_number("tau", object())
+    for value in (1, 0.5, np.float32(1), np.ones(2), jnp.ones(2)):
+        assert checks.is_number("tau", value)
+    with refused("tau must be a number or an array, got '1'", TypeError):
+        checks.is_number("tau", "1")
+
+
 @pytest.mark.parametrize(
     ("check", "value", "message"),
     [

@@ -20,12 +20,14 @@ import numpy as np
 
 from jidcl.bench.measure import Ceilings, Timing, repeat, time_program, timing
 from jidcl.bench.scenes import scene_rows
-from jidcl.losses import Similarity, infonce
+from jidcl.losses.contrastive import infonce
+from jidcl.losses.similarity import Similarity
 from jidcl.numerics import PRECISIONS
 from jidcl.run import runner
 from jidcl.systems.registry import load_presets, load_system
 from jidcl.train import loop
 from jidcl.train.sharding import make_mesh
+from jidcl.types import Program
 
 SIMILARITIES = {
     "dot": Similarity(),
@@ -92,12 +94,12 @@ def loss_floor(
     return flops / rate + batch**2 / top.exps
 
 
-def step_floor(top: Ceilings, name: str, problem: Any, config: Any) -> float:
+def step_floor(top: Ceilings, name: str, program: Program, config: Any) -> float:
     """Seconds that the arithmetic of a training step of one run takes at least.
 
     6 flops for each weight and each of the two views of a row, and the loss.
     """
-    params, _ = jax.eval_shape(problem.init, jax.random.key(0))
+    params = loop.like_start(program, 1, mesh=make_mesh()).params
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
     flops = 6 * size * 2 * config.batch
     pairs = loss_floor(top, name, config.n, config.batch, config.precision)
@@ -141,12 +143,9 @@ def step_row(
     repeats: int,
 ) -> dict[str, Any]:
     """Whole training steps (draw, mix, encode, loss, gradients, update), each."""
-    module, mesh = load_system("contrastive_ica"), make_mesh()
-    problem, optimiser = module.make_problem(config), module.make_run_optimiser(config)
-    state = loop.start(problem, optimiser, np.arange(seeds), mesh=mesh)
-    compiled, compiling = loop.compile_chunk(
-        problem, optimiser, state, steps=steps, mesh=mesh
-    )
+    program, mesh = load_system("contrastive_ica").make_program(config), make_mesh()
+    state = loop.start(program, np.arange(seeds), mesh=mesh)
+    compiled, compiling = loop.compile_chunk(program, state, steps=steps, mesh=mesh)
     held = [state]
 
     def run():
@@ -154,7 +153,7 @@ def step_row(
 
     extra = compiled.program.memory_analysis().temp_size_in_bytes
     took = timing(repeat(run, repeats) / steps, compiling, extra)
-    floor = step_floor(top, name, problem, config)
+    floor = step_floor(top, name, program, config)
     what = {"similarity": name, "batch": config.batch, "n": config.n, "seeds": seeds}
     what |= {"optimiser": config.optimiser, "precision": config.precision}
     return _row("step", "jidcl", what, took, seeds * floor)
@@ -228,8 +227,8 @@ def steps(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
         if options.torch and options.batch <= WIDEST_MATRIX:
             times = options.torch.time_steps(name, config, steps=1, repeats=2)
             what = {"similarity": name, "batch": config.batch, "n": config.n}
-            problem = load_system("contrastive_ica").make_problem(config)
-            floor = step_floor(top, name, problem, config)
+            program = load_system("contrastive_ica").make_program(config)
+            floor = step_floor(top, name, program, config)
             yield _row("step", "torch", what, timing(times), floor)
 
 
@@ -264,8 +263,8 @@ def verification(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
     """
     preset = "quick/sphere-vmf"
     config = load_presets("contrastive_ica")[preset]
-    problem = load_system("contrastive_ica").make_problem(config)
-    step = step_floor(top, "dot", problem, config)
+    program = load_system("contrastive_ica").make_program(config)
+    step = step_floor(top, "dot", program, config)
     for seeds in (1, 5, 20):
         with tempfile.TemporaryDirectory() as root:
             began = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,9 +10,9 @@ import jax.numpy as jnp
 
 from jidcl.bench.measure import Timing, time_program
 from jidcl.mixing.scenes import SCENES, make_scene, render
-from jidcl.systems.scenes.presets import presets
-from jidcl.systems.scenes.problem import make_problem, make_run_optimiser
-from jidcl.train.state import init_state
+from jidcl.systems.registry import load_presets, load_system
+from jidcl.systems.shared.pictures import draw_pictures
+from jidcl.train.state import start_state
 from jidcl.train.step import make_step
 
 SIZES = (32, 64, 128)
@@ -37,16 +38,18 @@ def step_rows(config: Any, repeats: int) -> Iterator[dict[str, Any]]:
     The step is a pair of pictures for each row of the batch, encoder, loss, gradients
     and update; a row's `batch` counts pictures.
     """
-    problem, optimiser = make_problem(config), make_run_optimiser(config)
-    run = init_state(problem, optimiser, jnp.asarray(0), {"g": {}})
+    program = load_system("scenes").make_program(config)
+    run = start_state(program, jnp.asarray(0), {"g": {}})
 
     def draw(key):
-        return problem.draw(run.frozen, key)[:2]
+        shape = 2, config.batch, config.n
+        z = jax.random.uniform(key, shape, minval=config.low, maxval=config.high)
+        return jax.vmap(partial(draw_pictures, config))(z)
 
     settings = dict(size=config.size, encoder=config.encoder)
     pictures = 2 * config.batch
     drawn = time_program(draw, run.key, repeats=repeats)
-    whole = time_program(make_step(problem, optimiser), run, repeats=repeats)
+    whole = time_program(make_step(program), run, repeats=repeats)
     yield _row("draw", config.mixing, settings, pictures, drawn)
     share = {"share_drawing": drawn.median / whole.median}
     yield _row("train", config.mixing, settings, pictures, whole) | share
@@ -79,6 +82,6 @@ def scene_rows(batch: int, repeats: int) -> Iterator[dict[str, Any]]:
             yield scene_row(name, batch=count, repeats=repeats, size=size)
     own = dict(size=64, level="reference")
     yield scene_row("ident3d", batch=min(count, 8), repeats=repeats, **own)
-    config = presets()["quick/box"]
+    config = load_presets("scenes")["quick/box"]
     config = replace(config, batch=min(config.batch, batch))
     yield from step_rows(config, repeats)

@@ -322,14 +322,12 @@ def _report(args: list[str]) -> int:
     from jidcl.report import document
 
     verdicts, runs = document.judge_finished(options.root)
-    orderings = document.find_orderings({r.preset: r for r in runs.values()})
     report = document.write_report(
         options.out,
-        [*verdicts, *document.judge_orderings(orderings)],
+        verdicts,
         runs,
         title=f"Finished runs in {options.root}",
         source="see `jidcl list claims`",
-        orderings=orderings,
     )
     print(report)
     return 0

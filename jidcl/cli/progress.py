@@ -9,6 +9,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,17 +26,16 @@ from jidcl.bench.figures import draw
 from jidcl.bench.rows import SUITES, Options, benchmark_result
 from jidcl.bench.tables import performance_table
 from jidcl.report import plots
-from jidcl.report.document import judge_record
-from jidcl.report.legend import meaning
+from jidcl.report.judge import judge_free, judge_record
 from jidcl.report.plots import percent
 from jidcl.report.records import Record, write_json
-from jidcl.report.tables import COLUMNS, cells
-from jidcl.report.verdict import judge_free
+from jidcl.report.tables import COLUMNS, cells, score_rows
 from jidcl.run import conformance
 from jidcl.run.costs import Estimate, estimate
 from jidcl.run.runner import RunEvent, run
 from jidcl.run.sweep import SweepEvent
 from jidcl.run.verify import Verification
+from jidcl.systems.legends import LEGENDS
 from jidcl.train import hosts
 
 PLAIN_SECONDS = 10.0
@@ -78,12 +78,10 @@ def show_run(
     assert record is not None  # the last event of every run carries it
     wide = console.width >= 120  # `jidcl list scores` says it on narrow ones
     table = Table("score", "mean", "per seed", *["meaning"] * wide, title=label)
-    for name in sorted(record.metrics):
-        values = record.metrics[name]
-        if not isinstance(values[0], list):
-            mean = sum(values) / len(values)
-            each = " ".join(f"{v:.4f}" for v in values[:8])
-            table.add_row(name, f"{mean:.4f}", each, *[meaning(name)] * wide)
+    for name, values, text in score_rows(record, LEGENDS.get(record.system, {})):
+        mean = sum(values) / len(values)
+        each = " ".join(f"{v:.4f}" for v in values[:8])
+        table.add_row(name, f"{mean:.4f}", each, *[text] * wide)
     console.print(table)
     if not wide:
         console.print("what the scores mean: jidcl list scores")
@@ -121,11 +119,11 @@ def _stoppable(events: Iterator[Any]) -> Iterator[Iterator[Any]]:
 
 
 def show_conformance(files: Sequence[Path], strict: bool) -> int:
-    """Replay vector files in both precisions, print a table; the exit code."""
+    """Replay vector files, print a table; 1 on a miss (`strict`: or a gap), else 0."""
     console = Console()
     paths = list(files) or conformance.packaged_vectors()
     table = Table("system", "kind", "cases", "float64", "float32", "status")
-    misses, uncovered, errata = [], [], []
+    misses, uncovered, skipped, errata = [], [], [], []
     for path in paths:
         double = conformance.replay(path, float64=True)
         single = conformance.replay(path, float64=False)
@@ -134,21 +132,25 @@ def show_conformance(files: Sequence[Path], strict: bool) -> int:
             status = "[red]miss[/]" if failed else "ok"
             if not wide.covered:
                 uncovered.append(f"{wide.system}/{wide.kind}")
-                status = "[yellow]not covered[/]"
+                status = "[yellow]not covered yet[/]"
+            elif wide.skipped and not failed:
+                status = f"[yellow]{len(wide.skipped)} skipped[/]"
             errors = [f"{wide.worst:.1e}", f"{narrow.worst:.1e}"]
-            if not wide.covered:
+            if not wide.covered or len(wide.skipped) == wide.cases:
                 errors = ["-", "-"]
-            table.add_row(wide.system, wide.kind, str(wide.cases), *errors, status)
+            names = map(escape, (wide.system, wide.kind))
+            table.add_row(*names, str(wide.cases), *errors, status)
             misses += failed
+            skipped += wide.skipped
             errata += wide.errata
     console.print(table)
-    for line in errata:
-        console.print(f"erratum: {line}", highlight=False, soft_wrap=True)
-    for line in misses:
-        console.print(f"[red]miss[/]: {line}", highlight=False, soft_wrap=True)
+    words = {"erratum": errata, "skipped": skipped, "[red]miss[/]": misses}
+    for word, lines in words.items():
+        for line in lines:
+            console.print(f"{word}: {escape(line)}", highlight=False, soft_wrap=True)
     if uncovered:
-        console.print(f"not covered by a function: {', '.join(uncovered)}")
-    return int(bool(misses or (strict and uncovered)))
+        console.print(f"not covered by a function: {escape(', '.join(uncovered))}")
+    return int(bool(misses or (strict and (uncovered or skipped))))
 
 
 def show_sweep(

@@ -82,7 +82,7 @@ def conformance(args: list[str]) -> int:
         files: Positional[tuple[Path, ...]] = ()
         """files of the vector schema; the packaged ones by default"""
         strict: bool = False
-        """kinds that no function covers count as misses"""
+        """kinds that no function covers and cases without data count as misses"""
 
     options = parse(Conformance, args, "conformance")
     quiet()
@@ -101,7 +101,7 @@ def list_(args: list[str]) -> int:
         return 0 if args else 2
     topic, *rest = args
     check_choice("topic", topic, topics)
-    from jidcl.report.claims import load_claims
+    from jidcl.claims import load_claims
     from jidcl.systems.registry import SYSTEMS, load_presets
 
     narrowed = topic in ("presets", "claims")
@@ -121,8 +121,9 @@ def list_(args: list[str]) -> int:
                 print(f"{system:<16} {name:<26} {c.summary()}")
     elif topic == "scores":
         from jidcl.report.legend import legend
+        from jidcl.systems.legends import LEGENDS
 
-        print(legend())
+        print(legend(LEGENDS))
     elif topic == "claims":
         for claims in map(load_claims, chosen):
             for claim in claims.published:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jidcl.data.image_folder import image_path, read_latents, read_pictures
-from jidcl.latents.causal import CLASSES, FACTORS
+
+CLASSES, COLUMNS = 7, 10  # of the layout
 
 
 class CausalSet(NamedTuple):
@@ -66,7 +67,7 @@ def read_causal_folder(root: Path) -> CausalSet:
     parts, first = [], None
     for kind in range(CLASSES):
         path = root / f"raw_latents_{kind}.npy"
-        z = read_latents(path, n=FACTORS - 1)
+        z = read_latents(path, n=COLUMNS)
         if np.abs(z).max() > 1 + 1e-6:
             raise ValueError(
                 f"{path} must hold latents in [-1, 1], got {np.abs(z).max():g}"

@@ -10,6 +10,10 @@ import numpy as np
 VARIABLE = "JIDCL_DATA"
 
 
+class MissingData(ValueError):
+    """A data set that the user has to provide is not there."""
+
+
 def data_file(name: str) -> Path:
     """A file below the folder that the environment variable JIDCL_DATA names.
 
@@ -20,12 +24,15 @@ def data_file(name: str) -> Path:
         Its path.
 
     Raises:
-        ValueError: when the variable is not set or the file is not there.
+        ValueError: when the name leads out of that folder.
+        MissingData: when the variable is not set or the file is not there.
     """
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"name must lie below the folder of {VARIABLE}, got {name!r}")
     root = os.environ.get(VARIABLE)
     path = Path(root or "") / name
     if not root or not path.is_file():
-        raise ValueError(
+        raise MissingData(
             f"{VARIABLE} must name a folder that holds {name}, got "
             f"{'no value' if not root else repr(root)}"
         )

@@ -6,34 +6,22 @@ from jidcl.encoders.heads import OUTPUTS, OutputSpace, rescale, softclip
 from jidcl.encoders.images import CNN, ResNet, make_cnn, make_resnet
 from jidcl.encoders.nets import MLP, PUBLISHED_WIDTHS, make_mlp
 from jidcl.encoders.norm import BatchNorm, Running
-from jidcl.encoders.objectives import (
-    OBJECTIVES,
-    Objective,
-    ObjectiveSettings,
-    Views,
-    make_objective,
-)
 
 __all__ = [
     "CNN",
     "MLP",
-    "OBJECTIVES",
     "OUTPUTS",
     "PUBLISHED_WIDTHS",
     "BatchNorm",
     "Encoder",
-    "Objective",
-    "ObjectiveSettings",
     "OutputSpace",
     "ResNet",
     "Running",
-    "Views",
     "from_linen",
     "from_nnx",
     "make_cnn",
     "make_inverse_coupling",
     "make_mlp",
-    "make_objective",
     "make_resnet",
     "rescale",
     "softclip",

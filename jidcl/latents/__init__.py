@@ -1,5 +1,6 @@
 """Latents z: spaces, and the densities that live on them."""
 
+from jidcl.latents.anisotropic import Anisotropic
 from jidcl.latents.blocks import (
     BlockLaw,
     block_latents,
@@ -31,7 +32,6 @@ from jidcl.latents.densities import (
     sample_with_acceptance,
 )
 from jidcl.latents.families import (
-    Anisotropic,
     Density,
     GeneralisedNormal,
     Laplace,
@@ -39,7 +39,6 @@ from jidcl.latents.families import (
     PNormDensity,
     ProductDensity,
     Uniform,
-    VonMisesFisher,
     make_density,
 )
 from jidcl.latents.ou import (
@@ -50,6 +49,7 @@ from jidcl.latents.ou import (
     unit_variance_scale,
 )
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
+from jidcl.latents.vmf import VonMisesFisher
 
 __all__ = [
     "sample_causal",

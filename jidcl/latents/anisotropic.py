@@ -1,15 +1,52 @@
 """The anisotropic conditional of the sphere: normal steps that end in a thin shell."""
 
+import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jidcl.latents.families import Anisotropic
+from jidcl.checks import check_above, check_choice, check_finite, is_number
 from jidcl.latents.rejection import reject
 from jidcl.numerics import safe_norm, unit
 
 _CHUNK = 16  # proposals of one round: the worst anchors need a hundred and more
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Anisotropic:
+    """~ exp(-(z - mean)' diag(lam) (z - mean) / 2) on the sphere, lam > 0.
+
+    Attributes:
+        lam: precision of each coordinate, `[n]`, > 0: large ones vary little.
+        shell: half width > 0 of the shell that a step has to end in; infinite for steps
+            that are projected wherever they end (another law).
+        noise: "normal" or "laplace" steps, of variance 1 / lam.
+
+    Raises:
+        ValueError: on a concrete lam <= 0, NaN or infinite, a shell <= 0, or another
+            noise.
+        TypeError: on text for lam.
+
+    Example:
+        >>> Anisotropic(2.0)
+        Anisotropic(lam=2.0, shell=0.1, noise='normal')
+
+    Source: Rusak et al. 2024, section 3.
+    """
+
+    lam: Any
+    shell: float = dataclasses.field(default=0.1, metadata=dict(static=True))
+    noise: str = dataclasses.field(default="normal", metadata=dict(static=True))
+
+    def __post_init__(self):
+        if is_number("lam", self.lam):
+            check_above("lam", self.lam, 0)
+            check_finite("lam", self.lam)
+        check_above("shell", self.shell, 0)
+        check_choice("noise", self.noise, ("normal", "laplace"))
 
 
 def shell_step(

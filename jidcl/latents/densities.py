@@ -13,24 +13,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.checks import check_features, check_finite, is_traced
-from jidcl.latents.anisotropic import sample_anisotropic
+from jidcl.latents.anisotropic import Anisotropic, sample_anisotropic
 from jidcl.latents.families import (
-    Anisotropic,
     Density,
     GeneralisedNormal,
     Laplace,
     Normal,
     ProductDensity,
     Uniform,
-    VonMisesFisher,
     log_kernel,
     noise,
     one_sided_mass,
 )
 from jidcl.latents.projected import log_prob_projected
-from jidcl.latents.rejection import reject, sample_truncated, sample_vmf
+from jidcl.latents.rejection import reject, sample_truncated
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
-from jidcl.numerics import at_least_float32, log_mean_exp_dot, unit
+from jidcl.latents.vmf import VonMisesFisher, log_prob_vmf, sample_vmf
+from jidcl.numerics import at_least_float32, unit
 
 
 def sample_marginal(
@@ -202,7 +201,7 @@ def log_prob(
         case _, Uniform():
             value = jnp.full(z.shape[:-1], -space.log_volume, z.dtype)
         case Sphere(), VonMisesFisher():
-            value = _log_prob_vmf(density, space, z, mean)
+            value = log_prob_vmf(z, mean, density.kappa)
         case Sphere(), Laplace() | Normal() | GeneralisedNormal():
             value = log_prob_projected(density, z, mean)
         case Real(), Laplace() | Normal() | GeneralisedNormal():
@@ -217,14 +216,6 @@ def log_prob(
             raise _unsupported(density, space)
     edge = _tolerance(z.dtype) if isinstance(space, Sphere) else 1e-6
     return jnp.where(space.contains(z, edge), value, -jnp.inf)
-
-
-def _log_prob_vmf(density: VonMisesFisher, space: Sphere, z, mean) -> jax.Array:
-    kappa = jnp.asarray(density.kappa, z.dtype)
-    log_mu, _ = log_mean_exp_dot(space.n, kappa)
-    # kappa (mean.z - 1) from the chord, which keeps its digits at large kappa.
-    chord = jnp.sum((z - mean) ** 2, axis=-1) / 2
-    return -kappa * chord - log_mu - space.log_volume
 
 
 def _sample_body(key, density, space: Ball | Simplex, mean):

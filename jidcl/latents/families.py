@@ -13,17 +13,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import gammainc
 
-from jidcl.checks import (
-    check_above,
-    check_at_least,
-    check_choice,
-    check_finite,
-    is_traced,
-)
+from jidcl.checks import check_above, check_choice, check_finite, is_number
+from jidcl.latents.anisotropic import Anisotropic
 from jidcl.latents.rejection import propose_noise, reject
+from jidcl.latents.vmf import VonMisesFisher
 from jidcl.numerics import at_least_float32
 
 _register = jax.tree_util.register_dataclass
@@ -105,44 +100,6 @@ class GeneralisedNormal:
     def length(self) -> Any:
         """The l of (|d| / l)^p."""
         return self.scale
-
-
-@_register
-@dataclasses.dataclass(frozen=True)
-class VonMisesFisher:
-    """c_n(kappa) exp(kappa mean . z) on the sphere; kappa >= 0, 0 is uniform."""
-
-    kappa: Any
-    family: str = _tag("VonMisesFisher")
-
-    def __post_init__(self):
-        if _is_number("kappa", self.kappa):
-            check_at_least("kappa", self.kappa, 0)
-            check_finite("kappa", self.kappa)
-
-
-@_register
-@dataclasses.dataclass(frozen=True)
-class Anisotropic:
-    """~ exp(-(z - mean)' diag(lam) (z - mean) / 2) on the sphere, lam > 0.
-
-    Attributes:
-        lam: precision of each coordinate, `[n]`: large ones vary little.
-        shell: half width of the shell that a step has to end in; infinite for steps
-            that are projected wherever they end (another law).
-        noise: normal or laplace steps, of variance 1 / lam.
-    """
-
-    lam: Any
-    shell: float = dataclasses.field(default=0.1, metadata=dict(static=True))
-    noise: str = dataclasses.field(default="normal", metadata=dict(static=True))
-
-    def __post_init__(self):
-        if _is_number("lam", self.lam):
-            check_above("lam", self.lam, 0)
-            check_finite("lam", self.lam)
-        check_above("shell", self.shell, 0)
-        check_choice("noise", self.noise, ("normal", "laplace"))
 
 
 @_register
@@ -255,15 +212,6 @@ def _mass_jvp(p, primals, tangents):
 
 def _check_scale(scale: Any) -> None:
     """Raise `ValueError` unless a concrete scale is > 0."""
-    if _is_number("scale", scale):
+    if is_number("scale", scale):
         check_above("scale", scale, 0)
         check_finite("scale", scale)
-
-
-def _is_number(name: str, value: Any) -> bool:
-    """Whether value is a concrete number (pytree surgery also passes objects)."""
-    if isinstance(value, str | bytes):
-        raise TypeError(f"{name} must be a number or an array, got {value!r}")
-    return isinstance(value, int | float | np.number | np.ndarray) or (
-        isinstance(value, jax.Array) and not is_traced(value)
-    )

@@ -1,12 +1,10 @@
-"""Bounded rejection samplers: truncated noise on an interval, von Mises-Fisher."""
+"""A bounded rejection sampler, and with it truncated noise on an interval."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-
-from jidcl.numerics import unit
 
 
 def reject(
@@ -145,105 +143,3 @@ def _truncated_laplace(key: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
     reach = jnp.where(is_left, left, right)
     size = -jnp.log1p(-jax.random.uniform(k_u, a.shape, a.dtype) * reach)
     return jnp.where(is_left, -size, size)
-
-
-class VmfProposal(NamedTuple):
-    """Constants of Wood's envelope: b, x0 and c of the published sampler."""
-
-    b: jax.Array
-    x0: jax.Array
-    c: jax.Array
-
-
-def vmf_envelope(n: int, kappa: jax.Array) -> VmfProposal:
-    """b = d / (sqrt(4 kappa^2 + d^2) + 2 kappa), x0 = (1-b)/(1+b), c; d = n - 1.
-
-    c = kappa x0 + d log(1 - x0^2).
-
-    Source: Wood 1994; Zimmermann et al. 2021, published code.
-    """
-    kappa = jnp.asarray(kappa)
-    d = n - 1
-    b = d / (jnp.sqrt(4 * kappa**2 + d**2) + 2 * kappa)
-    x0 = (1 - b) / (1 + b)
-    # 1 - x0^2 = (1 - x0) (1 + x0) with 1 - x0 = 2 b / (1 + b), no cancellation.
-    c = kappa * x0 + d * (jnp.log(2 * b / (1 + b)) + jnp.log1p(x0))
-    return VmfProposal(b, x0, c)
-
-
-def vmf_proposal(
-    n: int, kappa: jax.Array, beta_draws: jax.Array, u: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """One round of Wood's sampler from its two random inputs.
-
-    w = (1 - (1+b) zeta) / (1 - (1-b) zeta), accepted when
-    kappa w + d log(1 - x0 w) - c >= log u.
-
-    Args:
-        n: dimension.
-        kappa: concentration, broadcast.
-        beta_draws: zeta ~ Beta(d/2, d/2).
-        u: uniform(0, 1).
-
-    Returns:
-        `(1 - w, accepted)`: the complement keeps its digits when kappa is large.
-    """
-    ends, accepted = _propose(n, kappa, beta_draws, 1 - beta_draws, u)
-    return ends[..., 0], accepted
-
-
-def _propose(n, kappa, zeta, rest_zeta, u) -> tuple[jax.Array, jax.Array]:
-    """`vmf_proposal` from zeta and 1 - zeta: ((1 - w, 1 + w), accepted)."""
-    b, x0, _ = vmf_envelope(n, kappa)
-    total = rest_zeta + b * zeta
-    below, above = 2 * b * zeta / total, 2 * rest_zeta / total
-    rest = 2 * b / (1 + b)  # 1 - x0
-    log_ratio = jnp.log((rest + x0 * below) / (rest * (1 + x0)))
-    log_accept = kappa * (rest - below) + (n - 1) * log_ratio
-    return jnp.stack([below, above], axis=-1), log_accept >= jnp.log(u)
-
-
-def sample_vmf(
-    key: jax.Array, mean: jax.Array, kappa: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Draw from the von Mises-Fisher law around each mean, any n >= 2, kappa >= 0.
-
-    Args:
-        key: a typed key.
-        mean: `[..., n]`, unit vectors.
-        kappa: concentration, a scalar or broadcast to `[...]`.
-
-    Returns:
-        `(z [..., n], acceptance)`.
-    """
-    n, dtype = mean.shape[-1], mean.dtype
-    kappa = jnp.broadcast_to(jnp.asarray(kappa, dtype), mean.shape[:-1])
-    k_cos, k_tangent = jax.random.split(key)
-
-    def propose(key):
-        k_zeta, k_u = jax.random.split(key)
-        u = jax.random.uniform(k_u, kappa.shape, dtype)
-        return _propose(n, kappa, *_symmetric_beta(k_zeta, mean.shape, dtype), u)
-
-    like = jnp.zeros((*kappa.shape, 2), dtype)
-    ends, acceptance = reject(k_cos, propose, like)
-    below, above = ends[..., :1], ends[..., 1:]
-    tangent = jax.random.normal(k_tangent, mean.shape, dtype)
-    for _ in range(2):  # twice: once leaves rounding where it was nearly parallel
-        along = jnp.sum(tangent * mean, axis=-1, keepdims=True)
-        tangent = unit(tangent - along * mean)
-    return mean - below * mean + jnp.sqrt(below * above) * tangent, acceptance
-
-
-def _symmetric_beta(key: jax.Array, shape, dtype) -> tuple[jax.Array, jax.Array]:
-    """zeta ~ Beta(d/2, d/2) and 1 - zeta, d = n - 1, both to full relative precision.
-
-    (1 + v_1) / 2 of a uniform v on S^(n-1) has this law; on CPU it costs a tenth of
-    `jax.random.beta`.
-    """
-    g = jax.random.normal(key, shape, dtype)
-    first, others = g[..., 0], jnp.sum(g[..., 1:] ** 2, axis=-1)
-    norm = jnp.sqrt(first**2 + others)
-    far = norm + jnp.abs(first)
-    large, small = far / (2 * norm), others / (2 * norm * far)
-    return jnp.where(first < 0, small, large), jnp.where(first < 0, large, small)

@@ -13,10 +13,11 @@ from jidcl.checks import (
     check_rows,
     check_same_shape,
 )
-from jidcl.losses.blockwise import Tile, row_logsumexp
 from jidcl.losses.contrastive import REDUCTIONS, reduce_rows
 from jidcl.losses.distributed import sharded_logsumexp
+from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import Similarity, rowwise, stretched
+from jidcl.losses.tiles import Tile
 from jidcl.numerics import at_least_float32, unit
 from jidcl.types import Metrics
 
@@ -75,7 +76,7 @@ def aninfonce(
         tau_plus: assumed share of positives among the negatives, in [0, 1).
         reduction: `"mean"` or `"sum"` over the 2 B rows, or `"none"`: rows of a, then
             rows of b.
-        tile: see `jidcl.losses.blockwise.row_logsumexp`; nothing of the size of all
+        tile: see `jidcl.losses.logsumexp.row_logsumexp`; nothing of the size of all
             pairs times m is stored.
         axis: mesh axis over which all rows are spread, as for
             `jidcl.losses.contrastive.infonce`.

@@ -19,8 +19,9 @@ from jidcl.checks import (
     check_unit_interval,
     is_traced,
 )
-from jidcl.losses.blockwise import Tile, row_logsumexp
+from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import DOT, pairwise
+from jidcl.losses.tiles import Tile
 from jidcl.numerics import at_least_float32, unit
 
 
@@ -77,7 +78,7 @@ def instance_cross_entropy(
         normalize_rows: divide every row of W by its norm; the gradient passes through.
         smoothing: eps in [0, 1].
         reduction: `"mean"`, `"sum"`, or `"none"` for `[batch]`.
-        tile: see `jidcl.losses.blockwise.row_logsumexp`. Streamed, no
+        tile: see `jidcl.losses.logsumexp.row_logsumexp`. Streamed, no
             `[batch, classes]` array is stored, forwards or backwards.
         axis: mesh axis over which the rows of W are spread, inside `jax.shard_map`.
             Features and labels agree along it; so does the result.

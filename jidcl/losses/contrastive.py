@@ -1,7 +1,7 @@
 """The InfoNCE family, with every denominator of the literature as an explicit choice.
 
 The denominators are row log-sum-exps over a pool of negatives; how these are computed
-(one matrix of logits, or streamed tiles of it) is `jidcl.losses.blockwise`.
+(one matrix of logits, or streamed tiles of it) is `jidcl.losses.logsumexp`.
 """
 
 import dataclasses
@@ -20,9 +20,10 @@ from jidcl.checks import (
     check_type,
     check_unit_interval,
 )
-from jidcl.losses.blockwise import Tile, check_tile, row_logsumexp
 from jidcl.losses.distributed import sharded_logsumexp
+from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import DOT, Similarity, rowwise, stretched
+from jidcl.losses.tiles import Tile, check_tile
 from jidcl.numerics import at_least_float32
 from jidcl.types import Metrics
 

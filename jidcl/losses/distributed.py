@@ -13,16 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_choice
-from jidcl.losses.blockwise import (
-    Settings,
-    Tile,
-    backward,
-    check_tile,
-    forward,
-    prepared,
-    row_logsumexp,
-)
+from jidcl.losses.blockwise import Settings
+from jidcl.losses.logsumexp import backward, forward, prepared, row_logsumexp
 from jidcl.losses.similarity import Similarity
+from jidcl.losses.tiles import Tile, check_tile
 from jidcl.numerics import varying_zero
 
 FORMS = ("ring", "gathered")
@@ -49,7 +43,7 @@ def sharded_logsumexp(
         form: `"ring"` or `"gathered"`.
         tau: temperature > 0; a Python number has no gradient.
         exclude_diagonal: leave out the column with the number of the row.
-        tile: see `jidcl.losses.blockwise.row_logsumexp`.
+        tile: see `jidcl.losses.logsumexp.row_logsumexp`.
 
     Returns:
         `[rows]`, float32 or wider; gradients reach the devices that hold the columns.

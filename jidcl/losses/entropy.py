@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_above, check_rows, check_same_shape
-from jidcl.losses.blockwise import Tile, row_logsumexp
 from jidcl.losses.contrastive import alignment
+from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import Similarity
+from jidcl.losses.tiles import Tile
 from jidcl.types import Metrics
 
 

@@ -22,6 +22,7 @@ from jax.experimental import pallas as pl
 
 from jidcl.losses import blockwise, kernel_products
 from jidcl.losses.similarity import Similarity, abs_power, signed_power
+from jidcl.losses.tiles import finite
 from jidcl.numerics import safe_root
 
 FEATURES = 16  # written out in one block
@@ -180,14 +181,14 @@ def _forward_kernel(plan, own_ref, other_ref, scale_ref, lse_ref):
         s = _similarities(plan, own_ref, other_ref, t)[0]
         logits = _masked(plan, scale * s, place, t)
         new = jnp.maximum(top, jnp.max(logits, axis=0))
-        base = _finite(new)
+        base = finite(new)
         added = jnp.sum(jnp.exp(logits - base[None]), axis=0)
         return new, total * jnp.exp(top - base) + added
 
     start = [jnp.full(plan.own, x, scale.dtype) for x in (-jnp.inf, 0)]
     top, total = jax.lax.fori_loop(0, plan.tiles, down, tuple(start))
     nothing = total == 0
-    lse = _finite(top) + jnp.log(jnp.where(nothing, 1.0, total))
+    lse = finite(top) + jnp.log(jnp.where(nothing, 1.0, total))
     lse_ref[:] = jnp.where(nothing, -jnp.inf, lse)
 
 
@@ -272,10 +273,6 @@ def _masked(plan: _Plan, logits, place, t):
     if plan.exclude_diagonal:
         kept = kept & (i != k)
     return jnp.where(kept, logits, -jnp.inf)
-
-
-def _finite(top):
-    return jnp.where(top == -jnp.inf, 0.0, top)
 
 
 def _prepared(plan: _Plan, own, other, scale) -> list[jax.Array]:

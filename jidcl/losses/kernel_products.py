@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
-from jidcl.losses.blockwise import Kernel, Settings
+from jidcl.losses.blockwise import Settings
+from jidcl.losses.tiles import Kernel, finite
 
 WIDTHS = 16, 128  # features of rows that fit, filled up to a power of two
 SIZES = Kernel(own=128, other=64, programs=264)
@@ -137,7 +138,7 @@ def _forward_kernel(own_ref, other_ref, scale_ref, lse_ref, *, plan: _Plan):
         logits = scale * _product(plan, own, other_ref[_down(plan, t), :].T)
         logits = _masked(plan, logits, place, t)
         new = jnp.maximum(top, jnp.max(logits, axis=1))
-        base = jnp.where(new == -jnp.inf, 0.0, new)
+        base = finite(new)
         added = jnp.sum(jnp.exp(logits - base[:, None]), axis=1)
         return new, total * jnp.exp(top - base) + added
 

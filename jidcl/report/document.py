@@ -1,20 +1,20 @@
 """The report: verdicts, tables and figures of a set of runs, in one folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from jidcl.claims import Claims, CurveClaim, OrderingClaim, load_claims, packaged
 from jidcl.report import plots
-from jidcl.report.claims import load_claims
+from jidcl.report.judge import (
+    JUDGED_BUDGETS,
+    answered,
+    judge,
+    judge_free,
+    judge_record,
+)
 from jidcl.report.records import Record, find_records, read_samples
 from jidcl.report.tables import to_csv, to_markdown
-from jidcl.report.verdict import (
-    Verdict,
-    judge,
-    judge_falling,
-    judge_free,
-    judge_quick,
-)
+from jidcl.report.verdict import Verdict
 
 
 def write_report(
@@ -24,8 +24,7 @@ def write_report(
     *,
     title: str,
     source: str,
-    theorem1: dict[str, Any] | None = None,
-    orderings: Sequence[tuple[dict[str, Any], list[Record]]] = (),
+    claims: Sequence[Claims] | None = None,
 ) -> Path:
     """Write `report.md`, `verdicts.csv` and, with matplotlib, figures.
 
@@ -35,8 +34,8 @@ def write_report(
         runs: records by run folder (figures read their samples).
         title: heading.
         source: where the claims come from.
-        theorem1: measured curves by text.
-        orderings: orderings with their records, first to last.
+        claims: of the runs' systems, for figures of orderings and curves; the packaged
+            ones where None.
 
     Returns:
         The path of `report.md`.
@@ -51,15 +50,15 @@ def write_report(
         f"Claims: {source}.",
         "",
         f"{good} of {len(claimed)} came out as expected. Scores are percent, mean ± "
-        "standard deviation over seeds; gaps are nats above the loss of the true "
-        "latents on the same draws, closed below the number in brackets. A row's "
-        "verdict is that of its mean; the second table counts seeds.",
+        "standard deviation over seeds, unless a unit is named; gaps are nats above "
+        "the loss of the true latents on the same draws, closed below the number in "
+        "brackets. A row's verdict is that of its mean; the second table counts seeds.",
         "",
         to_markdown(verdicts),
     ]
     figures = {}
     if plots.available():
-        figures = _draw(folder, runs, theorem1 or {}, orderings)
+        figures = _draw(folder, runs, packaged_of(runs) if claims is None else claims)
     else:
         lines += ["Figures need matplotlib: `pip install 'jidcl[plots]'`.", ""]
     for name, path in figures.items():
@@ -71,6 +70,12 @@ def write_report(
     return report
 
 
+def packaged_of(runs: Mapping[Path, Record]) -> list[Claims]:
+    """The packaged claims of the systems of some runs, in name order."""
+    systems = sorted({record.system for record in runs.values()})
+    return [load_claims(system) for system in systems if system in packaged()]
+
+
 def join_reports(reports: Sequence[Path], out: Path) -> Path:
     """The heads of several `report.md`, without their figures, in one file."""
     heads = [report.read_text().split("\n## ")[0].strip() for report in reports]
@@ -79,9 +84,10 @@ def join_reports(reports: Sequence[Path], out: Path) -> Path:
 
 
 def judge_finished(root: Path) -> tuple[list[Verdict], dict[Path, Record]]:
-    """Judge every finished run below `root` against the claims that name its preset.
+    """Judge every finished run below `root` against the packaged claims it answers.
 
-    A run that no claim names is judged against the general bar of a score of 95.
+    A run that no claim names is judged against the general bar of a score of 95. The
+    claims that take several runs come last.
 
     Raises:
         ValueError: when there is no finished run.
@@ -92,91 +98,69 @@ def judge_finished(root: Path) -> tuple[list[Verdict], dict[Path, Record]]:
     verdicts = []
     for record in runs.values():
         verdicts += judge_record(record) or judge_free(record)
+    for claims in packaged_of(runs):
+        pairs = answered(claims, by_name(runs, claims.system), JUDGED_BUDGETS)
+        verdicts += [judge(held, claim) for claim, held in pairs if len(held) > 1]
     return verdicts, runs
 
 
-def judge_record(record: Record) -> list[Verdict]:
-    """Verdicts of all claims that name the record's preset."""
-    claims = load_claims(record.system)
-    budget, _, preset = record.preset.partition("/")
-    if budget == "quick":
-        mine = [claim for claim in claims.quick if claim.preset == preset]
-        return [judge_quick(claim, record) for claim in mine]
-    return [
-        judge_with_run(claims.published_by_id(claim.id), record)
-        for claim in claims.published
-        if budget in ("full", "published")
-        and claim.preset == preset
-        and claim.column != "identity"
-    ]
+def by_name(runs: Mapping[Path, Record], system: str) -> dict[str, Record]:
+    """The records of a system by the names that `Claim.needs` uses."""
+    return {r.preset: r for r in runs.values() if r.system == system}
 
 
-def judge_with_run(claim: Any, record: Record) -> Verdict:
-    """`judge`, and the recovery claim that the same run has to reach as well."""
-    if claim.same_run is None:
-        return judge(claim, record)
-    other = load_claims(record.system).published_by_id(claim.same_run)
-    return judge(claim, record, also=judge(other, record))
-
-
-def find_orderings(
-    records: dict[str, Record],
-) -> list[tuple[dict[str, Any], list[Record]]]:
-    """Orderings whose runs are all there, with their records (by preset name)."""
-    found = []
-    for system in {record.system for record in records.values()}:
-        claims = load_claims(system)
-        by_id = {claim.id: f"quick/{claim.preset}" for claim in claims.quick}
-        for order in claims.orderings:
-            names = [by_id[c] for c in order.get("claims", ())]
-            sets = [names] if names else []
-            for budget in ("full", "published"):
-                sets.append([f"{budget}/{p}" for p in order.get("presets", ())])
-            for names in sets:
-                if names and all(name in records for name in names):
-                    found.append((order, [records[name] for name in names]))
-    return found
-
-
-def judge_orderings(orderings: Sequence[tuple[dict, list[Record]]]) -> list[Verdict]:
-    """One verdict for each ordering."""
-    return [
-        judge_falling(order, [record.values(order["metric"]) for record in records])
-        for order, records in orderings
-    ]
-
-
-def _draw(folder: Path, runs, theorem1, orderings) -> dict[str, Path | None]:
+def _draw(
+    folder: Path, runs: dict[Path, Record], claims: Sequence[Claims]
+) -> dict[str, Path | None]:
     figures: dict[str, Path | None] = {}
-    if theorem1:
-        path = plots.plot_theorem1(theorem1, folder / "theorem1.png")
-        figures["Theorem 1: the true encoder's loss against M"] = path
-    for order, records in orderings:
-        setting = order["setting"]
-        path = plots.plot_violation(
-            [record.config[setting] for record in records],
-            records,
-            folder / f"{order['id']}.png",
-            xlabel=order["xlabel"],
-            metric=order["metric"],
-            conditional=records[0].config.get(order.get("mark")),
-        )
-        figures[f"{order['source']}: {order['text']}"] = path
+    for own in claims:
+        figures |= _draw_claims(folder, own, by_name(runs, own.system))
     names = _figure_names(runs)
     for run, record in runs.items():
         name = names[run]
         short = name.replace("/", "-")
-        curve = plots.plot_curve(record, folder / f"{short}-curve.png")
-        figures[f"{name}: loss and recovery"] = curve
+        if record.curve:
+            curve = plots.plot_curve(record, folder / f"{short}-curve.png")
+            figures[f"{name}: loss and recovery"] = curve
+        elif not (run / "samples.npz").exists():
+            continue  # nothing was trained, nothing kept
         try:
             samples = read_samples(run)
         except ValueError as error:
             figures[f"{name}: latents and read-out ({error})"] = None
             continue
+        if not {"z", "z_hat", "matrix"} <= samples.keys():
+            continue
         recovery = plots.plot_recovery(
             record, samples, folder / f"{short}-recovery.png"
         )
         figures[f"{name}: latents and read-out"] = recovery
+    return figures
+
+
+def _draw_claims(
+    folder: Path, claims: Claims, records: Mapping[str, Record]
+) -> dict[str, Path | None]:
+    """Figures of the curves, one for all, and of the orderings that name an axis."""
+    figures: dict[str, Path | None] = {}
+    pairs = answered(claims, records)
+    curves = {c.text: held[0] for c, held in pairs if isinstance(c, CurveClaim)}
+    if curves:
+        path = plots.plot_theorem1(curves, folder / "theorem1.png")
+        figures["Theorem 1: the true encoder's loss against M"] = path
+    for claim, held in pairs:
+        if not isinstance(claim, OrderingClaim) or not claim.setting:
+            continue
+        mark = held[0].config.get(claim.mark) if claim.mark else None
+        path = plots.plot_violation(
+            [record.config[claim.setting] for record in held],
+            held,
+            folder / f"{claim.id}.png",
+            xlabel=claim.xlabel,
+            metric=claim.metrics[0],
+            conditional=mark,
+        )
+        figures[f"{claim.source}: {claim.text}"] = path
     return figures
 
 

@@ -1,5 +1,8 @@
 """What the scores of a record mean, a line each. Imports no JAX."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 _SCORES = {
     "recovery": {
         "r2": "share of the latents (rivals: the shared) an affine map of y explains",
@@ -13,9 +16,6 @@ _SCORES = {
         "fixed_style": "share found of style that never changes: content, in theory",
         "class": "share of new pictures classed rightly from the outputs",
         "accuracy": "share of new draws classed rightly by the trained head",
-        "block_r2": "R2 of a block of equal Lambda from its outputs",
-        "head_r2": "R2 behind the projection head",
-        "head_mcc": "MCC behind the projection head",
     },
     "losses": {
         "loss": "the objective on new draws",
@@ -30,52 +30,18 @@ _SCORES = {
         "train_floor": "the floor at the training batch, beside curves",
         "diverged": "1 where a run ended in numbers that are not finite",
     },
-    "nulls": {
-        "mcc_rotation_low": "MCC of latents turned at random, 0.5 % quantile",
-        "mcc_rotation_high": "MCC of latents turned at random, 99.5 % quantile",
-    },
-    "of some systems": {
-        "effective_rank": "how many directions the outputs fill",
-        "spread": "deviation of the outputs' directions, 0 when collapsed",
-        "lam_error": "mean |learned / true - 1| of Lambda, outputs assigned to latents",
-        "lam_error_sorted": "the same with both in order",
-        "lam_pearson": "correlation of learned and true Lambda",
-        "r2_linear": "R2 of a linear map, without intercept",
-        "r2_rows_linear": "R2 of the cluster vectors by a map without intercept",
-        "r2_rows": "R2 of the cluster vectors from the rows of W",
-        "scale_error": "mean |singular values of outputs -> latents - 1 / kappa|",
-        "scale_error_relative": "the same times kappa",
-        "rows_scale_error": "mean |singular values of rows -> cluster vectors - 1|",
-        "kappa_error": "|kappa read from the model / true - 1|",
-        "tied_deviation": "how far beta M^T P is from kappa I",
-        "row_collapse": "variance of W's rows within clusters, share of all",
-        "change_condition": "condition number of the covariance of style's changes",
-        "decoder_loss": "mean squared error of the decoder that is g",
-        "rows_of_set": "pictures of the set on disk",
-        "r2_zh": "share of the outputs that an affine map of the latents explains",
-        "r2_grid": "R2 on a grid over the plane",
-        "orth_err": "||A^T A - I|| of the linear map A from latents to outputs",
-        "orth_err_normalized": "the same over sqrt(n)",
-        "procrustes_mse": "mean squared error left by the best orthogonal map",
-        "approx_bound": "Theorem 3's bound of that error",
-        "bound_held": "1 where the error is within the bound",
-        "epsilon": "||Cov(y) - I||",
-        "delta": "alignment beyond that of a linear map",
-        "d_bound": "D = delta / (2 rho (1 - rho))",
-        "l_h": "mean squared distance of the outputs of a pair",
-        "trace_cov": "trace of the outputs' covariance",
-        "alignment": "the loss's term of alignment",
-        "alignment_limit": "Theorem 1's minimum of the alignment, a dimension",
-        "positive": "the loss's term of positives",
-        "negative": "the loss's term of negatives",
-        "sigreg": "the loss's term SIGReg",
-        "whitening": "the loss's term of whitening",
-    },
+}
+# What a null is, and thereby its score.
+_NULLS = {
+    "shuffled": "with rows in another order",
+    "identity": "from the observations instead",
+    "rotation_low": "of latents turned at random, 0.5 % quantile",
+    "rotation_high": "of latents turned at random, 99.5 % quantile",
+    "untrained": "of the encoder before its first step",
 }
 # What a name may end in, taken off from the right.
 _ENDINGS = {
-    "_identity": "from the observations instead (null)",
-    "_shuffled": "with rows in another order (null)",
+    "_per_dim": "of each dimension",
     "_truth": "of the true latents",
     "_sampled": "from samples",
     "_intercept": "by a read-out with intercept",
@@ -83,29 +49,44 @@ _ENDINGS = {
     "_krr": "by kernel ridge regression",
     "_spearman": "of ranks",
 }
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def meaning(name: str) -> str:
+def meaning(name: str, own: Mapping[str, str] = _NONE, *, null: str = "") -> str:
     """One line on a score; a name without one is a factor, read from the outputs.
 
+    Args:
+        name: of a score or a loss.
+        own: meanings of scores that are the system's own; they come first.
+        null: the null whose score is meant, if any.
+
     Example:
-        >>> meaning("mcc_shuffled").removeprefix(meaning("mcc"))
+        >>> meaning("mcc", null="shuffled").removeprefix(meaning("mcc"))
         '; with rows in another order (null)'
+        >>> meaning("delta", {"delta": "misalignment"})
+        'misalignment'
     """
-    for group in _SCORES.values():
+    if null:
+        return f"{meaning(name, own)}; {_NULLS.get(null, null)} (null)"
+    for group in (own, *_SCORES.values()):
         if name in group:
             return group[name]
     for ending, text in _ENDINGS.items():
         base = name.removesuffix(ending)
         if base != name:
-            return f"{meaning(base)}; {text}"
+            return f"{meaning(base, own)}; {text}"
     return f"the factor {name}, read from the outputs"
 
 
-def legend() -> str:
-    """All names and meanings, for the terminal."""
+def legend(systems: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> str:
+    """All names and meanings, for the terminal.
+
+    Args:
+        systems: by a system's name, the meanings of the scores that are its own.
+    """
+    groups = _SCORES | {"nulls": _NULLS, "endings": _ENDINGS}
+    groups |= {f"of {name}": own for name, own in systems.items() if own}
     lines = []
-    for title, group in _SCORES.items():
+    for title, group in groups.items():
         lines += [title, *(f"  {name:<22} {text}" for name, text in group.items()), ""]
-    lines += ["endings", *(f"  {end:<22} {text}" for end, text in _ENDINGS.items()), ""]
     return "\n".join(lines) + "Other names are factors, read from the outputs."

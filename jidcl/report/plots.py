@@ -1,6 +1,6 @@
 """Figures from records. Needs matplotlib (`pip install 'jidcl[plots]'`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def plot_curve(record: Record, path: Path) -> Path:
     steps = [row["step"] for row in record.curve]
     loss = np.asarray([row["loss"] for row in record.curve])
     left.plot(steps, loss, color=_INK, lw=1, alpha=0.7)
-    if "train_floor" in record.metrics:
+    if "train_floor" in record.losses:
         floor = record.mean("train_floor")
         left.axhline(floor, color=_ACCENT, ls="--", lw=1.2, label="oracle floor")
         left.legend(frameon=False, loc="upper right")
@@ -113,9 +113,10 @@ def plot_violation(
     axis.plot(x, scores.mean(axis=1), color=_INK, lw=1.5, marker="o", ms=4)
     spread = np.repeat(np.asarray(x)[:, None], scores.shape[1], axis=1)
     axis.scatter(spread, scores, s=10, color=_INK, alpha=0.4, lw=0)
-    if f"{metric}_identity" in records[0].metrics:
-        null = [record.mean(f"{metric}_identity") for record in records]
-        axis.plot(x, null, color=_MUTED, lw=1, ls=":", label="x itself")
+    nulls = [record.null(metric, "identity") for record in records]
+    held = [float(null.mean()) for null in nulls if null is not None]
+    if len(held) == len(records):
+        axis.plot(x, held, color=_MUTED, lw=1, ls=":", label="x itself")
     if conditional is not None:
         axis.axvline(conditional, color=_ACCENT, ls="--", lw=1, label="conditional")
     axis.set(xlabel=xlabel, ylabel=metric, ylim=(0, 1.02), xscale="log")
@@ -124,26 +125,31 @@ def plot_violation(
     return _save(figure, path)
 
 
-def plot_theorem1(curves: dict[str, Any], path: Path) -> Path:
-    """Loss of the true encoder minus log M against M, with its limit.
+def plot_theorem1(curves: Mapping[str, Record], path: Path) -> Path:
+    """Loss of the true encoder minus log M against M, with its limit, of one seed.
 
     Args:
-        curves: `Theorem1` tuples by title.
+        curves: records by title, with the scores that a
+            `jidcl.claims.CurveClaim` is judged from.
         path: where to write.
     """
     figure, axes = new_figure(len(curves), width=3.1, height=3.0)
-    for axis, (title, curve) in zip(axes, curves.items(), strict=True):
+    names = ("counts", "excess", "error", "predicted", "limit")
+    for axis, (title, record) in zip(axes, curves.items(), strict=True):
+        counts, excess, error, predicted, limit = (
+            record.values(name)[0] for name in names
+        )
         axis.errorbar(
-            curve.counts,
-            curve.excess,
-            yerr=3 * curve.error,
+            counts,
+            excess,
+            yerr=3 * error,
             fmt="o",
             ms=4,
             color=_INK,
             label="true encoder, 3 s.e.",
         )
-        axis.plot(curve.counts, curve.predicted, color=_INK, lw=1, label="finite M")
-        axis.axhline(curve.limit, color=_ACCENT, ls="--", lw=1, label="limit")
+        axis.plot(counts, predicted, color=_INK, lw=1, label="finite M")
+        axis.axhline(limit, color=_ACCENT, ls="--", lw=1, label="limit")
         axis.set_xscale("log")
         axis.set_title(title, fontsize=8)
         axis.set_xlabel("M")

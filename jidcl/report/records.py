@@ -2,7 +2,8 @@
 
 A run folder holds `config.json` (fully resolved), `env.json` (versions, devices),
 `metrics.jsonl` (the curve), `result.json` (this record), `samples.npz` (what the
-figures need) and `ckpt/`. Imports no JAX.
+figures need) and `ckpt/`. A run that trains nothing leaves neither curve nor samples.
+Imports no JAX.
 """
 
 import dataclasses
@@ -10,13 +11,15 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+PerSeed = dict[str, list[Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +33,13 @@ class Record:
         config: every setting.
         seeds: integer seeds.
         floor_kind: limit, oracle or none.
-        metrics: per-seed values by name (scalars in [0, 1] for scores; lists for
-            per-dimension scores).
+        scores: values for each seed by name, in their own unit (scores of recovery in
+            [0, 1]); a list for each seed where a score has one value a dimension.
+        losses: loss, floor, chance, gap and its standard error gap_se, and what else
+            the system compares, for each seed, nats. Empty where nothing is trained.
+        nulls: by score, then by null: values for each seed, in the score's unit.
         untrained: scores of the encoder before the first step.
-        curve: rows of step, loss, r2, mcc (per-seed lists).
+        curve: rows of step, loss and scores (per-seed lists).
         seconds: train, compile, evaluate.
         device: platform and kind.
         status: "finished", or what stopped the run.
@@ -45,24 +51,48 @@ class Record:
     config: dict[str, Any]
     seeds: list[int]
     floor_kind: str
-    metrics: dict[str, list[Any]]
-    untrained: dict[str, list[float]]
+    scores: PerSeed
+    losses: PerSeed
+    nulls: dict[str, PerSeed]
+    untrained: PerSeed
     curve: list[dict[str, Any]]
     seconds: dict[str, float]
     device: str
     status: str = "finished"
 
-    def mean(self, metric: str) -> float:
-        """Mean of a scalar metric over seeds."""
-        return float(np.mean(self.values(metric)))
+    @property
+    def trained(self) -> bool:
+        """Whether the run trained something."""
+        return bool(self.losses)
 
-    def values(self, metric: str) -> np.ndarray:
-        """A metric for each seed; ValueError when the record lacks it."""
-        if metric not in self.metrics:
-            raise ValueError(
-                f"metric must be one of {sorted(self.metrics)}, got {metric!r}"
-            )
-        return np.asarray(self.metrics[metric], np.float64)
+    def has(self, name: str) -> bool:
+        """Whether there is a score or a loss of that name."""
+        return name in self.scores or name in self.losses
+
+    def mean(self, name: str) -> float:
+        """Mean of a scalar score or loss over seeds."""
+        return float(np.mean(self.values(name)))
+
+    def values(self, name: str) -> np.ndarray:
+        """A score or a loss for each seed; ValueError when the record lacks it."""
+        for group in (self.scores, self.losses):
+            if name in group:
+                return np.asarray(group[name], np.float64)
+        known = sorted({*self.scores, *self.losses})
+        raise ValueError(f"score must be one of {known}, got {name!r}")
+
+    def null(self, score: str, name: str) -> np.ndarray | None:
+        """A null's score for each seed, or None where the record has none.
+
+        Args:
+            score: name of the score.
+            name: shuffled, identity, rotation_low, ..., or untrained.
+        """
+        if name == "untrained":
+            held = self.untrained.get(score)
+        else:
+            held = self.nulls.get(score, {}).get(name)
+        return None if held is None else np.asarray(held, np.float64)
 
 
 def run_name(preset: str, identity: dict[str, Any]) -> str:
@@ -103,7 +133,12 @@ def merge_records(parts: Sequence[Record]) -> Record:
     return dataclasses.replace(
         parts[0],
         seeds=sum((part.seeds for part in parts), []),
-        metrics=join([part.metrics for part in parts]),
+        scores=join([part.scores for part in parts]),
+        losses=join([part.losses for part in parts]),
+        nulls={
+            score: join([part.nulls[score] for part in parts])
+            for score in parts[0].nulls
+        },
         untrained=join([part.untrained for part in parts]),
         curve=curve,
         seconds={
@@ -114,7 +149,7 @@ def merge_records(parts: Sequence[Record]) -> Record:
 
 
 def read_record(folder: Path) -> Record:
-    """Read `result.json`.
+    """Read `result.json`, of this or of the first schema.
 
     Raises:
         ValueError: naming the file and the field that is missing, unknown or of
@@ -125,18 +160,60 @@ def read_record(folder: Path) -> Record:
         data = json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a JSON file: {error}") from error
+    return record_from(data, where=str(path))
+
+
+def record_from(data: Any, *, where: str) -> Record:
+    """The record that JSON data hold, of this or of the first schema.
+
+    Args:
+        data: what `dataclasses.asdict` made of a record.
+        where: the file, for messages.
+
+    Raises:
+        ValueError: naming the file and the field that is missing, unknown or of
+            another schema version.
+    """
+    held: dict[str, Any] = dict(data) if isinstance(data, dict) else {}
     fields = {field.name for field in dataclasses.fields(Record)}
-    if not isinstance(data, dict) or fields - data.keys():
-        missing = sorted(fields - set(data if isinstance(data, dict) else ()))
-        raise ValueError(f"{path}: fields {missing} are missing")
-    if data["schema_version"] != SCHEMA_VERSION:
+    if held.get("schema_version") == 1:
+        fields = fields - {"scores", "losses", "nulls"} | {"metrics"}
+    if fields - held.keys():
+        raise ValueError(f"{where}: fields {sorted(fields - held.keys())} are missing")
+    if held["schema_version"] not in (1, SCHEMA_VERSION):
         raise ValueError(
-            f"{path}: schema_version must be {SCHEMA_VERSION}, got "
-            f"{data['schema_version']!r}"
+            f"{where}: schema_version must be 1 or {SCHEMA_VERSION}, got "
+            f"{held['schema_version']!r}"
         )
-    if data.keys() - fields:
-        raise ValueError(f"{path}: unknown fields {sorted(data.keys() - fields)}")
-    return Record(**data)
+    if held.keys() - fields:
+        raise ValueError(f"{where}: unknown fields {sorted(held.keys() - fields)}")
+    if held["schema_version"] == 1:
+        scores, losses, nulls = sort_names(held.pop("metrics"))
+        held |= {"scores": scores, "losses": losses, "nulls": nulls}
+    held["schema_version"] = SCHEMA_VERSION
+    return Record(**held)
+
+
+_LOSSES = ("loss", "floor", "chance", "gap", "gap_se", "oracle_loss", "linear_loss")
+_LOSSES += ("own_loss", "train_floor", "oracle_scale")
+_NULLS = ("shuffled", "identity", "rotation_low", "rotation_high")
+
+
+def sort_names(metrics: Mapping[str, Any]) -> tuple[dict, dict, dict]:
+    """(scores, losses, nulls) of the one dict of the first schema.
+
+    There a null was named by an ending: `r2_shuffled` is the null `shuffled` of `r2`.
+    """
+    scores, losses, nulls = {}, {}, {}
+    for name, values in metrics.items():
+        null = next((n for n in _NULLS if name.endswith(f"_{n}")), None)
+        if name in _LOSSES:
+            losses[name] = values
+        elif null is None:
+            scores[name] = values
+        else:
+            nulls.setdefault(name.removesuffix(f"_{null}"), {})[null] = values
+    return scores, losses, nulls
 
 
 def find_records(root: Path) -> dict[Path, Record]:

@@ -2,8 +2,12 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from jidcl.report.legend import meaning
+from jidcl.report.records import Record
 from jidcl.report.verdict import Verdict
 
 COLUMNS = (
@@ -19,27 +23,41 @@ COLUMNS = (
 
 def cells(verdict: Verdict) -> tuple[str, ...]:
     """One row of `COLUMNS`."""
-    metric = {"r2": "R²", "mcc": "MCC"}.get(verdict.metric, verdict.metric)
     gap = "-"
     if verdict.gap is not None and verdict.bar is not None:
         gap = f"{verdict.gap:.4f} ({verdict.bar:.4f})"
-    score = f"{metric} {verdict.score:.2f} ± {verdict.std:.2f}"
-    if verdict.metric == "loss":
-        score, gap = f"{verdict.score:.4f} nats", "-"
-    if len(verdict.series) > 1:
-        score = metric + " " + " > ".join(f"{value:.1f}" for value in verdict.series)
     outcome = f"{verdict.mark} {verdict.outcome}"
     if verdict.outcome == "-":
         outcome = "-"
     return (
         f"{verdict.claim} ({verdict.source})",
         verdict.text,
-        score,
+        _score(verdict),
         verdict.expected,
         gap,
         verdict.word,
         outcome,
     )
+
+
+def _score(verdict: Verdict) -> str:
+    """The score with its spread, or all scores of an ordering, in the claim's unit."""
+    metric = {"r2": "R²", "mcc": "MCC"}.get(verdict.metric, verdict.metric)
+    digits = ".1f" if verdict.unit == "percent" else ".4g"
+    if len(verdict.series) > 1:
+        sign = {"above": " ≥ ", "equal": " ≈ "}.get(verdict.expected, " > ")
+        values = [format(value, digits) for value in verdict.series]
+        if verdict.expected == "above":  # the first over each of the others
+            values = [values[0], ", ".join(values[1:])]
+        return f"{metric} {sign.join(values)}"
+    if math.isnan(verdict.score) and math.isnan(verdict.std):
+        return metric or "-"
+    if verdict.unit == "percent":
+        return f"{metric} {verdict.score:.2f} ± {verdict.std:.2f}"
+    if verdict.metric == "loss":
+        return f"{verdict.score:.4f} nats"
+    unit = " nats" if verdict.unit == "nats" else ""
+    return f"{metric} {verdict.score:.4g} ± {verdict.std:.2g}{unit}"
 
 
 def to_markdown(verdicts: Sequence[Verdict]) -> str:
@@ -51,7 +69,8 @@ def to_markdown(verdicts: Sequence[Verdict]) -> str:
         lines += ["", _row(("claim", "seeds", "nulls", "note"))]
         lines.append(_row(["---"] * 4))
         for verdict in withnull:
-            nulls = ", ".join(f"{k} {v:.1f}" for k, v in verdict.nulls.items())
+            digits = ".1f" if verdict.unit == "percent" else ".4g"
+            nulls = ", ".join(f"{k} {v:{digits}}" for k, v in verdict.nulls.items())
             words = ", ".join(_counted(verdict.seeds))
             lines.append(_row((verdict.claim, words, nulls, verdict.note)))
     return "\n".join(lines) + "\n"
@@ -73,12 +92,38 @@ def to_csv(verdicts: Sequence[Verdict]) -> str:
         "word",
         "outcome",
         "ok",
+        "unit",
     ]
     writer = csv.writer(out)
     writer.writerow(names)
     for verdict in verdicts:
         writer.writerow([getattr(verdict, name) for name in names])
     return out.getvalue()
+
+
+def score_rows(
+    record: Record, own: Mapping[str, str] = MappingProxyType({})
+) -> list[tuple[str, list[float], str]]:
+    """(name, value of each seed, meaning) of every scalar score, loss and null.
+
+    Args:
+        record: of a finished run.
+        own: meanings of scores that are the system's own.
+
+    Returns:
+        Scores, then losses, then nulls, each in name order; a null is named as
+        `"r2, shuffled"`.
+    """
+    named = [
+        (name, values, meaning(name, own))
+        for group in (record.scores, record.losses)
+        for name, values in sorted(group.items())
+    ]
+    for score, nulls in sorted(record.nulls.items()):
+        for null, values in sorted(nulls.items()):
+            text = meaning(score, own, null=null)
+            named.append((f"{score}, {null}", values, text))
+    return [row for row in named if not isinstance(row[1][0], list)]
 
 
 def _counted(words: Sequence[str]) -> list[str]:

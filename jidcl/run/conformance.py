@@ -1,15 +1,17 @@
 """Replays reference vectors through the public functions, on the device at hand.
 
-A file is `{"schema_version": 2, "system", "dtype", "notes", "cases": [...]}`; a case
-has `id`, `kind`, `params`, `inputs`, `outputs`, `rtol`, `atol` and optionally
-`grad_rtol`, `grad_atol`. Comparison: |a - b| <= atol + rtol |b|.
+`jidcl.run.vectors` reads the files. A number on its own in the inputs of a case reaches
+its function as the Python number that the file holds, so it may be a size, a count or a
+flag. Text stays text. A list of numbers becomes an array, in which null is NaN.
+Comparison: |a - b| <= atol + rtol |b| for numbers, equality for text, and no value
+where the file says null. Lists and objects are compared part by part.
 """
 
 import contextlib
-import functools
-import json
+import dataclasses
 import math
-from collections.abc import Callable, Iterator
+import reprlib
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,15 +20,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jidcl.data.files import MissingData
 from jidcl.numerics import products_in
+from jidcl.run.vectors import Case, read_vectors, to_array
+from jidcl.systems.contract import Erratum
 from jidcl.systems.registry import load_conformance
 
-SCHEMA_VERSION = 2
 FLOAT32_TOLERANCE = 2e-4
 # Adam divides by the gradient's own size, so a weight whose true gradient is zero
 # moves by rounding noise: after three steps at 0.01 its last digits are arbitrary.
 FLOAT32_AFTER_ADAM = 1e-2
-_FIELDS = ("id", "kind", "params", "inputs", "outputs", "rtol", "atol")
 _GRADIENTS = ("grad", "final_")
 
 
@@ -36,21 +39,23 @@ class KindReport(NamedTuple):
     Attributes:
         system: the file's system.
         kind: the operation.
-        cases: number of cases replayed.
+        cases: number of cases in the file.
         worst: largest error relative to max(1, |expected|).
         failed: ids of cases outside of their tolerance, with the output's name.
         errata: ids of cases whose printed value is known to be inexact and was
             replaced by the correct one, with the reason.
         covered: whether a public function replays this kind.
+        skipped: ids of cases that need data which are not there, with the reason.
     """
 
     system: str
     kind: str
     cases: int
-    worst: float
-    failed: tuple[str, ...]
-    errata: tuple[str, ...]
-    covered: bool
+    worst: float = 0.0
+    failed: tuple[str, ...] = ()
+    errata: tuple[str, ...] = ()
+    covered: bool = True
+    skipped: tuple[str, ...] = ()
 
 
 def packaged_vectors() -> list[Path]:
@@ -59,57 +64,11 @@ def packaged_vectors() -> list[Path]:
     return sorted(folder.glob("*.json"))
 
 
-def read_vectors(path: Path) -> dict[str, Any]:
-    """Read and check one file.
-
-    Raises:
-        ValueError: naming the file and the field that is missing or wrong.
-    """
-    try:
-        data = json.loads(Path(path).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a JSON file: {error}") from error
-    if not isinstance(data, dict):
-        raise ValueError(f"{path} must hold an object, got {type(data).__name__}")
-    for field in ("schema_version", "system", "cases"):
-        if field not in data:
-            raise ValueError(f"{path}: field {field!r} is missing")
-    if data["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(
-            f"{path}: schema_version must be {SCHEMA_VERSION}, got "
-            f"{data['schema_version']!r}"
-        )
-    if not isinstance(data["cases"], list):
-        raise ValueError(f"{path}: cases must be a list, got {data['cases']!r}")
-    for index, case in enumerate(data["cases"]):
-        name = case.get("id", f"number {index}") if isinstance(case, dict) else index
-        try:
-            _check_case(case)
-        except ValueError as error:
-            raise ValueError(f"{path}: case {name}: {error}") from error
-    return data
-
-
-def _check_case(case: Any) -> None:
-    for field in _FIELDS:
-        if not isinstance(case, dict) or field not in case:
-            raise ValueError(f"field {field!r} is missing")
-    for field in ("params", "inputs", "outputs"):
-        if not isinstance(case[field], dict):
-            raise ValueError(f"{field} must be an object, got {case[field]!r}")
-    if not case["outputs"]:
-        raise ValueError("outputs must name at least one value, got none")
-    for field in ("rtol", "atol", "grad_rtol", "grad_atol"):
-        value = case.get(field, 0.0)
-        if not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise ValueError(f"{field} must be a finite number >= 0, got {value!r}")
-
-
 def replay(path: Path, *, float64: bool) -> Iterator[KindReport]:
     """Replay one file, a report for each kind.
 
     Args:
-        path: a file of the schema above.
+        path: a file of the schema.
         float64: 64-bit types on the CPU with the file's tolerances; otherwise 32-bit
             types on the default device, with `FLOAT32_TOLERANCE` where that is wider.
 
@@ -119,133 +78,231 @@ def replay(path: Path, *, float64: bool) -> Iterator[KindReport]:
     Raises:
         ValueError: when the file does not follow the schema.
     """
-    data = read_vectors(path)
+    vectors = read_vectors(path)
     functions, errata = load_conformance()
-    kinds = list(dict.fromkeys(case["kind"] for case in data["cases"]))
-    for kind in kinds:
-        cases = [case for case in data["cases"] if case["kind"] == kind]
-        run = functions.get((data["system"], kind))
+    kinds: dict[str, list[Case]] = {}
+    for case in vectors.cases:
+        kinds.setdefault(case.kind, []).append(case)
+    for kind, cases in kinds.items():
+        report = KindReport(vectors.system, kind, len(cases))
+        run = functions.get((vectors.system, kind))
         if run is None:
-            yield KindReport(data["system"], kind, len(cases), 0.0, (), (), False)
-            continue
-        worst, failed, corrected = 0.0, [], []
-        for case in cases:
-            case, notes = _correct(case, errata.get(data["system"], []))
+            yield report._replace(covered=False)
+        else:
+            yield _replay_kind(
+                report, run, cases, errata.get(vectors.system, []), float64
+            )
+
+
+def _replay_kind(
+    report: KindReport,
+    run: Callable,
+    cases: Sequence[Case],
+    errata: Sequence[Erratum],
+    float64: bool,
+) -> KindReport:
+    worst, failed, corrected, skipped = 0.0, [], [], []
+    for case in cases:
+        case, notes = _correct(case, errata)
+        try:
             error, misses = _replay_case(run, case, float64)
-            worst = max(worst, error)
-            failed += [f"{case['id']} {miss}" for miss in misses]
-            corrected += [f"{case['id']} {note}" for note in notes]
-        yield KindReport(
-            data["system"],
-            kind,
-            len(cases),
-            worst,
-            tuple(failed),
-            tuple(corrected),
-            True,
-        )
+        except MissingData as missing:
+            skipped.append(f"{case.id}: {missing}")
+            continue
+        worst = max(worst, error)
+        failed += [f"{case.id} {miss}" for miss in misses]
+        corrected += [f"{case.id} {note}" for note in notes]
+    return report._replace(
+        worst=worst,
+        failed=tuple(failed),
+        errata=tuple(corrected),
+        skipped=tuple(skipped),
+    )
 
 
-def _correct(case: Any, errata: list[Any]) -> tuple[Any, list[str]]:
+def _correct(case: Case, errata: Sequence[Erratum]) -> tuple[Case, list[str]]:
     """The case with known wrong values replaced, and what was replaced.
 
     An erratum applies only to the exact number it was found for.
     """
-    outputs, notes = dict(case["outputs"]), []
+    outputs, notes = dict(case.outputs), []
     for erratum in errata:
         name = erratum.output
-        if erratum.kind == case["kind"] and outputs.get(name) == erratum.printed:
+        if erratum.kind == case.kind and outputs.get(name) == erratum.printed:
             outputs[name] = erratum.correct
             notes.append(
                 f"{name}: {erratum.printed} -> {erratum.correct} ({erratum.reason})"
             )
-    return {**case, "outputs": outputs}, notes
+    return dataclasses.replace(case, outputs=outputs), notes
 
 
-def _replay_case(run: Callable, case: Any, float64: bool) -> tuple[float, list[str]]:
+def _replay_case(run: Callable, case: Case, float64: bool) -> tuple[float, list[str]]:
     where = jax.default_device(jax.devices("cpu")[0])
     try:
         actual = _computed(run, case, float64, where)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        # A case that follows the schema but not the needs of its kind.
-        kind = type(error).__name__
-        return math.inf, [f"(not computed: {kind}: {str(error).splitlines()[0]})"]
+    except MissingData:
+        raise
+    except Exception as error:
+        # A case that follows the schema but not the needs of its kind may break its
+        # function anywhere. The report says how.
+        reason = (str(error).splitlines() or [""])[0]
+        return math.inf, [f"(not computed: {type(error).__name__}: {reason})"]
     worst, misses = 0.0, []
-    for name, expected in case["outputs"].items():
-        if expected is None:
-            continue
-        if name not in actual:
+    for name, expected in case.outputs.items():
+        if name not in actual and expected is not None:
             misses.append(f"{name} (not computed)")
             continue
-        error, excess = _compare(name, actual[name], expected, case, float64)
-        worst = max(worst, error)
-        if not excess <= 0:
-            misses.append(f"{name} (error {error:.3g})")
+        tolerance = _tolerance(name, case, float64)
+        match = _compare(actual.get(name), expected, tolerance, name)
+        worst = max(worst, match.error)
+        if not match.excess <= 0:
+            misses.append(match.miss)
     return worst, misses
 
 
-def _computed(run: Callable, case: Any, float64: bool, where: Any) -> dict[str, Any]:
+def _computed(run: Callable, case: Case, float64: bool, where: Any) -> dict[str, Any]:
     where = where if float64 else contextlib.nullcontext()
     with jax.enable_x64(float64), where, products_in("float32"):
-        dtype = jnp.float64 if float64 else jnp.float32
-        params = dict(case["params"])
+        params = dict(case.params)
         # Tables of [argument, value] carry their arguments inside the expectation.
-        tables = [v for k, v in case["outputs"].items() if k.endswith("_at")]
+        tables = [v for k, v in case.outputs.items() if k.endswith("_at")]
         params["_points"] = tables[0] if tables else []
-        inputs = {k: _to_arrays(v, dtype) for k, v in case["inputs"].items()}
+        inputs = _arguments(case.inputs, jnp.float64 if float64 else jnp.float32)
+        if getattr(run, "on_host", False):
+            return jax.device_get(run(params, inputs))
+        leaves, tree = jax.tree.flatten(inputs)
+        traced = [isinstance(leaf, jax.Array) for leaf in leaves]
+
         # One compiled program a case: hundreds of single operations take longer.
-        compiled = functools.partial(run, params)
-        if not getattr(run, "on_host", False):
-            compiled = jax.jit(compiled)
-        return jax.tree.map(np.asarray, compiled(inputs))
+        @jax.jit
+        def program(arrays):
+            left = iter(arrays)
+            filled = [
+                next(left) if is_array else leaf
+                for leaf, is_array in zip(leaves, traced, strict=True)
+            ]
+            return run(params, jax.tree.unflatten(tree, filled))
+
+        arrays = [a for a, is_array in zip(leaves, traced, strict=True) if is_array]
+        return jax.device_get(program(arrays))
 
 
-def _compare(name, actual, expected, case, float64) -> tuple[float, float]:
-    """(largest error over max(1, |expected|), largest excess over the tolerance)."""
-    gradient = name.startswith(_GRADIENTS)
-    rtol = case.get("grad_rtol", case["rtol"]) if gradient else case["rtol"]
-    atol = case.get("grad_atol", case["atol"]) if gradient else case["atol"]
-    if not float64:
-        adam = name.startswith("final_")
-        least = FLOAT32_AFTER_ADAM if adam else FLOAT32_TOLERANCE
-        rtol, atol = max(rtol, least), max(atol, least)
-    worst, excess = 0.0, 0.0
-    got, wanted = _flatten(actual), _flatten(expected)
-    if len(got) != len(wanted) or not all(np.isfinite(b).all() for b in wanted):
-        return math.inf, math.inf
-    for a, b in zip(got, wanted, strict=True):
-        if a.shape != b.shape:
-            return float("inf"), float("inf")
-        difference = np.abs(a - b)
-        relative = difference / np.maximum(1, np.abs(b))
-        beyond = difference - (atol + rtol * np.abs(b))
-        worst = max(worst, np.max(relative, initial=0.0))
-        excess = max(excess, np.max(beyond, initial=-np.inf))
-        if not np.isfinite(a).all():
-            return float("inf"), float("inf")
-    return float(worst), float(excess)
-
-
-def _flatten(value: Any) -> list[np.ndarray]:
-    """Arrays of a value; ragged nested lists become one array per leaf list.
-
-    None, where there is no value, has none.
-    """
-    if value is None:
-        return []
+def _arguments(value: Any, dtype: Any) -> Any:
+    """Lists of numbers become arrays, other lists and objects keep their form."""
     if isinstance(value, dict):
-        return [a for key in sorted(value) for a in _flatten(value[key])]
-    try:
-        return [np.asarray(value, np.float64)]
-    except (ValueError, TypeError):
-        return [a for part in value for a in _flatten(part)]
-
-
-def _to_arrays(value: Any, dtype: Any) -> Any:
-    """One array, or a list of arrays where the rows are ragged."""
-    if value is None or isinstance(value, str | bool):
+        return {name: _arguments(part, dtype) for name, part in value.items()}
+    if not isinstance(value, list):
         return value
+    array = to_array(value)
+    if array is None:
+        return [_arguments(part, dtype) for part in value]
+    return jnp.asarray(array, dtype)
+
+
+# Comparison -------------------------------------------------------------------------
+
+
+class _Match(NamedTuple):
+    """How far a value lies from the expected one.
+
+    Attributes:
+        error: largest error over max(1, |expected|).
+        excess: largest excess over the tolerance; a miss above 0.
+        miss: where the largest excess lies, and what is wrong there.
+    """
+
+    error: float
+    excess: float
+    miss: str
+
+
+def _tolerance(name: str, case: Case, float64: bool) -> tuple[float, float]:
+    """The relative and the absolute tolerance of one output."""
+    gradient = name.startswith(_GRADIENTS)
+    rtol = case.grad_rtol if gradient else case.rtol
+    atol = case.grad_atol if gradient else case.atol
+    if float64:
+        return rtol, atol
+    adam = name.startswith("final_")
+    least = FLOAT32_AFTER_ADAM if adam else FLOAT32_TOLERANCE
+    return max(rtol, least), max(atol, least)
+
+
+def _compare(got: Any, wanted: Any, tolerance: tuple[float, float], at: str) -> _Match:
+    """Compare a computed value with one of a file; `at` says where both stand."""
+    if isinstance(wanted, list):
+        array = to_array(wanted)
+    elif isinstance(wanted, str | dict):
+        array = None
+    else:
+        array = np.asarray(wanted, np.float64)  # null is NaN
+    if array is not None:
+        return _compare_numbers(got, array, tolerance, at)
+    if isinstance(wanted, str):
+        same = isinstance(got, str) and got == wanted
+        return _Match(0.0, 0.0, "") if same else _missed(at, "another text")
+    if isinstance(wanted, dict):
+        if not isinstance(got, dict) or got.keys() != wanted.keys():
+            return _missed(at, f"names must be {reprlib.repr(list(wanted))}")
+        parts = [(got[key], part, f"{at}.{key}") for key, part in wanted.items()]
+    else:
+        if not _is_sequence(got) or len(got) != len(wanted):
+            return _missed(at, f"must be a list of {len(wanted)}")
+        places = [f"{at}[{i}]" for i in range(len(wanted))]
+        parts = list(zip(got, wanted, places, strict=True))
+    matches = [_compare(a, b, tolerance, place) for a, b, place in parts]
+    if not matches:
+        return _Match(0.0, 0.0, "")
+    return max(matches, key=lambda match: match.excess)._replace(
+        error=max(match.error for match in matches)
+    )
+
+
+def _compare_numbers(
+    got: Any, wanted: np.ndarray, tolerance: tuple[float, float], at: str
+) -> _Match:
+    actual = _numbers(got)
+    if actual is None:
+        return _missed(at, "must hold numbers")
+    if actual.shape != wanted.shape:
+        return _missed(at, f"shape {actual.shape}, expected {wanted.shape}")
+    none = np.isnan(wanted)
+    if not np.isnan(actual[none]).all():
+        return _missed(at, "a value where there is none")
+    a, b = actual[~none], wanted[~none]
+    if not np.isfinite(a).all():
+        return _missed(at, "not finite")
+    rtol, atol = tolerance
+    difference = np.abs(a - b)
+    error = float(np.max(difference / np.maximum(1, np.abs(b)), initial=0.0))
+    excess = np.max(difference - (atol + rtol * np.abs(b)), initial=-math.inf)
+    if np.isnan(excess):  # the error and its tolerance overflow
+        return _missed(at, "error inf")
+    return _Match(error, float(excess), f"{at} (error {error:.3g})")
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    """The float64 array of computed numbers, None as NaN; None where there are none."""
+    if value is not None and not _is_sequence(value):
+        kinds = int | float | np.number | np.bool_ | np.ndarray
+        if not isinstance(value, kinds):
+            return None
     try:
-        return jnp.asarray(np.asarray(value, np.float64), dtype)
-    except ValueError:
-        return [_to_arrays(part, dtype) for part in value]
+        array = np.asarray(value)
+    except ValueError:  # ragged
+        return None
+    numbers = array.dtype.kind in "biuf" or (
+        array.dtype.kind == "O"
+        and all(x is None or isinstance(x, int | float | np.number) for x in array.flat)
+    )
+    return array.astype(np.float64) if numbers else None
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, list | tuple) or (
+        isinstance(value, np.ndarray) and value.ndim > 0
+    )
+
+
+def _missed(at: str, what: str) -> _Match:
+    return _Match(math.inf, math.inf, f"{at} ({what})")

@@ -1,22 +1,22 @@
 """What a run will cost, before it starts, and how many runs fit the memory."""
 
-import dataclasses
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
 
+from jidcl.numerics import numbers_in
+from jidcl.systems.contract import System
 from jidcl.systems.registry import load_system
 from jidcl.train import loop
 from jidcl.train.sharding import check_divisible, check_seeds, make_mesh
 from jidcl.train.step import make_step
-from jidcl.types import Problem
+from jidcl.types import Program
 
 PROBED_RUNS = 16  # fewer are not worth a compilation to see whether they fit
 
@@ -62,13 +62,15 @@ def estimate(
     Returns:
         `Estimate`.
     """
-    seeds = check_seeds(seeds)
+    seeds, held = check_seeds(seeds), load_system(system)
     mesh = make_mesh() if mesh is None else mesh
     done, parts = 0, []
     for phase, until in config.phases():
         check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
-        parts.append((until - done, _probe_cost(phase, system, seeds, mesh, steps)))
+        parts.append((until - done, _probe_cost(phase, held, seeds, mesh, steps)))
         done = until
+    if not parts:
+        return Estimate(0, 0.0, 0, 0.0, 0.0, 0.0)
     costs = [cost for _, cost in parts]
     seconds = sum(count * cost.step_seconds for count, cost in parts)
     return Estimate(
@@ -76,24 +78,21 @@ def estimate(
         flops=max(cost.flops for cost in costs),
         memory=max(cost.memory for cost in costs),
         compile_seconds=sum(cost.compile_seconds for cost in costs),
-        step_seconds=seconds / config.steps,
+        step_seconds=seconds / done,
         seconds=seconds,
     )
 
 
-def _probe_cost(config, system: str, seeds, mesh: Mesh, steps: int) -> Estimate:
+def _probe_cost(config, system: System, seeds, mesh: Mesh, steps: int) -> Estimate:
     """`estimate` of one phase."""
-    module = load_system(system)
-    # A poor mixing costs the same per step, and its search is not what is probed.
-    probed = dataclasses.replace(config, mixing_draws=1)
-    problem, optimiser = module.make_problem(probed), module.make_run_optimiser(config)
-    state = loop.start(problem, optimiser, np.asarray(seeds), mesh=mesh)
+    program = system.make_program(config)
+    state = _stand_in(loop.like_start(program, len(seeds), mesh=mesh))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    step = jax.make_jaxpr(jax.vmap(make_step(problem, optimiser), in_axes=(0, None)))(
-        state, problem.shared
-    )
+    one = jax.vmap(make_step(program), in_axes=(0, None))
+    with numbers_in(program.precision):
+        step = jax.make_jaxpr(one)(state, program.shared)
     compiled, compile_seconds = loop.compile_chunk(
-        problem, optimiser, state, steps=steps, mesh=mesh
+        program, state, steps=steps, mesh=mesh
     )
     state, _ = jax.block_until_ready(compiled(state))
     began = time.perf_counter()
@@ -107,6 +106,22 @@ def _probe_cost(config, system: str, seeds, mesh: Mesh, steps: int) -> Estimate:
         step_seconds=step_seconds,
         seconds=step_seconds * config.steps,
     )
+
+
+def _stand_in(shapes: Any) -> Any:
+    """Arrays of those shapes: a step of them costs what a step of real ones does.
+
+    Nothing is drawn: the search for a good mixing is not what is probed.
+    """
+
+    def filled(leaf):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            keys = jax.random.split(jax.random.key(0), leaf.shape)
+            return jax.device_put(keys, leaf.sharding)
+        fill = 0.1 if jnp.issubdtype(leaf.dtype, jnp.floating) else 0
+        return jax.device_put(jnp.full(leaf.shape, fill, leaf.dtype), leaf.sharding)
+
+    return jax.tree.map(filled, shapes)
 
 
 def count_flops(jaxpr: Any) -> float:
@@ -182,7 +197,7 @@ def program_bytes(compiled: loop.Chunk) -> int:
 
 def runs_that_fit(
     runs: int,
-    prepare: Callable[[int], tuple[Sequence[tuple[Problem, int]], Any, Any]],
+    programs: Sequence[Program],
     *,
     mesh: Mesh,
     memory_gib: float | None = None,
@@ -191,7 +206,7 @@ def runs_that_fit(
 
     Args:
         runs: how many there are, a multiple of the mesh's seed axis.
-        prepare: number of runs -> (phases, optimiser, state), as for `train_phases`.
+        programs: what each of them runs, one after another.
         mesh: the mesh.
         memory_gib: what the runs may take on a device; the device's memory (half of a
             CPU's) when None, and then asked from `PROBED_RUNS` runs on.
@@ -199,19 +214,18 @@ def runs_that_fit(
     Returns:
         A multiple of the mesh's seed axis, at least one of it.
     """
-    if memory_gib == float("inf") or (memory_gib is None and runs < PROBED_RUNS):
+    enough = memory_gib == float("inf") or (memory_gib is None and runs < PROBED_RUNS)
+    if enough or not programs:
         return runs
     each = mesh.shape["seed"]
-    phases, optimiser, state = prepare(each)
+    state = loop.like_start(programs[0], each, mesh=mesh)
     need = max(
-        program_bytes(
-            loop.compile_chunk(problem, optimiser, state, steps=1, mesh=mesh)[0]
-        )
-        for problem, _ in phases
+        program_bytes(loop.compile_chunk(program, state, steps=1, mesh=mesh)[0])
+        for program in programs
     )
     limit = _device_bytes(mesh) if memory_gib is None else memory_gib * 2**30
     # What all runs read is there once.
-    shared = sum(leaf.nbytes for leaf in jax.tree.leaves(phases[0][0].shared))
+    shared = sum(leaf.nbytes for leaf in jax.tree.leaves(programs[0].shared))
     limit, need = limit - shared, max(need - shared, 1)
     groups = -(-runs // each)
     pieces = -(-groups // max(1, int(max(limit, 0) / need)))

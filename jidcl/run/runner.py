@@ -7,11 +7,10 @@ another folder, so nothing is ever overwritten.
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,23 +18,30 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jidcl.numerics import numbers_in
 from jidcl.report.records import (
     SCHEMA_VERSION,
     Record,
     merge_records,
     read_arrays,
     read_record,
-    read_samples,
-    run_name,
-    write_json,
     write_record,
 )
 from jidcl.run.costs import runs_that_fit
+from jidcl.run.folders import (
+    cached_frozen,
+    claim_folder,
+    config_dict,
+    identity_of,
+    run_folder,
+    write_environment,
+)
 from jidcl.systems.registry import load_system
 from jidcl.train import hosts, loop
 from jidcl.train.checkpoint import Checkpoints
-from jidcl.train.sharding import check_divisible, check_seeds, environment, make_mesh
-from jidcl.train.state import TrainState, frozen_draws
+from jidcl.train.evaluation import summarised
+from jidcl.train.sharding import check_divisible, check_seeds, make_mesh
+from jidcl.train.state import TrainState
 
 CURVE_POINTS = 20
 
@@ -58,13 +64,6 @@ class RunEvent(NamedTuple):
     scores: dict[str, float]
     record: Record | None = None
     folder: Path = Path()
-
-
-def run_folder(
-    root: Path, system: str, preset: str, config: Any, seeds: Sequence[int]
-) -> Path:
-    """Where a run of this configuration and these seeds lives."""
-    return Path(root) / run_name(preset, _identity(system, config, seeds))
 
 
 def run(
@@ -107,27 +106,42 @@ def run(
     """
     seeds = check_seeds(seeds)
     mesh = make_mesh() if mesh is None else mesh
-    for phase, _ in config.phases():
+    phases = config.phases()
+    for phase, _ in phases:
         check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
+    steps = phases[-1][1] if phases else 0
     folder = run_folder(root, system, preset, config, seeds)
     if hosts.writes():
-        _claim_folder(folder, _identity(system, config, seeds))
-    if (folder / "result.json").exists() and (folder / "samples.npz").exists():
+        claim_folder(folder, identity_of(system, config, seeds))
+    if (folder / "result.json").exists():  # the last thing that a run writes
         record = read_record(folder)
-        yield RunEvent("done", config.steps, config.steps, {}, record, folder)
-        return
-    with _own_files(folder) as files:
-        write_json(files / "env.json", environment(mesh))
-        yield RunEvent("setup", 0, config.steps, {})
-        work = _Run(config, system, preset, seeds, (folder, files), mesh, save_seconds)
-        fits = runs_that_fit(len(seeds), work.prepare, mesh=mesh, memory_gib=memory_gib)
-        size = hosts.agree(fits)
-        if size < len(seeds):
-            own = dict(system=system, preset=preset, mesh=mesh, memory_gib=float("inf"))
-            own |= dict(save_seconds=save_seconds)
-            yield from _in_pieces(config, seeds, size, folder, own)
+        if not record.trained or (folder / "samples.npz").exists():
+            yield RunEvent("done", steps, steps, {}, record, folder)
             return
-        yield from work.go()
+    with _own_files(folder) as files:
+        write_environment(files / "env.json", mesh)
+        yield RunEvent("setup", 0, steps, {})
+        work = _Run(config, system, preset, seeds, (folder, files), mesh, save_seconds)
+        programs = [program for program, _ in work.phases]
+        fits = runs_that_fit(len(seeds), programs, mesh=mesh, memory_gib=memory_gib)
+        size = hosts.agree(fits)
+        if size == len(seeds):
+            yield from work.go()
+            return
+        pieces = (
+            run(
+                config,
+                system=system,
+                preset=preset,
+                seeds=seeds[first : first + size],
+                root=folder / "pieces",
+                mesh=mesh,
+                save_seconds=save_seconds,
+                memory_gib=float("inf"),
+            )
+            for first in range(0, len(seeds), size)
+        )
+        yield from _joined(pieces, folder)
 
 
 def trained(
@@ -142,10 +156,10 @@ def trained(
     if not (folder / "result.json").exists():
         raise ValueError(f"root must hold the finished run {folder.name}, got {root}")
     work = _Run(config, system, preset, seeds, (folder, folder), make_mesh(), 0.0)
-    *_, state = work.prepare(len(seeds))
     saver = Checkpoints(folder / "ckpt")
     try:
-        state = saver.restore(state)
+        with numbers_in(work.program.precision):
+            state = saver.restore(work.start())
     finally:
         saver.close()
     if state is None:
@@ -163,28 +177,30 @@ def _own_files(folder: Path) -> Iterator[Path]:
             yield Path(other)
 
 
-def _in_pieces(config, seeds, size: int, folder: Path, own) -> Iterator[RunEvent]:
-    """`run` of some seeds after others, and one record of all."""
-    parts = []
-    for first in range(0, len(seeds), size):
-        piece = seeds[first : first + size]
-        for event in run(config, seeds=piece, root=folder / "pieces", **own):
+def _joined(pieces: Iterable[Iterator[RunEvent]], folder: Path) -> Iterator[RunEvent]:
+    """Runs of some seeds after others, and one record of all."""
+    parts: list[RunEvent] = []
+    records: list[Record] = []
+    for events in pieces:
+        for event in events:
             if event.record is None:
                 yield event
             else:
                 parts.append(event)
+                records.append(event.record)
     if not hosts.writes():
         yield parts[-1]
         return
-    samples = [read_samples(part.folder) for part in parts]
-    joined: Any = {
-        name: np.concatenate([sample[name] for sample in samples])
-        for name in samples[0]
-    }
-    np.savez_compressed(folder / "samples.npz", **joined)
-    record = merge_records([part.record for part in parts])
+    samples = [read_arrays(part.folder / "samples.npz") for part in parts]
+    if samples[0]:
+        joined: Any = {
+            name: np.concatenate([sample[name] for sample in samples])
+            for name in samples[0]
+        }
+        np.savez_compressed(folder / "samples.npz", **joined)
+    record = merge_records(records)
     write_record(folder, record)
-    yield RunEvent("done", config.steps, config.steps, {}, record, folder)
+    yield parts[-1]._replace(record=record, folder=folder)
 
 
 class _Run:
@@ -197,80 +213,74 @@ class _Run:
     def __init__(self, config, system, preset, seeds, folders, mesh, save_seconds):
         self.config, self.seeds, self.mesh = config, seeds, mesh
         self.shared, self.folder = folders
-        self.system, self.preset, self.save_seconds = system, preset, save_seconds
-        self.module = load_system(system)
-        self.problem = self.module.make_problem(config)
+        self.system, self.preset = load_system(system), preset
+        self.name, self.save_seconds = system, save_seconds
+        made = self.system.make_program
+        program = made(config)
         # One copy on each device, for all programs.
-        shared = loop.place(self.problem.shared, mesh)
-        self.problem = dataclasses.replace(self.problem, shared=shared)
-        self.optimiser = self.module.make_run_optimiser(config)
+        shared = loop.place(program.shared, mesh)
+        self.program = dataclasses.replace(program, shared=shared)
         self.phases = [
-            (
-                dataclasses.replace(self.module.make_problem(phase), shared=shared),
-                until,
-            )
-            for phase, until in config.phases()
+            (dataclasses.replace(made(phase), shared=shared), until)
+            for phase, until in (config.phases() if program.step is not None else [])
         ]
+        self.steps = self.phases[-1][1] if self.phases else 0
         self.seconds = {"train": 0.0, "compile": 0.0, "evaluate": 0.0}
 
-    def prepare(self, count: int):
-        """(phases, optimiser, state) of so many seeds, to see what they need."""
-        # A poor mixing takes the same memory, and its search is not what is asked.
-        quick = self.module.make_problem(
-            dataclasses.replace(self.config, mixing_draws=1)
-        )
-        state = loop.start(
-            quick, self.optimiser, np.asarray(self.seeds[:count]), mesh=self.mesh
-        )
-        return self.phases, self.optimiser, state
-
-    def go(self) -> Iterator[RunEvent]:
+    def start(self) -> TrainState:
+        """The state before the first step."""
         frozen = cached_frozen(
-            self.problem,
-            {"system": self.system} | self.module.frozen_identity(self.config),
+            self.program,
+            self.system.frozen_identity(self.config),
             self.seeds,
             self.shared.parent / "cache",
         )
-        state = loop.start(
-            self.problem, self.optimiser, self.seeds, mesh=self.mesh, frozen=frozen
-        )
-        probe = self._each_seed(self.problem.probe)
-        untrained = probe(state)
-        saver = Checkpoints(self.shared / "ckpt")
-        try:
-            state = saver.restore(state) or state
-            curve = self._curve_until(int(hosts.to_host(state.step)[0]))
-            state = yield from self._train(state, saver, probe, curve)
-        finally:
-            saver.close()
-        steps = self.config.steps
-        yield RunEvent("evaluate", steps, steps, {})
+        return loop.start(self.program, self.seeds, mesh=self.mesh, frozen=frozen)
+
+    def go(self) -> Iterator[RunEvent]:
+        state, untrained, curve = self.start(), {}, []
+        if self.phases:
+            probe = self._probe()
+            untrained = probe(state)
+            saver = Checkpoints(self.shared / "ckpt")
+            try:
+                with numbers_in(self.program.precision):
+                    state = saver.restore(state) or state
+                curve = self._curve_until(int(hosts.to_host(state.step)[0]))
+                state = yield from self._train(state, saver, probe, curve)
+            finally:
+                saver.close()
+        yield RunEvent("evaluate", self.steps, self.steps, {})
         record = self._evaluate(state, untrained, curve)
-        yield RunEvent("done", steps, steps, {}, record, self.folder)
+        yield RunEvent("done", self.steps, self.steps, {}, record, self.folder)
+
+    def _probe(self):
+        """The program's probe of a state on each seed; nothing where it has none."""
+        if self.program.probe is None:
+            return lambda state: {}
+        return loop.on_each_seed(self.program.probe, self.program, mesh=self.mesh)
 
     def _train(self, state: TrainState, saver, probe, curve):
-        config = self.config
-        every = max(1, config.steps // config.chunk // CURVE_POINTS)
+        chunk = self.config.chunk
+        every = max(1, self.steps // chunk // CURVE_POINTS)
         saved, scores = time.monotonic(), {}
-        losses = []
+        seen: list[dict[str, np.ndarray]] = []  # metrics since the last point
         with (self.folder / "metrics.jsonl").open("a") as log:
             for event in loop.train_phases(
-                self.phases,
-                self.optimiser,
-                state,
-                chunk_steps=config.chunk,
-                mesh=self.mesh,
+                self.phases, state, chunk_steps=chunk, mesh=self.mesh
             ):
                 state = event.state
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
-                losses.append(event.metrics["loss"].mean(axis=0))
-                last = event.step == config.steps
+                seen.append({k: v.mean(axis=0) for k, v in event.metrics.items()})
+                last = event.step == self.steps
                 # Where a curve has its points does not depend on interruptions.
-                if -(-event.step // config.chunk) % every == 0 or last:
-                    row = {"step": event.step, "loss": np.mean(losses, axis=0).tolist()}
-                    row |= {name: v.tolist() for name, v in probe(state).items()}
-                    losses = []
+                if -(-event.step // chunk) % every == 0 or last:
+                    means = {k: np.mean([m[k] for m in seen], axis=0) for k in seen[0]}
+                    point = {
+                        k: v.tolist() for k, v in {**means, **probe(state)}.items()
+                    }
+                    row, seen = {"step": event.step, **point}, []
                     curve.append(row)
                     log.write(json.dumps(row) + "\n")
                     log.flush()
@@ -280,16 +290,12 @@ class _Run:
                     saver.save(event.step, state)
                     saved = time.monotonic()
                 try:
-                    yield RunEvent("train", event.step, config.steps, scores)
+                    yield RunEvent("train", event.step, self.steps, scores)
                 except GeneratorExit:  # whoever watched has stopped: lose nothing
                     if not hosts.several():  # a checkpoint takes all of them
                         saver.save(event.step, state)
                     raise
         return state
-
-    def _each_seed(self, function):
-        shared = self.problem.shared
-        return loop.on_each_seed(function, mesh=self.mesh, shared=shared)
 
     def _curve_until(self, step: int) -> list[dict[str, Any]]:
         """The curve up to a restored step; later rows are dropped from the file."""
@@ -310,20 +316,26 @@ class _Run:
 
     def _evaluate(self, state: TrainState, untrained, curve) -> Record:
         began = time.perf_counter()
-        metrics = self._each_seed(self.problem.evaluate)(state)
+        evaluate = loop.on_each_seed(
+            self.program.evaluate, self.program, mesh=self.mesh
+        )
+        found = summarised(evaluate(state))
         self.seconds["evaluate"] = time.perf_counter() - began
-        samples = {k: v for k, v in metrics.items() if k.startswith("sample/")}
-        arrays: Any = {k.removeprefix("sample/"): v for k, v in samples.items()}
-        np.savez_compressed(self.folder / "samples.npz", **arrays)
+        if found.samples or self.phases:
+            arrays: Any = found.samples
+            np.savez_compressed(self.folder / "samples.npz", **arrays)
         device = self.mesh.devices.flat[0]
+        plain = jax.tree.map(lambda values: np.asarray(values).tolist(), found)
         record = Record(
             schema_version=SCHEMA_VERSION,
-            system=self.system,
+            system=self.name,
             preset=self.preset,
-            config=_config_dict(self.config),
+            config=config_dict(self.config),
             seeds=self.seeds,
-            floor_kind=self.module.floor_kind(self.config),
-            metrics={k: v.tolist() for k, v in metrics.items() if k not in samples},
+            floor_kind=self.system.floor_kind(self.config),
+            scores=plain.scores,
+            losses=plain.losses,
+            nulls=plain.nulls,
             untrained={name: v.tolist() for name, v in untrained.items()},
             curve=curve,
             seconds={name: round(s, 2) for name, s in self.seconds.items()},
@@ -331,65 +343,3 @@ class _Run:
         )
         write_record(self.folder, record)
         return record
-
-
-def cached_frozen(
-    problem: Any, identity: dict[str, Any], seeds: Sequence[int], cache: Path
-) -> Any:
-    """Frozen draws of many seeds, from `cache` when the same ones were drawn before.
-
-    Args:
-        problem: its `freeze` draws them.
-        identity: the settings they depend on.
-        seeds: integers.
-        cache: folder of `.npz` files; a damaged one is drawn again.
-
-    Returns:
-        The frozen draws with a leading seed axis.
-    """
-    draw = jax.vmap(lambda seed: frozen_draws(problem, seed))
-    numbers = np.asarray(seeds, np.int32)
-    abstract = jax.eval_shape(draw, numbers)
-    leaves, structure = jax.tree.flatten(abstract)
-    key = json.dumps([identity, numbers.tolist(), jax.__version__], sort_keys=True)
-    path = cache / f"frozen-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    arrays = read_arrays(path)
-    held = [arrays[name] for name in sorted(arrays, key=lambda n: int(n[4:]))]
-    if [(a.shape, a.dtype) for a in held] == [(a.shape, a.dtype) for a in leaves]:
-        return jax.tree.unflatten(structure, held)
-    frozen = jax.device_get(jax.jit(draw)(numbers))
-    cache.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{time.monotonic_ns()}.npz")
-    np.savez(part, *jax.tree.leaves(frozen))
-    part.replace(path)
-    return frozen
-
-
-def _config_dict(config: Any) -> dict[str, Any]:
-    return json.loads(json.dumps(dataclasses.asdict(config)))
-
-
-def _identity(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any]:
-    identity: dict[str, Any] = {"system": system, "config": _config_dict(config)}
-    # A run on files is another one when the files change.
-    data = load_system(system).frozen_identity(config).get("data")
-    return identity | {"seeds": list(seeds)} | ({"data": data} if data else {})
-
-
-def _claim_folder(folder: Path, identity: dict[str, Any]) -> None:
-    """Create the folder, or check that it holds the same configuration."""
-    path = folder / "config.json"
-    if path.exists():
-        try:
-            held = json.loads(path.read_text())
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not a JSON file: {error}") from error
-        if held != identity:
-            held = held if isinstance(held, dict) else {}
-            keys = sorted(k for k in identity if held.get(k) != identity[k])
-            raise ValueError(
-                f"{folder} holds another configuration (it differs in {keys}): give "
-                "another --root, or move the folder away"
-            )
-        return
-    write_json(path, identity)

@@ -21,11 +21,13 @@ import numpy as np
 from jidcl.checks import check_above, check_choice
 from jidcl.report.records import write_json
 from jidcl.run.costs import runs_that_fit
+from jidcl.systems.contract import System
 from jidcl.systems.registry import load_system
 from jidcl.train import loop
+from jidcl.train.evaluation import summarised
 from jidcl.train.sharding import check_seeds, make_mesh
 from jidcl.train.state import frozen_draws, with_shared
-from jidcl.types import Problem
+from jidcl.types import Evaluation, Program
 
 Grid = Mapping[str, Sequence[Any]]
 
@@ -52,49 +54,49 @@ class SweepEvent(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-def traced_problem(module: Any, config: Any, phase: int | None = None) -> Problem:
-    """The problem whose traced settings come with the frozen draws of a run.
+def traced_program(system: System, config: Any, phase: int | None = None) -> Program:
+    """The program whose traced settings come with the frozen draws of a run.
 
     Args:
-        module: the system.
+        system: the system.
         config: its settings; those in `frozen["settings"]` override them.
         phase: which of `config.phases()` it is for; none for evaluation.
 
     Returns:
-        A `Problem` with `frozen = {"base": ..., "settings": ...}`; `freeze` leaves the
+        A `Program` with `frozen = {"base": ..., "settings": ...}`; `freeze` leaves the
         settings empty.
     """
-    base = module.make_problem(config)
+    base = system.make_program(config)
 
-    def at(settings):
-        point = dataclasses.replace(config, **settings)
-        return module.make_problem(point if phase is None else point.phases()[phase][0])
+    def at(frozen) -> tuple[Program, Any]:
+        point = dataclasses.replace(config, **frozen["settings"])
+        point = point if phase is None else point.phases()[phase][0]
+        own = with_shared(frozen["base"], frozen.get("shared"))
+        return system.make_program(point), own
 
-    def own(frozen):
-        return with_shared(frozen["base"], frozen.get("shared"))
+    def call(name):
+        def function(run, frozen, *rest):
+            program, own = at(frozen)
+            return getattr(program, name)(run, own, *rest)
 
-    def draw(frozen, key):
-        held = frozen["settings"]
-        return at(held).draw(own(frozen), key), held
+        return function
 
-    def loss(params, state, drawn, key):
-        batch, held = drawn
-        return at(held).loss(params, state, batch, key)
+    def start(frozen, key):
+        program, own = at(frozen)
+        return program.start(own, key)
 
-    def probe(params, state, frozen, key):
-        return at(frozen["settings"]).probe(params, state, own(frozen), key)
-
-    def evaluate(params, state, frozen, key):
-        return at(frozen["settings"]).evaluate(params, state, own(frozen), key)
-
-    def freeze(key):
-        return {"base": base.freeze(key), "settings": {}}
-
-    rest = dict(precision=base.precision, shared=base.shared)
-    return Problem(freeze, base.init, draw, loss, probe, evaluate, **rest)
+    return dataclasses.replace(
+        base,
+        freeze=lambda key: {"base": base.freeze(key), "settings": {}},
+        start=start,
+        step=call("step"),
+        probe=call("probe"),
+        evaluate=call("evaluate"),
+        sharded=None,
+    )
 
 
-def split_grid(module: Any, config: Any, grid: Grid) -> list[tuple[Any, list[dict]]]:
+def split_grid(system: System, config: Any, grid: Grid) -> list[tuple[Any, list[dict]]]:
     """Programs of a grid: (configuration, traced settings of its points).
 
     Raises:
@@ -109,8 +111,8 @@ def split_grid(module: Any, config: Any, grid: Grid) -> list[tuple[Any, list[dic
             raise ValueError(f"values of {name} must be distinct, got {list(values)}")
         for value in values:
             dataclasses.replace(config, **{name: value})
-    traced = [name for name in grid if name in module.TRACED]
-    static = [name for name in grid if name not in module.TRACED]
+    traced = [name for name in grid if name in system.traced_fields]
+    static = [name for name in grid if name not in system.traced_fields]
     points = [
         dict(zip(traced, map(float, values), strict=True))
         for values in itertools.product(*(grid[name] for name in traced))
@@ -148,50 +150,62 @@ def sweep(
     Raises:
         ValueError: on an unknown setting, a value that it refuses, or repeated seeds.
     """
-    seeds, module = check_seeds(seeds), load_system(system)
+    seeds, held = check_seeds(seeds), load_system(system)
     if memory_gib is not None:
         check_above("memory_gib", memory_gib, 0)
     pieces, rows = [], []
-    for shared, points in split_grid(module, config, grid):
+    for shared, points in split_grid(held, config, grid):
         runs = [(point, seed) for point in points for seed in seeds]
         size = runs_that_fit(
             len(runs),
-            lambda count, c=shared, r=runs: _prepare(module, c, r[:count]),
+            [held.make_program(phase) for phase, _ in shared.phases()],
             mesh=make_mesh(),
             memory_gib=memory_gib,
         )
         pieces += [Piece(shared, runs[i : i + size]) for i in range(0, len(runs), size)]
     for index, piece in enumerate(pieces):
-        path = root / f"piece-{_hash(system, piece)}.json"
+        path = root / f"piece-{_hash(held, piece)}.json"
         if not path.exists():
-            for step in _train(module, piece, path):
+            for step in _train(held, piece, path):
                 yield SweepEvent(index, len(pieces), step, piece.config.steps, rows)
-        held = json.loads(path.read_text())
+        done = json.loads(path.read_text())
         varied = {name: getattr(piece.config, name) for name in grid}
-        rows = rows + [{**varied, **row} for row in held["rows"]]
+        rows = rows + [{**varied, **row} for row in done["rows"]]
         steps = piece.config.steps
         yield SweepEvent(index + 1, len(pieces), steps, steps, rows)
 
 
 def metric_names(system: str, config: Any, grid: Grid) -> list[str]:
     """Scores that some point of a grid ends with, found without running it."""
-    module, names = load_system(system), {"diverged": None}
-    for shared, _ in split_grid(module, config, grid):
-        problem = module.make_problem(shared)
+    held, names = load_system(system), {"diverged": None}
+    for shared, _ in split_grid(held, config, grid):
+        program = held.make_program(shared)
 
-        def ended(keys, problem=problem):
-            frozen = with_shared(problem.freeze(keys[0]), problem.shared)
-            return problem.evaluate(*problem.init(keys[1]), frozen, keys[2])
+        def ended(keys, program=program):
+            frozen = with_shared(program.freeze(keys[0]), program.shared)
+            run = program.start(frozen, keys[1])
+            return summarised(program.evaluate(run, frozen, keys[2]))
 
         scores = jax.eval_shape(ended, jax.random.split(jax.random.key(0), 3))
-        names |= {name: None for name, score in scores.items() if score.ndim == 0}
+        flat = flat_scores(scores).items()
+        names |= {name: None for name, score in flat if score.ndim == 0}
     return list(names)
 
 
-def _train(module: Any, piece: Piece, path: Path) -> Iterator[int]:
+def flat_scores(evaluation: Evaluation) -> dict[str, Any]:
+    """Scores and losses by name, and nulls as `SCORE_NULL`: the columns of a row."""
+    nulls = {
+        f"{score}_{null}": values
+        for score, own in evaluation.nulls.items()
+        for null, values in own.items()
+    }
+    return {**evaluation.scores, **evaluation.losses, **nulls}
+
+
+def _train(system: System, piece: Piece, path: Path) -> Iterator[int]:
     """Train, evaluate and write one piece; the steps done."""
     began, rows = time.perf_counter(), []
-    yield from _rows(module, piece, rows)
+    yield from _rows(system, piece, rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     seconds = round(time.perf_counter() - began, 2)
     write_json(
@@ -199,13 +213,13 @@ def _train(module: Any, piece: Piece, path: Path) -> Iterator[int]:
     )
 
 
-def _rows(module: Any, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[int]:
+def _rows(system: System, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[int]:
     """Fill in a row for each run; one that diverges has only `diverged`, 1."""
     config, mesh, runs = piece.config, make_mesh(), piece.runs
-    phases, optimiser, state = _prepare(module, config, runs)
+    phases, state = _prepare(system, config, runs)
     try:
         for event in loop.train_phases(
-            phases, optimiser, state, chunk_steps=config.chunk, mesh=mesh
+            phases, state, chunk_steps=config.chunk, mesh=mesh
         ):
             state = event.state
             yield event.step
@@ -214,28 +228,27 @@ def _rows(module: Any, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[int
         if not half:
             rows.append({**runs[0][0], "seed": runs[0][1], "diverged": 1.0})
             return
-        yield from _rows(module, Piece(config, runs[:half]), rows)
-        yield from _rows(module, Piece(config, runs[half:]), rows)
+        yield from _rows(system, Piece(config, runs[:half]), rows)
+        yield from _rows(system, Piece(config, runs[half:]), rows)
         return
-    problem = traced_problem(module, config)
-    evaluate = loop.on_each_seed(problem.evaluate, mesh=mesh, shared=problem.shared)
-    scores = evaluate(state)
-    scores = {name: values for name, values in scores.items() if values.ndim == 1}
+    program = traced_program(system, config)
+    evaluate = loop.on_each_seed(program.evaluate, program, mesh=mesh)
+    flat = flat_scores(evaluate(state))
+    scores = {name: values for name, values in flat.items() if values.ndim == 1}
     for i, (settings, seed) in enumerate(runs):
         row = {name: float(values[i]) for name, values in scores.items()}
         rows.append({**settings, "seed": seed, "diverged": 0.0, **row})
 
 
-def _prepare(module: Any, config: Any, runs: list[tuple[dict[str, float], int]]):
-    """(phases, optimiser, state before the first step) of all runs."""
+def _prepare(system: System, config: Any, runs: list[tuple[dict[str, float], int]]):
+    """(phases, state before the first step) of all runs."""
     phases = [
-        (traced_problem(module, config, phase), until)
+        (traced_program(system, config, phase), until)
         for phase, (_, until) in enumerate(config.phases())
     ]
-    problem, optimiser = phases[0][0], module.make_run_optimiser(config)
     numbers = np.asarray([seed for _, seed in runs], np.int32)
     distinct, where = np.unique(numbers, return_inverse=True)
-    base = module.make_problem(config)
+    base = system.make_program(config)
     draws = jax.jit(jax.vmap(lambda seed: frozen_draws(base, seed)))(distinct)
     settings = {
         name: jnp.asarray([point[name] for point, _ in runs], jnp.float32)
@@ -243,13 +256,13 @@ def _prepare(module: Any, config: Any, runs: list[tuple[dict[str, float], int]])
     }
     base_draws = jax.tree.map(lambda leaf: leaf[where], draws)
     frozen = {"base": base_draws, "settings": settings}
-    start = loop.start(problem, optimiser, numbers, mesh=make_mesh(), frozen=frozen)
-    return phases, optimiser, start
+    state = loop.start(phases[0][0], numbers, mesh=make_mesh(), frozen=frozen)
+    return phases, state
 
 
-def _hash(system: str, piece: Piece) -> str:
-    held = [system, dataclasses.asdict(piece.config), piece.runs]
+def _hash(system: System, piece: Piece) -> str:
+    held = [system.name, dataclasses.asdict(piece.config), piece.runs]
     # Runs on files are others when the files change.
-    data = load_system(system).frozen_identity(piece.config).get("data")
+    data = system.data_identity(piece.config)
     held += [data] if data else []
     return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()[:16]

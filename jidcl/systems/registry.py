@@ -1,9 +1,11 @@
 """The systems by name. Imports no JAX; modules load on first use."""
 
 import importlib
-from typing import Any, NamedTuple
+from typing import Any
 
 from jidcl.checks import check_choice
+from jidcl.claims import Claims
+from jidcl.claims import load_claims as packaged_claims
 
 SYSTEMS = {
     "contrastive_ica": "Zimmermann et al. 2021: contrastive ICA",
@@ -17,60 +19,79 @@ SYSTEMS = {
     "dislib": "Reizinger et al. 2024: labels of pictures, other factors read (Table 4)",
 }
 
-# Files of reference vectors that bear another name than the system that replays them;
-# several systems may serve kinds of one file.
-VECTORS = {
-    "anisotropic": "anisotropic_infonce",
-    "diet": "cross_entropy",
-    "lejepa": "content_style",
-    "rivals": "content_style",
-    "scenes": "contrastive_ica",
-    "causal3d": "content_style",
-    "dislib": "cross_entropy",
-}
-
 
 def load_system(name: str) -> Any:
-    """The module of a system: `make_problem`, `make_run_optimiser`, `floor_kind`."""
-    check_choice("system", name, SYSTEMS)
-    return importlib.import_module(f"jidcl.systems.{name}.problem")
+    """A system by name: one of `SYSTEMS`, or `module:OBJECT` of your own.
+
+    Args:
+        name: the name.
+
+    Returns:
+        Its `jidcl.systems.contract.System`.
+
+    Raises:
+        ValueError: on an unknown name, a module that cannot be imported, or an object
+            that is no `System`.
+    """
+    from jidcl.systems.contract import System
+
+    if ":" not in name:
+        check_choice("system (or MODULE:OBJECT of your own)", name, SYSTEMS)
+        return importlib.import_module(f"jidcl.systems.{name}.problem").SYSTEM
+    module, _, attribute = name.partition(":")
+    try:
+        held = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"system {name!r} cannot be loaded: {error} (is its folder on PYTHONPATH?)"
+        ) from error
+    except AttributeError as error:
+        raise ValueError(f"system {name!r} cannot be loaded: {error}") from error
+    if not isinstance(held, System):
+        raise ValueError(
+            f"{name} must be a jidcl.systems.contract.System, got a "
+            f"{type(held).__name__}"
+        )
+    return held
 
 
 def load_presets(name: str) -> dict[str, Any]:
-    """Presets of a system by name, without importing JAX."""
+    """Presets of a system by name; without importing JAX for those of `SYSTEMS`."""
+    if ":" in name:
+        return dict(load_system(name).presets())
     check_choice("system", name, SYSTEMS)
     return importlib.import_module(f"jidcl.systems.{name}.presets").presets()
 
 
-def load_checks(name: str) -> Any:
-    """The checks of a system that need no training (identity scores, theorems)."""
-    check_choice("system", name, SYSTEMS)
-    return importlib.import_module(f"jidcl.systems.{name}.checks")
+def load_claims(name: str) -> Claims:
+    """The claims of a system by name; without importing JAX for those of `SYSTEMS`.
+
+    Raises:
+        ValueError: on an unknown system, or one without claims.
+    """
+    if ":" not in name:
+        return packaged_claims(name)
+    held = load_system(name).claims()
+    if not isinstance(held, Claims):
+        raise ValueError(f"system {name!r} must have claims to be judged, got {held!r}")
+    return held
 
 
-def on_host(run: Any) -> Any:
-    """Marks a function of `CONFORMANCE` that needs numbers, not traced arrays."""
-    run.on_host = True
-    return run
+def load_legend(name: str) -> dict[str, str]:
+    """Meanings of the scores that are a system's own; without importing JAX."""
+    if ":" in name:
+        return dict(load_system(name).legend)
+    presets = importlib.import_module(f"jidcl.systems.{name}.presets")
+    return getattr(presets, "LEGEND", {})
 
 
-class Erratum(NamedTuple):
-    """A reference value known to be inexact, with the correct one and the reason."""
-
-    kind: str
-    output: str
-    printed: float
-    correct: float
-    reason: str
-
-
-def load_conformance() -> tuple[dict[tuple[str, str], Any], dict[str, list[Erratum]]]:
+def load_conformance() -> tuple[dict[tuple[str, str], Any], dict[str, list[Any]]]:
     """Functions that replay reference vectors by (file's system, kind), and errata."""
     kinds: dict[tuple[str, str], Any] = {}
-    errata: dict[str, list[Erratum]] = {}
+    errata: dict[str, list[Any]] = {}
     for name in SYSTEMS:
-        module = importlib.import_module(f"jidcl.systems.{name}.conformance")
-        file = VECTORS.get(name, name)
-        kinds |= {(file, kind): run for kind, run in module.CONFORMANCE.items()}
-        errata.setdefault(file, []).extend(module.ERRATA)
+        system = load_system(name)
+        own = {(system.vectors, kind): run for kind, run in system.conformance.items()}
+        kinds.update(own)
+        errata.setdefault(system.vectors, []).extend(system.errata)
     return kinds, errata

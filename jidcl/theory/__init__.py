@@ -1,5 +1,6 @@
 """What theory allows: closed-form limits, finite-sample corrections, oracle floors."""
 
+from jidcl.latents.vmf import vmf_entropy, vmf_log_normaliser, vmf_mean_cosine
 from jidcl.theory.classification import (
     Floor,
     affine_solution,
@@ -24,10 +25,7 @@ from jidcl.theory.limits import (
     projected_normal_mean_cosine,
     projected_normal_tv,
     vmf_correction,
-    vmf_entropy,
     vmf_limit,
-    vmf_log_normaliser,
-    vmf_mean_cosine,
     vmf_moment,
     vmf_self_weight,
 )

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.latents import Density, Space, Uniform, sample_marginal
-from jidcl.losses import NegativePolicy, Similarity, infonce
+from jidcl.losses.contrastive import NegativePolicy, infonce
+from jidcl.losses.similarity import Similarity
 from jidcl.pairs import sample_pair
 
 _INDEPENDENT = NegativePolicy(negatives="independent")

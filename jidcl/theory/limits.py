@@ -9,29 +9,13 @@ returns a float (or a float64 array where it says so); values in nats.
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import integrate, special
 
 from jidcl.checks import check_above, check_at_least, check_choice, check_ordered
-from jidcl.numerics import log_mean_exp_dot, log_sphere_area
-
-
-def vmf_log_normaliser(n: int, kappa: float) -> float:
-    """log c_n(kappa) of the density c_n exp(kappa mean.z) on S^(n-1)."""
-    return -_log_mu(n, kappa) - log_sphere_area(n)
-
-
-def vmf_mean_cosine(n: int, kappa: float) -> float:
-    """A_n(kappa) = I_{n/2}(kappa) / I_{n/2-1}(kappa) = E[z.z_pos]."""
-    _check_vmf(n, kappa)
-    return _bessel(n, kappa)[1]
-
-
-def vmf_entropy(n: int, kappa: float) -> float:
-    """H = -log c_n(kappa) - kappa A_n(kappa): the minimal cross-entropy."""
-    return -vmf_log_normaliser(n, kappa) - kappa * vmf_mean_cosine(n, kappa)
+from jidcl.latents.vmf import vmf_log_mean_exp, vmf_log_normaliser, vmf_mean_cosine
+from jidcl.numerics import log_sphere_area
 
 
 def vmf_limit(n: int, kappa: float, *, model_kappa: float | None = None) -> float:
@@ -52,7 +36,7 @@ def vmf_limit(n: int, kappa: float, *, model_kappa: float | None = None) -> floa
         -0.15159592
     """
     k = kappa if model_kappa is None else model_kappa
-    return _log_mu(n, k) - k * vmf_mean_cosine(n, kappa)
+    return vmf_log_mean_exp(n, k) - k * vmf_mean_cosine(n, kappa)
 
 
 def vmf_moment(n: int, kappa: float) -> float:
@@ -65,14 +49,15 @@ def vmf_moment(n: int, kappa: float) -> float:
 def vmf_correction(n: int, kappa: float, *, model_kappa: float | None = None) -> float:
     """E_pos[w] - Var_neg[w] / 2 for `finite_negatives`; (R + 1) / 2 when matched."""
     k = kappa if model_kappa is None else model_kappa
-    positive = math.exp(_log_mu(n, kappa + k) - _log_mu(n, kappa) - _log_mu(n, k))
-    variance = math.exp(_log_mu(n, 2 * k) - 2 * _log_mu(n, k)) - 1
+    data, model, both = (vmf_log_mean_exp(n, c) for c in (kappa, k, kappa + k))
+    positive = math.exp(both - data - model)
+    variance = math.exp(vmf_log_mean_exp(n, 2 * k) - 2 * model) - 1
     return positive - variance / 2
 
 
 def vmf_self_weight(n: int, kappa: float) -> float:
     """Ratio w of the self pair for the model's kappa: exp(kappa) c_n(kappa) |S|."""
-    return math.exp(kappa - _log_mu(n, kappa))
+    return math.exp(kappa - vmf_log_mean_exp(n, kappa))
 
 
 def box_log_mass(z: Any, low: float, high: float, lam: float, beta: float):
@@ -316,24 +301,6 @@ def _mean_over(integrand, low: float, high: float, lam: float) -> float:
 def _reach(z, low, high, lam, beta):
     z = np.asarray(z, np.float64)
     return ((z - low) / lam) ** beta, ((high - z) / lam) ** beta
-
-
-def _log_mu(n: int, kappa: float) -> float:
-    """log E_uniform exp(kappa t)."""
-    _check_vmf(n, kappa)
-    return _bessel(n, kappa)[0] + kappa
-
-
-def _bessel(n: int, kappa: float) -> tuple[float, float]:
-    """`log_mean_exp_dot` in float64, also while something else is being traced."""
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        scaled, cosine = log_mean_exp_dot(n, jnp.float64(kappa))
-        return float(scaled), float(cosine)
-
-
-def _check_vmf(n: int, kappa: float) -> None:
-    check_at_least("n", n, 2)
-    check_at_least("kappa", kappa, 0)
 
 
 def _check_box(n: int, low: float, high: float, lam: float, beta: float) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jidcl.train.state import TrainState
@@ -70,7 +71,13 @@ class Checkpoints:
         except (ValueError, KeyError, OSError) as error:
             first = str(error).splitlines()[0][:200]
             raise ValueError(f"{damaged}: {first}") from error
-        return jax.tree.unflatten(jax.tree.structure(like), list(tree.values()))
+        leaves = [
+            jax.random.wrap_key_data(held, impl=jax.random.key_impl(leaf))
+            if _is_key(leaf)
+            else held
+            for held, leaf in zip(tree.values(), jax.tree.leaves(like), strict=True)
+        ]
+        return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
     def close(self) -> None:
         """Wait for pending writes and release the folder."""
@@ -81,7 +88,12 @@ class Checkpoints:
 def _to_tree(state: TrainState) -> dict[str, Any]:
     """Leaves by zero-padded position: Orbax sorts dict keys, and so do we."""
     leaves = jax.tree.leaves(state)
-    return {f"{index:05d}": leaf for index, leaf in enumerate(leaves)}
+    plain = [jax.random.key_data(x) if _is_key(x) else x for x in leaves]
+    return {f"{index:05d}": leaf for index, leaf in enumerate(plain)}
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _layout(tree: dict[str, Any]) -> dict[str, tuple]:

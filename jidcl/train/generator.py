@@ -14,7 +14,8 @@ import optax
 from jidcl.checks import check_above, check_at_least, check_choice
 from jidcl.encoders import MLP, Encoder, from_nnx
 from jidcl.losses.variational import bernoulli_nll, gaussian_kl
-from jidcl.train.state import init_state
+from jidcl.train.gradient import gradient
+from jidcl.train.state import start_state
 from jidcl.train.step import make_step
 from jidcl.types import Array, Problem
 
@@ -105,10 +106,10 @@ def train_decoder(
         check_at_least(name, value, 1)
     flat = jnp.asarray(images.reshape(len(images), -1))
     problem = make_vae(flat, n=n, hidden=hidden, batch=batch)
-    optimiser = optax.adam(rate)
-    step = make_step(problem, optimiser)
+    program = gradient(problem, optax.adam(rate))
+    step = make_step(program)
     seed = jax.random.randint(key, (), 0, 2**31 - 1)
-    run = init_state(problem, optimiser, seed, {})
+    run = start_state(program, seed, {})
     run, metrics = jax.lax.scan(lambda run, _: step(run), run, length=steps)
     last = metrics["loss"][-max(1, steps // 10) :]
     return {"decoder": run.params["decoder"], "loss": jnp.mean(last)}

@@ -6,16 +6,17 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import optax
 from jax.sharding import Mesh
 
 from jidcl.checks import check_at_least
-from jidcl.numerics import products_in, stream_key
+from jidcl.numerics import numbers_in, products_in, stream_key
+from jidcl.train.evaluation import summarised
+from jidcl.train.gradient import gradient
 from jidcl.train.hosts import to_host
 from jidcl.train.sharding import check_seeds, everywhere, make_mesh, over_seeds
-from jidcl.train.state import TrainState, frozen_draws, init_state, with_shared
+from jidcl.train.state import TrainState, frozen_draws, start_state, with_shared
 from jidcl.train.step import make_chunk
-from jidcl.types import Metrics, Problem
+from jidcl.types import Evaluation, Metrics, Problem, Program
 
 
 class ChunkEvent(NamedTuple):
@@ -41,15 +42,18 @@ class Chunk(NamedTuple):
 
     Attributes:
         program: the compiled program.
-        rest: its arguments after the state: the problem's shared arrays, or nothing.
+        rest: its arguments after the state: the program's shared arrays, or nothing.
+        precision: of its numbers.
     """
 
     program: Any
     rest: tuple = ()
+    precision: str = "float32"
 
     def __call__(self, state: TrainState) -> tuple[TrainState, Metrics]:
         """The state after the chunk's steps, and their metrics."""
-        return self.program(state, *self.rest)
+        with numbers_in(self.precision):
+            return self.program(state, *self.rest)
 
 
 class NonFiniteLoss(FloatingPointError):
@@ -57,18 +61,12 @@ class NonFiniteLoss(FloatingPointError):
 
 
 def start(
-    problem: Problem,
-    optimiser: optax.GradientTransformation,
-    seeds: np.ndarray,
-    *,
-    mesh: Mesh,
-    frozen: Any = None,
+    program: Program, seeds: np.ndarray, *, mesh: Mesh, frozen: Any = None
 ) -> TrainState:
     """State of all seeds before the first step, sharded over `seed`.
 
     Args:
-        problem: the problem.
-        optimiser: the optimiser.
+        program: the program.
         seeds: integers, `[seeds]`.
         mesh: the mesh.
         frozen: cached frozen draws with a leading seed axis; drawn when None.
@@ -78,62 +76,86 @@ def start(
     """
     seeds = np.asarray(seeds, np.int32)
     shard = over_seeds(mesh)
-    if frozen is None:
-        draw = jax.vmap(lambda seed: frozen_draws(problem, seed))
-        frozen = jax.jit(draw, out_shardings=shard)(seeds)
-    else:
-        frozen = jax.device_put(frozen, shard)
-    make = jax.vmap(lambda seed, held: init_state(problem, optimiser, seed, held))
-    return jax.jit(make, out_shardings=shard)(seeds, frozen)
+    make = jax.vmap(lambda seed, held: start_state(program, seed, held))
+    with numbers_in(program.precision):
+        if frozen is None:
+            draw = jax.vmap(lambda seed: frozen_draws(program, seed))
+            frozen = jax.jit(draw, out_shardings=shard)(seeds)
+        else:
+            frozen = jax.device_put(frozen, shard)
+        return jax.jit(make, out_shardings=shard)(seeds, frozen)
+
+
+def like_start(program: Program, count: int, *, mesh: Mesh) -> TrainState:
+    """Shapes of `start` for so many seeds, to compile for: nothing is drawn.
+
+    Args:
+        program: the program.
+        count: seeds.
+        mesh: the mesh.
+
+    Returns:
+        A `TrainState` of `jax.ShapeDtypeStruct`.
+    """
+
+    def made(seeds):
+        frozen = jax.vmap(lambda seed: frozen_draws(program, seed))(seeds)
+        return jax.vmap(lambda s, held: start_state(program, s, held))(seeds, frozen)
+
+    shard = over_seeds(mesh)
+    with numbers_in(program.precision):
+        shapes = jax.eval_shape(made, np.zeros(count, np.int32))
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=shard),
+        shapes,
+    )
 
 
 def compile_chunk(
-    problem: Problem,
-    optimiser: optax.GradientTransformation,
-    state: TrainState,
-    *,
-    steps: int,
-    mesh: Mesh,
+    program: Program, state: TrainState, *, steps: int, mesh: Mesh
 ) -> tuple[Chunk, float]:
-    """The compiled `jidcl.train.step.make_chunk`, and the seconds that it took."""
-    rest = _shared(problem.shared, mesh)
+    """The compiled `jidcl.train.step.make_chunk`, and the seconds that it took.
+
+    Args:
+        program: a program that is trained.
+        state: of `start`, or the shapes of `like_start`.
+        steps: updates per dispatch.
+        mesh: the mesh.
+
+    Returns:
+        `(Chunk, seconds)`.
+    """
+    rest = _shared(program.shared, mesh)
     began = time.perf_counter()
-    chunk = make_chunk(problem, optimiser, steps=steps, mesh=mesh)
-    program = chunk.lower(state, *rest).compile()
-    return Chunk(program, rest), time.perf_counter() - began
+    with numbers_in(program.precision):
+        chunk = make_chunk(program, steps=steps, mesh=mesh)
+        compiled = chunk.lower(state, *rest).compile()
+    return Chunk(compiled, rest, program.precision), time.perf_counter() - began
 
 
 def train_phases(
-    phases: Sequence[tuple[Problem, int]],
-    optimiser: optax.GradientTransformation,
+    phases: Sequence[tuple[Program, int]],
     state: TrainState,
     *,
     chunk_steps: int,
     mesh: Mesh,
 ) -> Iterator[ChunkEvent]:
-    """`train` through every (problem, update up to which it holds)."""
-    for problem, until in phases:
+    """`train` through every (program, update up to which it holds)."""
+    for program, until in phases:
         for event in train(
-            problem, optimiser, state, steps=until, chunk_steps=chunk_steps, mesh=mesh
+            program, state, steps=until, chunk_steps=chunk_steps, mesh=mesh
         ):
             state = event.state
             yield event
 
 
 def train(
-    problem: Problem,
-    optimiser: optax.GradientTransformation,
-    state: TrainState,
-    *,
-    steps: int,
-    chunk_steps: int,
-    mesh: Mesh,
+    program: Program, state: TrainState, *, steps: int, chunk_steps: int, mesh: Mesh
 ) -> Iterator[ChunkEvent]:
     """Train from `state` up to `steps` updates, one event per dispatch.
 
     Args:
-        problem: the problem.
-        optimiser: the optimiser that made the state.
+        program: the program that made the state.
         state: from `start` or a checkpoint; donated.
         steps: updates in all, counted from step 0 of the run.
         chunk_steps: updates per dispatch.
@@ -152,7 +174,7 @@ def train(
         compiled = 0.0
         if size not in programs:
             programs[size], compiled = compile_chunk(
-                problem, optimiser, state, steps=size, mesh=mesh
+                program, state, steps=size, mesh=mesh
             )
         began = time.perf_counter()
         state, metrics = programs[size](state)
@@ -164,74 +186,91 @@ def train(
 
 
 def fit(
-    problem: Problem,
-    optimiser: optax.GradientTransformation,
+    problem: Problem | Program,
+    optimiser: Any = None,
     *,
     seeds: int | Sequence[int],
     steps: int,
     chunk_steps: int = 100,
     mesh: Mesh | None = None,
-) -> tuple[TrainState, Metrics]:
+) -> tuple[TrainState, Any]:
     """Train all seeds from their start to the end, and evaluate them.
 
-    `start`, `train` and `on_each_seed` in one call, for small work; `jidcl.run.runner`
-    adds records and resume.
+    `start`, `train` and `on_each_seed` in one call, for small work;
+    `jidcl.run.runner` adds records and resume.
 
     Args:
-        problem: the problem.
-        optimiser: an optax transformation.
+        problem: the problem, or a program that is trained.
+        optimiser: of a problem, see `jidcl.train.gradient`.
         seeds: how many (0, 1, ...), or which.
         steps: updates.
         chunk_steps: updates per dispatch.
         mesh: devices; one device when None.
 
     Returns:
-        `(state, scores)`: the final state and `problem.evaluate` of each seed.
+        `(state, scores)`: the final state and what `evaluate` returns of each seed:
+        a dict of arrays `[seeds, ...]`, or a `jidcl.types.Evaluation` of them.
 
     Raises:
         NonFiniteLoss: as in `train`.
+        TypeError: on a problem without an optimiser, or a program with one.
         ValueError: on no seed, repeated seeds, or steps < 1.
     """
     mesh = make_mesh() if mesh is None else mesh
     check_at_least("steps", steps, 1)
     which = range(seeds) if isinstance(seeds, int | np.integer) else seeds
     numbers = check_seeds(which)
-    state = start(problem, optimiser, np.asarray(numbers), mesh=mesh)
-    for event in train(
-        problem, optimiser, state, steps=steps, chunk_steps=chunk_steps, mesh=mesh
-    ):
+    if isinstance(problem, Program) == (optimiser is not None):
+        raise TypeError("optimiser must be given with a Problem, and only with one")
+    program = problem if isinstance(problem, Program) else gradient(problem, optimiser)
+    state = start(program, np.asarray(numbers), mesh=mesh)
+    for event in train(program, state, steps=steps, chunk_steps=chunk_steps, mesh=mesh):
         state = event.state
-    score = on_each_seed(problem.evaluate, mesh=mesh, shared=problem.shared)
-    return state, score(state)
+    return state, on_each_seed(program.evaluate, program, mesh=mesh)(state)
 
 
 def on_each_seed(
-    function: Callable, *, mesh: Mesh, shared: Any = None
-) -> Callable[[TrainState], Metrics]:
-    """A jitted `state -> host arrays [seeds, ...]` of a problem's probe or evaluate.
+    function: Callable, program: Program, *, mesh: Mesh
+) -> Callable[[TrainState], Any]:
+    """A jitted `state -> host arrays [seeds, ...]` of a program's probe or evaluate.
 
     Seeds run one after another (`lax.map`): an evaluation is wider than a batch. The
     draws depend on (seed, step) only. Matrix products are in float32, whatever they
-    were in training. `shared`: the problem's shared arrays.
+    were in training. The losses of an `Evaluation` are summarised, see
+    `jidcl.train.summarised`.
+
+    Args:
+        function: `(run, frozen, key) -> tree of arrays`.
+        program: whose states it is of.
+        mesh: the mesh.
+
+    Returns:
+        The function of a state.
     """
-    rest = _shared(shared, mesh)
+    rest = _shared(program.shared, mesh)
 
     def scores(state: TrainState, shared: Any = None):
-        def one(run: TrainState):
-            key = jax.random.fold_in(stream_key(run.key, "eval"), run.step)
-            frozen = with_shared(run.frozen, shared)
+        def one(held: TrainState):
+            key = jax.random.fold_in(stream_key(held.key, "eval"), held.step)
+            frozen = with_shared(held.frozen, shared)
             with products_in("float32"):
-                return function(run.params, run.state, frozen, key)
+                result = function(held.run, frozen, key)
+            return summarised(result) if isinstance(result, Evaluation) else result
 
         return jax.lax.map(one, state)
 
     shard = over_seeds(mesh), *(everywhere(mesh) for _ in rest)
-    program = jax.jit(scores, in_shardings=shard)
-    return lambda state: to_host(program(state, *rest))
+    compiled = jax.jit(scores, in_shardings=shard)
+
+    def run(state: TrainState):
+        with numbers_in(program.precision):
+            return to_host(compiled(state, *rest))
+
+    return run
 
 
 def place(shared: Any, mesh: Mesh) -> Any:
-    """A problem's shared arrays on every device; what is there already stays."""
+    """A program's shared arrays on every device; what is there already stays."""
     return None if shared is None else jax.device_put(shared, everywhere(mesh))
 
 

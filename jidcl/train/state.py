@@ -5,10 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jidcl.numerics import products_in, stream_key
-from jidcl.types import Problem
+from jidcl.types import Program
 
 
 @jax.tree_util.register_dataclass
@@ -20,53 +19,49 @@ class TrainState:
         step: updates done, int32.
         seed: the run's integer seed; every random draw is a function of
             (seed, purpose, step), so a resumed run sees the same batches.
-        params: trained parameters of the encoder.
-        state: untrained variables of the encoder.
-        opt_state: the optimiser's.
+        run: what the program's `start` made and its `step` updates.
         frozen: draws fixed for the run (mixing weights).
-        carry: position of an input pipeline or environment; None here.
     """
 
     step: jax.Array
     seed: jax.Array
-    params: Any
-    state: Any
-    opt_state: Any
+    run: Any
     frozen: Any
-    carry: Any = None
 
     @property
     def key(self) -> jax.Array:
         """The run's key, `jax.random.key(seed)`."""
         return jax.random.key(self.seed)
 
+    @property
+    def params(self) -> Any:
+        """Trained parameters of a program that `jidcl.train.gradient` made."""
+        return self.run.params
 
-def init_state(
-    problem: Problem,
-    optimiser: optax.GradientTransformation,
-    seed: jax.Array,
-    frozen: Any,
-) -> TrainState:
-    """State before the first step; `jax.vmap` over seed and frozen for many runs."""
+
+def start_state(program: Program, seed: jax.Array, frozen: Any) -> TrainState:
+    """State before the first step; `jax.vmap` over seed and frozen for many runs.
+
+    Args:
+        program: the program.
+        seed: an integer.
+        frozen: draws of `frozen_draws`.
+
+    Returns:
+        A `TrainState` at step 0.
+    """
     seed = jnp.asarray(seed, jnp.int32)
     with products_in("float32"):
-        params, state = problem.init(stream_key(jax.random.key(seed), "init"))
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        seed=seed,
-        params=params,
-        state=state,
-        opt_state=optimiser.init(params),
-        frozen=frozen,
-    )
+        run = program.start(frozen, jax.random.key(seed))
+    return TrainState(jnp.zeros((), jnp.int32), seed, run, frozen)
 
 
 def with_shared(frozen: Any, shared: Any) -> Any:
-    """What a problem's functions get as `frozen`; see `jidcl.types.Problem.shared`."""
+    """What a program's functions get as `frozen`; see `jidcl.types.Program.shared`."""
     return frozen if shared is None else {**frozen, "shared": shared}
 
 
-def frozen_draws(problem: Problem, seed: jax.Array) -> Any:
-    """The run's frozen draws, from the seed alone."""
+def frozen_draws(program: Any, seed: jax.Array) -> Any:
+    """The run's frozen draws, from the seed alone; of a `Problem` or a `Program`."""
     with products_in("float32"):
-        return problem.freeze(stream_key(jax.random.key(seed), "freeze"))
+        return program.freeze(stream_key(jax.random.key(seed), "freeze"))

@@ -12,7 +12,8 @@ from jax.sharding import AbstractDevice, AbstractMesh, AxisType
 from jax.sharding import PartitionSpec as P
 
 from jidcl.losses import Similarity, infonce
-from jidcl.losses.blockwise import Kernel, row_logsumexp
+from jidcl.losses.logsumexp import row_logsumexp
+from jidcl.losses.tiles import Kernel
 
 TINY = Kernel(own=4, other=2, programs=4)
 L1, L2, L3 = (Similarity("lp", p) for p in (1.0, 2.0, 3.0))

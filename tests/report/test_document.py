@@ -1,12 +1,14 @@
 import dataclasses
 
-import numpy as np
 import pytest
 
+from jidcl.claims import load_claims
 from jidcl.report import document, plots
+from jidcl.report.judge import answered
+from jidcl.report.records import write_record
 from jidcl.run import runner
-from jidcl.systems.contrastive_ica.checks import Theorem1
 from jidcl.systems.contrastive_ica.presets import presets
+from reference.records import curve
 from reference.tiny import TINY
 
 PNG = b"\x89PNG"
@@ -28,33 +30,35 @@ def runs(tmp_path_factory):
 
 
 def test_finished_runs_become_verdicts_and_a_report_with_figures(runs, tmp_path):
+    theorem = dataclasses.replace(curve(), preset="theorem1/thm1-vmf")
+    write_record(runs / "theorem1", theorem)
     verdicts, found = document.judge_finished(runs)
     assert {v.claim for v in verdicts} == {
         "q-sphere",
         "q-uniformity-1",
         "q-uniformity-2",
         "q-uniformity-3",
+        "q-uniformity",
+        "thm1-vmf",
     }
-    records = {record.preset: record for record in found.values()}
-    orderings = document.find_orderings(records)
-    assert [order["id"] for order, _ in orderings] == ["q-uniformity"]
-    scales = [record.config["marginal_param"] for record in orderings[0][1]]
+    order = next(v for v in verdicts if v.claim == "q-uniformity")
+    assert len(order.series) == 3
+    records = document.by_name(found, "contrastive_ica")
+    pairs = answered(load_claims("contrastive_ica"), records)
+    held = next(held for claim, held in pairs if claim.id == "q-uniformity")
+    scales = [record.config["marginal_param"] for record in held]
     assert scales == [10.0, 1.0, 0.2]
-    counts = np.array([64, 256])
-    curve = Theorem1(counts, counts / 1e3, counts / 1e5, counts / 1e3, 1.0, 0.0)
     report = document.write_report(
         tmp_path,
         verdicts,
         found,
         title="Title",
         source="Source",
-        theorem1={"sphere": curve},
-        orderings=orderings,
     )
     text = report.read_text()
     assert text.startswith("# Title")
     figures = sorted(path.name for path in tmp_path.glob("*.png"))
-    assert len(figures) == 2 + 2 * len(found)
+    assert len(figures) == 2 + 2 * (len(found) - 1)  # a run that trains nothing: none
     for name in figures:
         assert f"]({name})" in text
         assert (tmp_path / name).read_bytes()[:4] == PNG

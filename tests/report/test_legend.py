@@ -3,55 +3,57 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from jidcl.mixing.scenes import SCENES
 from jidcl.report.legend import legend, meaning
-from jidcl.run.sweep import metric_names
+from jidcl.report.records import record_from
+from jidcl.report.tables import score_rows
 from jidcl.systems.causal3d.problem import SCORES
-from jidcl.systems.registry import load_presets
+from jidcl.systems.legends import LEGENDS
+from jidcl.systems.registry import SYSTEMS
 
 FACTORS = {name for scene in SCENES.values() for name in scene().factors} | {*SCORES}
 
 
-def unknown(names):
+def unknown(meanings):
     """Those that the legend takes for a factor and that are none."""
-    taken = [name for name in names if "the factor " in meaning(name)]
-    factors = [meaning(name).split()[2].rstrip(",") for name in taken]
+    taken = [text for text in meanings if "the factor " in text]
+    factors = [text.split()[2].rstrip(",") for text in taken]
     return [factor for factor in factors if factor not in FACTORS]
-
-
-@pytest.mark.parametrize(
-    ("system", "preset"),
-    [
-        ("lejepa", "quick/coupling-2"),
-        ("lejepa", "quick/coupling-4-whitening"),
-        ("rivals", "quick/n1-lp_infonce"),
-    ],
-)
-def test_every_score_of_a_run_is_explained(system, preset):
-    config = load_presets(system)[preset]
-    assert not unknown(metric_names(system, config, {}))
 
 
 def test_every_score_of_the_records_is_explained():
     results = Path(__file__).parents[2] / "experiments/results"
     names = set()
     for path in results.glob("full_*.json"):
-        for record in json.loads(path.read_text())["records"]:
-            values = record["metrics"]
-            names |= {k for k, v in values.items() if not isinstance(v[0], list)}
+        for data in json.loads(path.read_text())["records"]:
+            record = record_from(data, where=str(path))
+            rows = score_rows(record, LEGENDS.get(record.system, {}))
+            names |= {name for name, _, _ in rows}
+            assert not unknown(text for _, _, text in rows)
     assert len(names) > 40
-    assert not unknown(names)
+    assert {"r2", "gap_se", "mcc, rotation_low"} <= names
 
 
-def test_endings_add_to_the_meaning():
-    assert meaning("r2_rows_shuffled").startswith(meaning("r2_rows"))
-    assert "null" in meaning("x_identity")
-    assert "the factor x," in meaning("x_identity")
-    assert not unknown(["rows_of_set", "decoder_loss"])
+def test_every_system_with_scores_of_its_own_explains_them():
+    assert LEGENDS.keys() <= SYSTEMS.keys()
+    assert "r2_rows" in unknown([meaning("r2_rows")])
+    assert not unknown([meaning("r2_rows", LEGENDS["diet"])])
+
+
+def test_endings_and_nulls_add_to_the_meaning():
+    own = LEGENDS["diet"]
+    plain = meaning("r2_rows", own)
+    assert meaning("r2_rows", own, null="shuffled") == (
+        f"{plain}; with rows in another order (null)"
+    )
+    assert "the factor x," in meaning("x", null="identity")
+    assert meaning("r2", null="of my own").endswith("; of my own (null)")
+    assert meaning("content_krr").startswith(meaning("content"))
+    assert not unknown([meaning("decoder_loss", LEGENDS["anisotropic"])])
 
 
 def test_the_legend_fits_a_terminal():
-    assert max(map(len, legend().splitlines())) <= 100
-    assert "mcc_rotation_high" in legend()
+    text = legend(LEGENDS)
+    assert max(map(len, text.splitlines())) <= 100
+    for name in ("rotation_high", "of diet", "tied_deviation", "_krr"):
+        assert name in text

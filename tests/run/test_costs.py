@@ -72,16 +72,17 @@ def test_pieces_are_even_and_divide_over_the_mesh(monkeypatch, runs, fit, seed, 
     monkeypatch.setattr(costs, "program_bytes", lambda program: 2**30)
     mesh, asked = make_mesh(seed=seed), []
 
-    def prepare(count):
+    def like_start(program, count, *, mesh):
         asked.append(count)
-        problem = SimpleNamespace(shared=None)
-        return [(problem, 1), (problem, 2)], None, None
 
-    size = costs.runs_that_fit(runs, prepare, mesh=mesh, memory_gib=fit)
+    monkeypatch.setattr(costs.loop, "like_start", like_start)
+    programs = [SimpleNamespace(shared=None)] * 2
+    size = costs.runs_that_fit(runs, programs, mesh=mesh, memory_gib=fit)
     assert (size, asked) == (want, [seed])
     few = costs.PROBED_RUNS - 1
-    assert costs.runs_that_fit(few, prepare, mesh=mesh) == few
-    assert costs.runs_that_fit(99, prepare, mesh=mesh, memory_gib=float("inf")) == 99
+    assert costs.runs_that_fit(few, programs, mesh=mesh) == few
+    assert costs.runs_that_fit(99, programs, mesh=mesh, memory_gib=float("inf")) == 99
+    assert costs.runs_that_fit(99, [], mesh=mesh, memory_gib=1) == 99  # untrained
     assert asked == [seed]
 
 
@@ -90,13 +91,12 @@ def test_what_all_runs_read_is_counted_once(monkeypatch):
     monkeypatch.setattr(costs.loop, "compile_chunk", compiled)
     # Three quarters of what a program of one run takes are shared.
     monkeypatch.setattr(costs, "program_bytes", lambda program: 2**22)
-    problem = SimpleNamespace(shared={"x": np.zeros(3 * 2**20, np.uint8)})
+    monkeypatch.setattr(costs.loop, "like_start", lambda *args, **options: None)
+    program = SimpleNamespace(shared={"x": np.zeros(3 * 2**20, np.uint8)})
 
     def fit(mib):
         own = dict(mesh=make_mesh(), memory_gib=mib / 2**10)
-        return costs.runs_that_fit(
-            32, lambda count: ([(problem, 1)], None, None), **own
-        )
+        return costs.runs_that_fit(32, [program], **own)
 
     assert fit(4) == 1
     assert fit(19) == 16

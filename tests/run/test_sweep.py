@@ -12,7 +12,7 @@ from jidcl.report.plots import grid_figure
 from jidcl.run import sweep as sweeping
 from jidcl.run.costs import program_bytes
 from jidcl.run.runner import run
-from jidcl.systems.contrastive_ica import problem as system
+from jidcl.systems.contrastive_ica.problem import SYSTEM as ICA
 from jidcl.train.loop import compile_chunk
 from jidcl.train.sharding import make_mesh
 from reference.tiny import TINY
@@ -44,15 +44,15 @@ def test_batched_points_equal_single_runs_and_are_not_repeated(tmp_path):
 
 
 def test_a_static_setting_gets_programs_of_its_own():
-    programs = sweeping.split_grid(system, TINY, {"batch": [16, 32], "tau": [0.1, 0.5]})
+    programs = sweeping.split_grid(ICA, TINY, {"batch": [16, 32], "tau": [0.1, 0.5]})
     assert [config.batch for config, _ in programs] == [16, 32]
     assert programs[0][1] == [{"tau": 0.1}, {"tau": 0.5}]
 
 
 def test_a_program_that_does_not_fit_is_cut_into_even_pieces(tmp_path):
     grid = {"tau": [0.1, 0.2]}
-    phases, optimiser, state = sweeping._prepare(system, TINY, [({"tau": 0.1}, 0)])
-    one, _ = compile_chunk(phases[0][0], optimiser, state, steps=1, mesh=make_mesh())
+    phases, state = sweeping._prepare(ICA, TINY, [({"tau": 0.1}, 0)])
+    one, _ = compile_chunk(phases[0][0], state, steps=1, mesh=make_mesh())
     *_, last = sweep(tmp_path, grid, memory_gib=3.5 * program_bytes(one) / 2**30)
     assert last.pieces == 2
     points = [(row["tau"], row["seed"]) for row in last.rows]

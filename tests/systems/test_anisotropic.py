@@ -6,13 +6,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jidcl.claims import load_claims
 from jidcl.encoders import make_mlp
 from jidcl.losses import to_lam
-from jidcl.report.claims import load_claims
 from jidcl.run.runner import run_folder
 from jidcl.systems.anisotropic import problem as system
-from jidcl.systems.anisotropic.presets import Anisotropic, presets, spread
-from jidcl.train import fit
+from jidcl.systems.anisotropic import process
+from jidcl.systems.anisotropic.evaluate import evaluate as evaluate_encoder
+from jidcl.systems.anisotropic.presets import (
+    Anisotropic,
+    as_published,
+    presets,
+    spread,
+)
+from jidcl.train import fit, summarised
 
 ROWS = presets()
 TINY = dataclasses.replace(
@@ -72,12 +79,41 @@ def test_bad_settings_are_refused(changes, message):
         Anisotropic(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kappa": 3.0}, "kappa cannot act here, with pair 'rejection'.*got 3.0"),
+        ({"pair": "vmf", "shell": 0.2}, "shell cannot act here, with pair 'vmf'"),
+        ({"marginal_param": 2.0}, "with marginal 'uniform': leave it at 1.0"),
+        ({"lam_model": "fixed", "lam_rate": 1.0}, "with lam_model 'fixed'"),
+        ({"lam_model": "truth", "lam_start": 1.0}, "lam_start cannot act here"),
+        ({"objective": "supervised", "beta": 1.0}, "with objective 'supervised'"),
+        ({"mixing": "linear", "mixing_layers": 2}, "mixing_layers cannot act here"),
+    ],
+)
+def test_settings_that_cannot_act_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Anisotropic(**changes)
+
+
+def test_published_settings_are_those_that_act():
+    # With the true Lambda nothing is learned of it, and regression has no Lambda.
+    truth, supervised = (
+        as_published(TINY.changed(**change))
+        for change in (dict(lam_model="truth"), dict(objective="supervised"))
+    )
+    assert (truth.cross, truth.lam_rate) == ("reference", Anisotropic.lam_rate)
+    assert (supervised.cross, supervised.steps) == ("symmetric", 300_003)
+
+
 def evaluate(config, f, lam):
-    config = dataclasses.replace(config, mixing="identity")
+    config = config.changed(mixing="identity")
     frozen = system.make_problem(config).freeze(jax.random.key(0))
     run = jax.jit(
-        lambda key: system.evaluate_encoder(
-            config, lambda x: (f(x), f(x)), jnp.asarray(lam), frozen, key
+        lambda key: summarised(
+            evaluate_encoder(
+                config, lambda x: (f(x), f(x)), jnp.asarray(lam), frozen, key
+            )
         )
     )
     return run(jax.random.key(1))
@@ -89,14 +125,14 @@ def bimodal():
 
 
 def test_the_true_encoder_has_no_gap_and_full_scores(bimodal):
-    scores = evaluate(bimodal, lambda x: x[:, ::-1], [(5.0, 5.0, 25.0, 25.0)])
-    assert abs(float(scores["gap"])) < 1e-5
+    of = evaluate(bimodal, lambda x: x[:, ::-1], [(5.0, 5.0, 25.0, 25.0)])
+    assert abs(float(of.losses["gap"])) < 1e-5
     for name in ("r2", "mcc", "block_r2"):
-        assert float(scores[name]) > 0.9999
+        assert float(of.scores[name]) > 0.9999
     for name in ("lam_error", "lam_error_sorted"):
-        assert abs(float(scores[name])) < 1e-6
-    np.testing.assert_allclose(scores["chance"], math.log(2 * 512 - 1), rtol=1e-5)
-    assert float(scores["mcc_rotation_low"]) < 0.8
+        assert abs(float(of.scores[name])) < 1e-6
+    np.testing.assert_allclose(of.losses["chance"], math.log(2 * 512 - 1), rtol=1e-5)
+    assert float(of.nulls["mcc"]["rotation_low"]) < 0.8
 
 
 def test_rotations_inside_blocks_are_optimal_and_no_permutation(bimodal):
@@ -105,13 +141,14 @@ def test_rotations_inside_blocks_are_optimal_and_no_permutation(bimodal):
     zero = jnp.zeros((2, 2))
     inside = jnp.block([[turn, zero], [zero, turn]])
     lam = [(25.0, 25.0, 5.0, 5.0)]
-    scores = evaluate(bimodal, lambda x: x @ inside, lam)
-    assert abs(float(scores["gap"])) < 1e-5
-    assert float(scores["block_r2"]) > 0.9999
-    low, high = (float(scores[f"mcc_rotation_{end}"]) for end in ("low", "high"))
-    assert low < float(scores["mcc"]) < high
+    of = evaluate(bimodal, lambda x: x @ inside, lam)
+    assert abs(float(of.losses["gap"])) < 1e-5
+    assert float(of.scores["block_r2"]) > 0.9999
+    low, high = (float(of.nulls["mcc"][f"rotation_{end}"]) for end in ("low", "high"))
+    assert low < float(of.scores["mcc"]) < high
     across = jnp.roll(jnp.eye(4), 1, axis=0) @ inside
-    assert float(evaluate(bimodal, lambda x: x @ across, lam)["gap"]) > 0.1
+    of = evaluate(bimodal, lambda x: x @ across, lam)
+    assert float(of.losses["gap"]) > 0.1
 
 
 def test_loss_of_the_true_latents_is_the_published_target():
@@ -121,11 +158,11 @@ def test_loss_of_the_true_latents_is_the_published_target():
         truth = jnp.asarray(config.lams)
 
         def losses(key, config=config, truth=truth):
-            pair = system.draw_pairs(config, key, 1000)
-            best = system._oracle_lam(
-                dataclasses.replace(config, lam_model="scalar"), truth, key
+            pair = process.draw_pairs(config, key, 1000)
+            best = process.oracle_lam(
+                dataclasses.replace(config, lam_model="scalar"), key
             )
-            both = (system._objective(config, *pair, lam) for lam in (truth, best))
+            both = (process.objective(config, *pair, lam) for lam in (truth, best))
             return jnp.stack(list(both))
 
         keys = jax.random.split(jax.random.key(0), 4)
@@ -137,8 +174,8 @@ def test_loss_of_the_true_latents_is_the_published_target():
 
 def test_lambda_has_an_optimiser_of_its_own():
     problem = system.make_problem(TINY)
-    config = dataclasses.replace(TINY, schedule="constant", lam_rate=0.5)
-    optimiser = system.make_run_optimiser(config)
+    config = TINY.changed(schedule="constant", lam_rate=0.5)
+    optimiser = system.both_optimisers(config)
     params, _ = problem.init(jax.random.key(0))
     np.testing.assert_allclose(to_lam(params["raw_lam"]), TINY.lam_start, rtol=0.2)
     grads = jax.tree.map(jnp.ones_like, params)
@@ -160,24 +197,27 @@ def test_lambda_has_an_optimiser_of_its_own():
     ids=str,
 )
 def test_every_mismatch_trains_and_scores(changes):
-    config = dataclasses.replace(TINY, **changes)
-    problem, optimiser = system.make_problem(config), system.make_run_optimiser(config)
-    state, scores = fit(problem, optimiser, seeds=2, steps=2, chunk_steps=2)
-    for name in ("r2", "mcc", "loss", "floor", "gap", "lam_error"):
-        assert np.isfinite(scores[name]).all()
-    assert ("head_mcc" in scores) == bool(config.head)
+    config = TINY.changed(**changes)
+    program = system.make_program(config)
+    state, of = fit(program, seeds=2, steps=2, chunk_steps=2)
+    for name in ("r2", "mcc", "lam_error"):
+        assert np.isfinite(of.scores[name]).all()
+    for name in ("loss", "floor", "gap"):
+        assert np.isfinite(of.losses[name]).all()
+    assert ("head_mcc" in of.scores) == bool(config.head)
     assert ("raw_lam" in state.params) == (config.lam_model != "fixed")
 
 
 def test_supervised_training_is_a_regression_without_a_floor():
-    config = dataclasses.replace(TINY, objective="supervised", mixing="identity")
+    config = TINY.changed(objective="supervised", mixing="identity")
     problem = system.make_problem(config)
     params, state = problem.init(jax.random.key(2))
     frozen = problem.freeze(jax.random.key(0))
-    scores = jax.eval_shape(problem.evaluate, params, state, frozen, jax.random.key(1))
-    assert system.floor_kind(config) == "none"
-    assert {"r2", "mcc", "loss"} <= set(scores)
-    assert not {"floor", "gap", "chance", "lam_error", "block_r2"} & set(scores)
+    of = jax.eval_shape(problem.evaluate, params, state, frozen, jax.random.key(1))
+    assert system.SYSTEM.floor_kind(config) == "none"
+    assert {"r2", "mcc"} <= set(of.scores)
+    assert not {"lam_error", "block_r2"} & set(of.scores)
+    assert (of.losses.reference, of.losses.chance, of.losses.extra) == (None, None, {})
     batch = problem.draw(frozen, jax.random.key(1))
     loss, _ = problem.loss(params, {}, batch, None)
     swapped = batch._replace(x_pos=batch.x[::-1])  # it sees no positives
@@ -222,10 +262,10 @@ def test_a_learned_decoder_is_a_frozen_draw_of_each_seed(stand_in):
 
 
 def test_caches_know_which_images_a_decoder_saw(stand_in, monkeypatch, tmp_path):
-    before = system.frozen_identity(stand_in)
+    before = system.SYSTEM.frozen_identity(stand_in)
     path = tmp_path / "mnist" / "mnist.npz"
     path.write_bytes(path.read_bytes() + b"0")
-    assert system.frozen_identity(stand_in) != before
+    assert system.SYSTEM.frozen_identity(stand_in) != before
     folders = [run_folder(tmp_path, "anisotropic", "a", stand_in, [0])]
     path.write_bytes(path.read_bytes() + b"1")
     folders.append(run_folder(tmp_path, "anisotropic", "a", stand_in, [0]))
@@ -238,11 +278,10 @@ def test_caches_know_which_images_a_decoder_saw(stand_in, monkeypatch, tmp_path)
 @pytest.mark.slow
 def test_training_finds_the_axes_with_its_own_lambda_and_not_without():
     small = dict(steps=500, eval_batch=512, eval_batches=2, mixing_draws=500)
-    scores = {}
+    of = {}
     for name in ("linear", "infonce"):
         config = dataclasses.replace(ROWS[f"quick/{name}"], **small)
-        args = system.make_problem(config), system.make_run_optimiser(config)
-        scores[name] = fit(*args, seeds=1, steps=500)[1]
-    assert scores["linear"]["mcc"] > scores["infonce"]["mcc"] + 0.05
-    assert scores["linear"]["loss"] < 5.2
-    assert scores["infonce"]["r2"] > 0.9
+        of[name] = fit(system.make_program(config), seeds=1, steps=500)[1]
+    assert of["linear"].scores["mcc"] > of["infonce"].scores["mcc"] + 0.05
+    assert of["linear"].losses["loss"] < 5.2
+    assert of["infonce"].scores["r2"] > 0.9

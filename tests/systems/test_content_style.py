@@ -6,10 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jidcl.claims import load_claims
 from jidcl.latents import init_blocks
-from jidcl.report.claims import load_claims
 from jidcl.systems.content_style import problem as system
+from jidcl.systems.content_style.evaluate import evaluate, reference_losses
 from jidcl.systems.content_style.presets import ContentStyle, presets
+from jidcl.systems.content_style.process import build_encoder, draw_latents
+from jidcl.systems.shared.sources import make_source
+from jidcl.train.evaluation import summarised
 
 ROWS = presets()
 # The table of conditions: probability of a change, stat, causal.
@@ -20,8 +24,7 @@ CONDITIONS = {
     "n4": (0.75, False, True),
     "n5": (0.75, True, True),
 }
-TINY = dataclasses.replace(
-    ROWS["quick/n4"],
+TINY = ROWS["quick/n4"].changed(
     widths=(4, 4),
     batch=16,
     eval_batch=512,
@@ -50,7 +53,7 @@ def test_presets_are_the_published_conditions(name):
 
 
 def test_the_published_encoder_has_its_published_size():
-    encoder = system.build_encoder(ROWS["published/n1"])
+    encoder = build_encoder(ROWS["published/n1"])
     params, _ = jax.eval_shape(encoder.init, jax.random.key(0))
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 853_705
 
@@ -73,6 +76,12 @@ def test_claims_name_presets_and_scores_that_exist():
         ({"objective": "align_maxent"}, "needs output 'box'"),
         ({"fit_rows": 50}, "fit_rows must be >= 100, got 50"),
         ({"tau": 0.0}, "tau must be > 0"),
+        ({"weight": 2.0}, "weight cannot act here, with objective 'infonce': leave it"),
+        ({"least_eigenvalue": 0.1}, "least_eigenvalue cannot act here, without stat"),
+        (
+            {"objective": "align_maxent", "output": "box", "p": 3.0},
+            "p cannot act here, with objective 'align_maxent': leave it at 2.0",
+        ),
     ],
 )
 def test_bad_settings_are_refused(settings, message):
@@ -88,9 +97,11 @@ def frozen_of(config):
 @functools.cache
 def evaluation(config):
     """Compiled scores of the linear encoder y = z W, by frozen draws and W."""
+    source = make_source(config)
 
     def run(frozen, w):
-        return system._evaluate(config, lambda z: z @ w, frozen, jax.random.key(1))
+        found = evaluate(config, source, lambda z: z @ w, frozen, jax.random.key(1))
+        return summarised(found)
 
     return jax.jit(run)
 
@@ -99,9 +110,12 @@ def evaluation(config):
 def test_the_true_content_reaches_its_floor_and_its_oracle(causal):
     frozen = frozen_of(dataclasses.replace(TINY, causal=causal))
     # Any invertible map of content is as good as content to the scores.
-    scores = evaluation(TINY)(frozen, 7 * jnp.eye(4)[:, :2])
-    assert abs(float(scores["gap"])) < 1e-4
-    assert float(scores["chance"]) == pytest.approx(0, abs=1e-5)
+    found = evaluation(TINY)(frozen, 7 * jnp.eye(4)[:, :2])
+    scores, losses = found.scores, found.losses
+    assert abs(float(losses["gap"])) < 1e-4
+    assert float(losses["chance"]) == pytest.approx(0, abs=1e-5)
+    assert float(losses["train_floor"]) == pytest.approx(-np.log(17))
+    assert float(losses["own_loss"]) < float(losses["loss"]) - 0.5  # 7 x wider
     assert float(scores["content_linear"]) > 0.999
     assert float(scores["content_krr"]) > 0.99
     # R2 held out over 800 rows: standard error below 0.02, and the noise of the fit.
@@ -115,31 +129,34 @@ def test_the_true_content_reaches_its_floor_and_its_oracle(causal):
 
 def test_style_in_the_outputs_opens_the_gap_and_shows_as_excess():
     # One output of each block.
-    scores = evaluation(TINY)(frozen_of(TINY), jnp.eye(4)[:, 1:3])
-    assert float(scores["gap"]) > 0.3
+    found = evaluation(TINY)(frozen_of(TINY), jnp.eye(4)[:, 1:3])
+    scores = found.scores
+    assert float(found.losses["gap"]) > 0.3
     assert float(scores["style_excess"]) > 0.1
     assert float(scores["content_krr"]) < 0.9
+    for block in ("content", "style"):  # of x, which is z here
+        assert float(found.nulls[f"{block}_linear"]["identity"]) > 0.999
+        assert float(scores[f"{block}_linear"]) < 0.9
 
 
 def test_a_fixed_style_coordinate_is_content_to_the_pairs():
     config = dataclasses.replace(TINY, causal=False, fixed_style=(1,), m=3)
     law = init_blocks(jax.random.key(0), 2, 2)
-    z, z_pos, z_neg = system.draw_latents(config, law, jax.random.key(1), 64)
+    z, z_pos, z_neg = draw_latents(config, law, jax.random.key(1), 64)
     kept = np.asarray([0, 1, 3])
     np.testing.assert_array_equal(z[:, kept], z_pos[:, kept])
     assert float(jnp.mean(z[:, 2] != z_pos[:, 2])) > 0.5
     assert not np.isin(np.asarray(z_neg), np.asarray(z)).any()
-    scores = evaluation(config)(frozen_of(config), jnp.eye(4)[:, kept])
+    found = evaluation(config)(frozen_of(config), jnp.eye(4)[:, kept])
+    scores = found.scores
     assert float(scores["fixed_style_krr"]) > 0.99
     assert 0.4 < float(scores["style_excess"]) < 0.6
     # Three coordinates at the same spread spread more than two: nothing is left.
-    assert float(scores["gap"]) < 0
+    assert float(found.losses["gap"]) < 0
 
 
 def test_the_unit_box_is_compared_with_the_best_sigmoid_of_content():
-    config = dataclasses.replace(
-        TINY, objective="align_maxent", output="box", variance=0.005
-    )
+    config = TINY.changed(objective="align_maxent", output="box", variance=0.005)
     frozen = frozen_of(config)
 
     @jax.jit
@@ -147,12 +164,13 @@ def test_the_unit_box_is_compared_with_the_best_sigmoid_of_content():
         def f(z):
             return jax.nn.sigmoid(scale * z[:, :2])
 
-        return system.reference_losses(config, f, frozen, jax.random.key(1))
+        key = jax.random.key(1)
+        return reference_losses(config, make_source(config), f, frozen, key)
 
     gaps = []
     for scale in (0.3, 1.5, 20.0):
         values = losses(scale)
-        gaps.append(float(jnp.mean(values["loss"] - values["oracle_loss"])))
+        gaps.append(float(jnp.mean(values.loss - values.reference)))
     assert min(gaps) > -2e-3
     assert gaps[1] < min(gaps[0], gaps[2])
 

@@ -5,19 +5,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jidcl.report.claims import load_claims
-from jidcl.run.verify import judge_theorem1
+from jidcl.claims import load_claims
+from jidcl.report.judge import judge
 from jidcl.systems.contrastive_ica import problem as system
-from jidcl.systems.contrastive_ica.checks import identity_scores, theorem1
-from jidcl.systems.contrastive_ica.presets import (
-    ContrastiveICA,
-    as_published,
-    presets,
-    supervised,
-)
+from jidcl.systems.contrastive_ica import process
+from jidcl.systems.contrastive_ica.evaluate import _isometry
+from jidcl.systems.contrastive_ica.evaluate import evaluate as evaluate_encoder
+from jidcl.systems.contrastive_ica.presets import as_published, presets, supervised
+from jidcl.systems.contrastive_ica.settings import ContrastiveICA
 from jidcl.train import loop
+from jidcl.train.evaluation import summarised
 from jidcl.train.sharding import make_mesh
-from jidcl.train.state import frozen_draws
+from reference.records import bare
 from reference.tiny import TINY
 
 ROWS = presets()
@@ -103,20 +102,20 @@ def test_bad_settings_are_refused(field, value, message):
 
 
 def test_floors_are_the_limit_only_in_its_regime():
-    kinds = {row: system.floor_kind(ROWS[f"full/{row}"]) for row in TABLES}
+    kinds = {row: process.floor_kind(ROWS[f"full/{row}"]) for row in TABLES}
     assert {row for row, kind in kinds.items() if kind == "limit"} == {"t1r1", "t1r2"}
-    assert system.floor_kind(ROWS["full/t1r1-supervised"]) == "none"
-    floor = system.limit_floor(ROWS["full/t1r1"])
+    assert process.floor_kind(ROWS["full/t1r1-supervised"]) == "none"
+    floor = process.limit_floor(ROWS["full/t1r1"])
     np.testing.assert_allclose(floor, np.log(6144) - 0.04938, atol=1e-3)
     np.testing.assert_allclose(
-        system.limit_floor(ROWS["full/t1r2"]), np.log(6144) - 0.58387, atol=1e-3
+        process.limit_floor(ROWS["full/t1r2"]), np.log(6144) - 0.58387, atol=1e-3
     )
 
 
 def evaluation(config, seed=0):
     """Evaluation of f(z) = z w + c in place of the encoder, one program of (w, c)."""
     problem = system.make_problem(dataclasses.replace(config, mixing="identity"))
-    parts = system.build_parts(config)
+    parts = process.build_parts(config)
     frozen = problem.freeze(jax.random.key(seed))
 
     @jax.jit
@@ -124,7 +123,8 @@ def evaluation(config, seed=0):
         def f(x):
             return jnp.matmul(x, w, precision="highest") + c
 
-        return system._evaluate(config, parts, f, frozen, jax.random.key(seed))
+        result = evaluate_encoder(config, parts, f, frozen, jax.random.key(seed))
+        return summarised(result)
 
     return lambda w, c=0.0: jax.device_get(run(jnp.asarray(w), jnp.asarray(c)))
 
@@ -134,13 +134,14 @@ def test_the_true_encoder_has_no_gap_and_full_scores(name):
     config = ROWS[f"quick/{name}"]
     config = dataclasses.replace(config, eval_batch=512, eval_batches=2)
     evaluate, same = evaluation(config), np.eye(config.n, dtype=np.float32)
-    scale = float(evaluate(same)["oracle_scale"])
-    scores = evaluate(scale * same)
-    assert abs(float(scores["gap"])) < 1e-3
+    scale = float(evaluate(same).losses["oracle_scale"])
+    found = evaluate(scale * same)
+    scores = found.scores
+    assert abs(float(found.losses["gap"])) < 1e-3
     assert float(scores["r2"]) > 0.9999
     assert float(scores["mcc"]) > 0.9999
     assert float(scores["procrustes"]) < 1e-4
-    constant = evaluate(0 * same, config.n**-0.5)
+    constant = evaluate(0 * same, config.n**-0.5).losses
     np.testing.assert_allclose(constant["loss"], constant["chance"], rtol=1e-5)
     np.testing.assert_allclose(constant["chance"], np.log(513), rtol=1e-5)
 
@@ -151,23 +152,23 @@ def test_evaluation_sees_rotations_as_linear_and_not_as_permutations():
     )
     evaluate, same = evaluation(config), np.eye(4, dtype=np.float32)
     q = np.asarray(jax.random.orthogonal(jax.random.key(3), 4))
-    scale = float(evaluate(same)["oracle_scale"])
+    scale = float(evaluate(same).losses["oracle_scale"])
     turned = evaluate(scale * q)
-    assert float(turned["r2"]) > 0.999
-    low, high = (float(turned[f"mcc_rotation_{end}"]) for end in ("low", "high"))
-    assert low <= float(turned["mcc"]) <= high < 1
-    assert abs(float(turned["gap"])) < 1e-3  # p = 2 does not see the rotation
+    assert float(turned.scores["r2"]) > 0.999
+    low, high = (float(turned.nulls["mcc"][f"rotation_{e}"]) for e in ("low", "high"))
+    assert low <= float(turned.scores["mcc"]) <= high < 1
+    assert abs(float(turned.losses["gap"])) < 1e-3  # p = 2 does not see the rotation
 
 
 def test_isometry_error_is_zero_for_the_matched_true_encoder():
     for name in ("sphere-vmf", "box-laplace"):
         config = ROWS[f"quick/{name}"]
         config = dataclasses.replace(config, eval_batch=64, eval_batches=2)
-        parts = system.build_parts(config)
-        pair = system.draw_pair(parts, jax.random.key(0), 64)
-        error = system._isometry(config, parts, pair, pair.z, pair.z_pos)
+        parts = process.build_parts(config)
+        pair = process.draw_pair(parts, {}, jax.random.key(0), 64)
+        error = _isometry(config, parts, {}, pair, pair.z, pair.z_pos)
         assert float(error["isometry_error"]) < 2e-5
-        off = system._isometry(config, parts, pair, 0.5 * pair.z, 0.5 * pair.z_pos)
+        off = _isometry(config, parts, {}, pair, 0.5 * pair.z, 0.5 * pair.z_pos)
         assert float(off["isometry_error"]) > 0.1
 
 
@@ -179,35 +180,40 @@ def test_isometry_error_is_zero_for_the_matched_true_encoder():
 def test_identity_scores_lie_near_the_published_ones(claim):
     # Two mixings, three standard deviations of a draw minus a mean of five; at
     # least ten points, as five published draws say little about their spread.
-    config = dataclasses.replace(
-        ROWS[f"full/{claim.preset}"], mixing_draws=2000, eval_batch=1024, eval_batches=2
-    )
-    problem = system.make_problem(config)
-    seeds = np.arange(2)
-    frozen = jax.vmap(lambda seed: frozen_draws(problem, seed))(seeds)
-    scores = identity_scores(config, frozen, seeds)
+    small = dict(mixing_draws=2000, eval_batch=1024, eval_batches=2)
+    config = dataclasses.replace(ROWS[claim.needs("full")[0]], **small)
+    scores = evaluated(system.make_program(config), np.arange(2)).scores
     allowed = max(10, 3 * claim.std * np.sqrt(1 + 1 / claim.seeds))
     assert np.abs(100 * scores[claim.metric] - claim.mean).max() < allowed
 
 
+def evaluated(program, seeds):
+    """The evaluation of a program that trains nothing."""
+    state = loop.start(program, seeds, mesh=make_mesh())
+    return loop.on_each_seed(program.evaluate, program, mesh=make_mesh())(state)
+
+
 def test_theorem1_meets_its_closed_form():
-    for entry in load_claims("contrastive_ica").theorem1[:2]:
-        curve = theorem1(entry["settings"], jax.random.key(1))
-        verdict = judge_theorem1(entry, curve)
+    for claim in load_claims("contrastive_ica").curves[:2]:
+        program = system.make_program(ROWS[claim.needs("quick")[0]])
+        scores = evaluated(program, np.array([1])).scores
+        held = {name: values.tolist() for name, values in scores.items()}
+        record = bare(held)
+        verdict = judge(record, claim)
         assert verdict.ok, verdict.note
-        shifted = curve._replace(predicted=curve.predicted + 0.05)
-        assert not judge_theorem1(entry, shifted).ok
+        shifted = (scores["predicted"] + 0.05).tolist()
+        shifted = {**record.scores, "predicted": shifted}
+        assert not judge(dataclasses.replace(record, scores=shifted), claim).ok
 
 
 def train(config, seeds):
-    problem, optimiser = system.make_problem(config), system.make_run_optimiser(config)
-    mesh = make_mesh()
-    state = loop.start(problem, optimiser, np.asarray(seeds), mesh=mesh)
+    program, mesh = system.make_program(config), make_mesh()
+    state = loop.start(program, np.asarray(seeds), mesh=mesh)
     for event in loop.train(
-        problem, optimiser, state, steps=config.steps, chunk_steps=50, mesh=mesh
+        program, state, steps=config.steps, chunk_steps=50, mesh=mesh
     ):
         state = event.state
-    return loop.on_each_seed(problem.probe, mesh=mesh)(state)
+    return loop.on_each_seed(program.probe, program, mesh=mesh)(state)
 
 
 @pytest.mark.slow

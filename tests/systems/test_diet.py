@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jidcl.claims import load_claims
 from jidcl.latents import class_of_index
-from jidcl.report.claims import load_claims
 from jidcl.systems.diet import problem as system
 from jidcl.systems.diet.presets import Diet, presets
+from jidcl.systems.shared.sources import make_source
 from jidcl.theory import affine_solution
+from jidcl.train import summarised
 from jidcl.train.sharding import make_mesh
 
 ROWS = presets()
@@ -83,6 +85,26 @@ def test_bad_settings_are_refused(values, message):
         dataclasses.replace(Diet(), **values)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (dict(scale=2.0), "scale cannot act here, with conditional 'vmf'"),
+        (dict(gennorm_p=3.0), "gennorm_p cannot act here, with conditional 'vmf'"),
+        (
+            dict(conditional="laplace", limit=2.0),
+            "limit cannot act here, with conditional 'laplace'",
+        ),
+        (
+            dict(labels="class", instances=500),
+            "instances cannot act here, with labels 'class': leave it at 1000, got 500",
+        ),
+    ],
+)
+def test_settings_that_cannot_act_are_refused(values, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        dataclasses.replace(Diet(), **values)
+
+
 def test_floors_are_limits_where_the_model_can_express_the_posterior():
     kinds = {name: system.floor_kind(config) for name, config in ROWS.items()}
     for name, kind in kinds.items():
@@ -106,41 +128,47 @@ SMALL = dict(
 
 def evaluate(f, *heads, **settings):
     """Evaluation of a known f(z) with rows `head(v of every row)`, for each head."""
-    config = dataclasses.replace(ROWS["quick/diet"], **{**SMALL, **settings})
-    problem = system.make_problem(config)
-    frozen = problem.freeze(jax.random.key(0))
+    config = ROWS["quick/diet"].changed(**SMALL).changed(**settings)
+    source = make_source(config)
+    frozen = system.make_problem(config).freeze(jax.random.key(0))
     rows = frozen["v"][class_of_index(jnp.arange(config.num_rows), config.clusters)]
-    run = jax.jit(lambda params, key: system._evaluate(config, f, params, frozen, key))
-    results = [run(head(rows), jax.random.key(1)) for head in heads]
-    return [jax.tree.map(np.asarray, result) for result in results]
+
+    @jax.jit
+    def run(params, key):
+        return summarised(system.evaluate(config, source, f, params, frozen, key))
+
+    return [jax.device_get(run(head(rows), jax.random.key(1))) for head in heads]
 
 
 def test_the_affine_optimum_has_no_gap_and_full_scores(rng):
     m, shift = rng.normal(size=(3, 3)), rng.normal(size=3)
     m, shift = jnp.asarray(m, jnp.float32), jnp.asarray(shift, jnp.float32)
-    scores, worse = evaluate(
+    best, worse = evaluate(
         lambda x: x @ m.T,
         lambda v: {"w": affine_solution(v, 5.0, m, shift)},
         lambda v: {"w": 0 * v},
     )
-    assert abs(scores["gap"]) < 1e-4
+    scores, losses = best.scores, best.losses
+    assert abs(losses["gap"]) < 1e-4
     assert scores["r2"] > 0.9999
     assert scores["r2_rows"] > 0.9999
     assert scores["row_collapse"] < 1e-6
     assert scores["kappa_error"] < 1e-2
     assert scores["tied_deviation"] < 1e-2
-    assert abs(scores["r2_shuffled"]) < 0.1
-    np.testing.assert_allclose(scores["chance"], np.log(53), rtol=1e-6)
-    assert scores["floor"] < scores["linear_loss"] + 1e-3
-    np.testing.assert_allclose(worse["loss"], worse["chance"], rtol=1e-5)
+    assert abs(best.nulls["r2"]["shuffled"]) < 0.1
+    assert best.nulls["r2"]["identity"] > 0.9999  # the mixing is the identity
+    np.testing.assert_allclose(losses["chance"], np.log(53), rtol=1e-6)
+    assert losses["floor"] < losses["linear_loss"] + 1e-3
+    np.testing.assert_allclose(worse.losses["loss"], losses["chance"], rtol=1e-5)
 
 
 def test_the_optimum_with_rows_on_the_sphere_has_its_scale(rng):
     q = jnp.linalg.qr(jnp.asarray(rng.normal(size=(3, 3)), jnp.float32))[0]
-    (scores,) = evaluate(
+    (found,) = evaluate(
         lambda x: 5 * x @ q, lambda v: {"w": 9 * v @ q}, rows="unit", labels="instance"
     )
-    assert abs(scores["gap"]) < 1e-4
+    scores = found.scores
+    assert abs(found.losses["gap"]) < 1e-4
     assert scores["r2_linear"] > 0.9999
     assert scores["r2_rows_linear"] > 0.9999
     assert scores["scale_error"] < 1e-3
@@ -149,29 +177,28 @@ def test_the_optimum_with_rows_on_the_sphere_has_its_scale(rng):
 
 def test_a_stuck_temperature_has_an_oracle_that_it_can_reach():
     settings = dict(output="sphere", rows="unit", labels="class")
-    (scores,) = evaluate(lambda x: x, lambda v: {"w": v}, **settings)
-    assert abs(scores["gap"]) < 1e-4
+    (stuck,) = evaluate(lambda x: x, lambda v: {"w": v}, **settings)
+    assert abs(stuck.losses["gap"]) < 1e-4
     beta = dict(log_beta=jnp.log(5.0))
     (free,) = evaluate(
         lambda x: x, lambda v: {"w": v, **beta}, learn_beta=True, **settings
     )
-    assert abs(free["gap"]) < 1e-4
-    assert free["loss"] < scores["loss"] - 0.3
+    assert abs(free.losses["gap"]) < 1e-4
+    assert free.losses["loss"] < stuck.losses["loss"] - 0.3
 
 
 def test_the_oracle_of_another_conditional_fits_its_concentration():
     settings = dict(conditional="normal", scale=0.4, labels="class", eval_batch=2048)
     heads = [lambda v, k=k: {"w": k * v} for k in (2.0, 6.0, 20.0)]
-    gaps = [scores["gap"] for scores in evaluate(lambda x: x, *heads, **settings)]
+    gaps = [found.losses["gap"] for found in evaluate(lambda x: x, *heads, **settings)]
     assert gaps[0] > 0.02
     assert gaps[2] > 0.02
     assert -0.005 < gaps[1] < min(gaps[0], gaps[2])
 
 
 def test_noisy_labels_are_drawn_at_their_share():
-    config = dataclasses.replace(
-        ROWS["quick/supervised"], **SMALL, label_noise=0.5, batch=4000, n=2
-    )
+    few = ROWS["quick/diet"].changed(**SMALL)
+    config = few.changed(labels="class", label_noise=0.5, batch=4000, n=2)
     clean = dataclasses.replace(config, label_noise=0.0)
     frozen = system.make_problem(config).freeze(jax.random.key(0))
     noisy, labels = (
@@ -183,9 +210,8 @@ def test_noisy_labels_are_drawn_at_their_share():
 
 
 def test_a_loss_spread_over_samples_and_rows_is_the_whole_one():
-    config = dataclasses.replace(
-        ROWS["quick/diet"], **{**SMALL, "instances": 52}, batch=16, bias=True
-    )
+    few = ROWS["quick/diet"].changed(**SMALL)
+    config = dataclasses.replace(few, instances=52, batch=16, bias=True)
     problem = system.make_problem(config)
     spread = system.make_problem(config, make_mesh(data=2, model=4))
     frozen = problem.freeze(jax.random.key(0))

@@ -6,18 +6,20 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from scipy import stats
 
 from jidcl import fit
+from jidcl.claims import load_claims
 from jidcl.losses import instance_cross_entropy
 from jidcl.mixing.scenes import grid_latents, make_scene, render
 from jidcl.mixing.scenes.shapes3d import physical
 from jidcl.mixing.scenes.sprites import physical_sprites
-from jidcl.report.claims import load_claims
-from jidcl.systems.dislib import problem as dislib
+from jidcl.systems.dislib import problem as system
+from jidcl.systems.dislib import process as dislib
 from jidcl.systems.dislib.presets import Dislib, presets
+from jidcl.systems.shared.sources import make_source
+from jidcl.train import summarised
 
 TINY = Dislib(
     size=8,
@@ -36,7 +38,7 @@ INSTANCES = dataclasses.replace(
 
 
 def frozen_of(config):
-    return dislib.make_problem(config).freeze(jax.random.key(7))
+    return system.make_problem(config).freeze(jax.random.key(7))
 
 
 def test_every_number_of_the_published_table_is_a_claim_beside():
@@ -45,15 +47,15 @@ def test_every_number_of_the_published_table_is_a_claim_beside():
         "sprites": {"shape", "scale", "x", "y"},
         "shapes3d": {"shape", "scale", "orientation"},
     }
-    got = {(c.preset, c.metric) for c in claims}
+    got = {(c.preset, c.metric, c.of_null) for c in claims}
     want = {
-        (f"{scene}-{encoder}", factor)
+        (f"{scene}-{encoder}", factor, "")
         for scene, names in factors.items()
         for factor in names
         for encoder in ("mlp", "cnn")
     }
     want |= {
-        (f"{scene}-mlp", f"{factor}_identity")
+        (f"{scene}-mlp", factor, "identity")
         for scene, names in factors.items()
         for factor in names
     }
@@ -98,12 +100,12 @@ def test_what_is_held_out_is_never_trained_on():
     assert len(sets[0]) == 14
     assert len(sets[1]) == 1
     assert not sets[0] & sets[1]
-    again = dislib.make_problem(config).freeze(jax.random.key(8))
+    again = system.make_problem(config).freeze(jax.random.key(8))
     assert not np.array_equal(again["order"], frozen["order"])
 
 
 def test_pictures_are_of_the_latents_and_labels_of_the_pictures():
-    problem = dislib.make_problem(TINY)
+    problem = system.make_problem(TINY)
     batch = jax.jit(problem.draw)(frozen_of(TINY), jax.random.key(0))
     scene = make_scene("sprites", size=8)
     want = jax.vmap(lambda z: render(scene, z))(batch.z)
@@ -169,59 +171,64 @@ def test_features_linear_in_the_latents_attain_that_floor():
     assert dislib.floor_kind(blind) == "oracle"
 
 
-def test_scores_are_those_of_what_the_features_hold(monkeypatch):
+def test_scores_are_those_of_what_the_features_hold():
     """Features hold some factors, and nothing of the others; the head is perfect."""
     columns = jnp.asarray([0, 1, 3])  # shape, scale, x of sprites
 
-    def seen(config, frozen, z):
-        return z[:, columns]
-
-    monkeypatch.setattr(dislib, "observe", seen)
     config = dataclasses.replace(TINY, fit_rows=1000, eval_batch=512)
-    grid, frozen = dislib.make_grid(config), frozen_of(config)
+    frozen = frozen_of(config)
+    source = dataclasses.replace(
+        make_source(config), observe=lambda frozen, z: z[:, columns]
+    )
     # Logits of three classes from z in (-1, 0, 1): the nearest.
     rows = 50 * jnp.asarray([[-1.0, 0, 0], [0, 0, 0], [1, 0, 0]])
     params = {"w": rows, "bias": jnp.asarray([-25.0, 0, -25])}
-    scores = jax.jit(
-        lambda key: dislib._evaluate(config, grid, lambda x: x, params, frozen, key)
-    )(jax.random.key(0))
+
+    @jax.jit
+    def run(key):
+        return summarised(
+            system.evaluate(config, source, lambda x: x, params, frozen, key)
+        )
+
+    found = run(jax.random.key(0))
+    scores, nulls, losses = found.scores, found.nulls, found.losses
     for name in ("shape", "scale", "x"):
         assert float(scores[name]) > 0.99
         assert float(scores[f"{name}_intercept"]) > 0.9999
-        assert float(scores[f"{name}_identity"]) > 0.99  # the features are the input
-    for name in ("orientation", "y", "x_shuffled", "scale_shuffled"):
-        assert abs(float(scores[name])) < 0.2  # 6 standard errors of 1,024 rows
+        assert float(nulls[name]["identity"]) > 0.99  # the features are the input
+        # 6 standard errors of 1,024 rows
+        assert abs(float(nulls[name]["shuffled"])) < 0.2
+    for name in ("orientation", "y"):
+        assert abs(float(scores[name])) < 0.2
     assert float(scores["accuracy"]) == 1
-    assert float(scores["floor"]) == 0
-    np.testing.assert_allclose(scores["gap"], scores["loss"])
-    assert float(scores["loss"]) < 1e-6
-    np.testing.assert_allclose(scores["chance"], np.log(3), rtol=1e-6)
-    assert scores["sample/z_hat"].shape == scores["sample/z"].shape == (1000, 5)
-    assert float(jnp.abs(scores["sample/z_hat"] - scores["sample/z"])[:, 3].max()) < 0.1
+    assert float(losses["floor"]) == 0
+    np.testing.assert_allclose(losses["gap"], losses["loss"])
+    assert float(losses["loss"]) < 1e-6
+    np.testing.assert_allclose(losses["chance"], np.log(3), rtol=1e-6)
+    z, z_hat = found.samples["z"], found.samples["z_hat"]
+    assert z_hat.shape == z.shape == (1000, 5)
+    assert float(jnp.abs(z_hat - z)[:, 3].max()) < 0.1
 
 
 @pytest.mark.parametrize("config", [TINY, INSTANCES], ids=["class", "instance"])
 def test_training_goes_on_over_seeds_with_the_same_names_before_and_after(config):
-    problem = dislib.make_problem(config)
-    state, scores = fit(problem, optax.sgd(1e-3), seeds=2, steps=2, chunk_steps=2)
-    names = dislib.make_grid(config).names
-    for name in (*names, "loss", "floor", "gap", "gap_se", "accuracy"):
-        assert scores[name].shape == (2,)
-        assert np.isfinite(scores[name]).all()
-    params = jax.tree.map(lambda leaf: leaf[0], state.params)
-    assert params["w"].shape == (
-        dislib.num_labels(config, dislib.make_grid(config)),
-        256,
-    )
-    frozen = jax.tree.map(lambda leaf: leaf[0], state.frozen)
-    probed = jax.eval_shape(problem.probe, params, {}, frozen, jax.random.key(0))
-    assert set(probed) == {*names, *(f"{name}_intercept" for name in names)}
-    assert set(probed) <= set(scores)
+    program, grid = system.make_program(config), dislib.make_grid(config)
+    state, found = fit(program, seeds=2, steps=2, chunk_steps=2)
+    values = {**found.scores, **found.losses}
+    for name in (*grid.names, "loss", "floor", "gap", "gap_se", "accuracy"):
+        assert values[name].shape == (2,)
+        assert np.isfinite(values[name]).all()
+    assert set(found.nulls) == set(grid.names)
+    assert state.params["w"].shape == (2, dislib.num_labels(config, grid), 256)
+    run, frozen = jax.tree.map(lambda leaf: leaf[0], (state.run, state.frozen))
+    probed = jax.eval_shape(program.probe, run, frozen, jax.random.key(0))
+    assert set(probed) == {*grid.names, *(f"{name}_intercept" for name in grid.names)}
+    assert set(probed) <= set(found.scores)
 
 
 def test_the_mlp_sees_every_value_of_a_picture():
     config = dataclasses.replace(TINY, mixing="shapes3d", encoder="mlp", hidden=6)
-    params, state = jax.eval_shape(dislib.make_problem(config).init, jax.random.key(0))
+    params, state = jax.eval_shape(system.make_problem(config).init, jax.random.key(0))
     assert params["encoder"]["layers"]["0"]["kernel"].shape == (8 * 8 * 3, 6)
     assert (len(params["encoder"]["layers"]), len(state["norms"])) == (3, 3)
     assert params["w"].shape == (4, 6)
@@ -237,6 +244,13 @@ def test_the_mlp_sees_every_value_of_a_picture():
         ({"factors": ("shape",)}, "factors must hold 'shape'.* another"),
         ({"spread": 0.0}, "spread must be > 0"),
         ({"instances": 1}, "instances must be >= 2, got 1"),
+        ({"instances": 9}, "instances cannot act here, with labels 'class'"),
+        ({"spread": 0.5}, "spread cannot act here, with labels 'class'"),
+        ({"hidden": 64}, "hidden cannot act here, with encoder 'cnn'"),
+        (
+            {"encoder": "resnet18", "hidden": 64},
+            "hidden cannot act here, with encoder 'resnet18'",
+        ),
         ({"raw_side": 9}, "raw_side must be <= size = 8, got 9"),
         ({"fit_rows": 2}, "fit_rows must be >= 16"),
     ],
@@ -249,7 +263,7 @@ def test_wrong_settings_are_named(changes, message):
 def test_what_the_scene_does_not_have_is_refused_before_anything_is_compiled():
     unknown = dataclasses.replace(TINY, factors=("shape", "hue"))
     with pytest.raises(ValueError, match="factor must be one of .*, got 'hue'"):
-        dislib.make_problem(unknown)
+        system.make_problem(unknown)
     many = dataclasses.replace(INSTANCES, factors=("shape", "scale"), instances=15)
     with pytest.raises(ValueError, match="instances must be <= 14, 80 % of the grid"):
-        dislib.make_problem(many)
+        system.make_problem(many)

@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jidcl.claims import load_claims
 from jidcl.mixing import PLANE_MAPS
-from jidcl.report.claims import load_claims
 from jidcl.systems.lejepa import problem as system
+from jidcl.systems.lejepa.evaluate import compare_losses
 from jidcl.systems.lejepa.presets import DIMENSIONS, LeJEPA, presets
 from jidcl.theory import ou_alignment_limit
+from jidcl.train import summarised, summary
 
 ROWS = presets()
 TINY = LeJEPA(
@@ -78,7 +80,24 @@ def test_bad_settings_are_refused(settings, message):
         LeJEPA(**settings)
 
 
-def scores_of(config, f, monkeypatch):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sigma": 2.0}, "sigma cannot act here, with objective 'lejepa'.*got 2.0"),
+        ({"objective": "infonce", "lam": 0.5}, "lam cannot act here"),
+        ({"objective": "whitening", "directions": 8}, "directions cannot act here"),
+        ({"mixing": "banana", "mixing_layers": 2}, "with mixing 'banana'"),
+        ({"encoder": "matched", "widths": (8,)}, "with encoder 'matched'"),
+        ({"init_scale": 0.1}, "init_scale cannot act here, with encoder 'mlp'"),
+        ({"slope": 0.2}, "slope cannot act here, with activation 'gelu'"),
+    ],
+)
+def test_settings_that_cannot_act_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        LeJEPA(**settings)
+
+
+def evaluation_of(config, f, monkeypatch):
     """Evaluation with fixed functions f_k(x), one for each restart, as the encoder."""
 
     def stacked(config):
@@ -92,29 +111,31 @@ def scores_of(config, f, monkeypatch):
     problem = system.make_problem(config)
     frozen = problem.freeze(jax.random.key(0))
     params, state = problem.init(jax.random.key(1))
-    program = jax.jit(lambda key: problem.evaluate(params, state, frozen, key))
-    return program(jax.random.key(2))
+    run = jax.jit(lambda key: summarised(problem.evaluate(params, state, frozen, key)))
+    return run(jax.random.key(2))
 
 
 def test_the_inverse_is_chosen_scores_one_and_meets_the_floor(monkeypatch):
     unmix = PLANE_MAPS["banana"].unmix
     q = jnp.asarray([[0.6, -0.8], [0.8, 0.6]])
-    scores = scores_of(
+    of = evaluation_of(
         TINY, [lambda x: 0 * x, lambda x: x, lambda x: unmix(x) @ q], monkeypatch
     )
+    scores, losses = of.scores, of.losses
     assert float(scores["r2"]) > 1 - 1e-5
     assert float(scores["orth_err"]) < 1e-3
     assert float(scores["r2_grid"]) > 1 - 1e-5
-    assert float(scores["r2_identity"]) < 0.9
-    assert float(scores["r2_shuffled"]) < 0.02
+    assert float(of.nulls["r2"]["identity"]) < 0.9
+    assert float(of.nulls["r2"]["shuffled"]) < 0.02
     # The rotation changes SIGReg's random directions only: within its noise.
-    assert abs(float(scores["gap"])) < 4 * float(scores["gap_se"]) + 1e-6
+    assert abs(float(losses["gap"])) < 4 * float(losses["gap_se"]) + 1e-6
     limit = ou_alignment_limit(0.95, "common_anchor")
     # 640 squares of two coordinates: relative standard error 5 %; four of them.
     np.testing.assert_allclose(scores["alignment"], limit, rtol=0.2)
     assert float(scores["bound_held"]) == 1
     assert float(scores["procrustes_mse"]) < 1e-5
-    assert float(scores["chance"]) > float(scores["floor"]) + 0.1
+    assert float(losses["chance"]) > float(losses["floor"]) + 0.1
+    np.testing.assert_array_equal(losses["train_floor"], losses["floor"])
 
 
 def test_alignment_limit_of_both_pairs():
@@ -126,21 +147,19 @@ def test_alignment_limit_of_both_pairs():
 
 def test_chance_of_an_encoder_that_cannot_be_constant():
     # Broken pairs: mean squared distance from the mean of two views is 1/2.
-    config = dataclasses.replace(
-        TINY, mixing="coupling", encoder="matched", lam=0.0, batch=256
-    )
-    metrics = jax.jit(lambda key: system._losses(config, lambda z: z, key))
-    scores = metrics(jax.random.key(0))
-    np.testing.assert_allclose(scores["chance"], 0.5, rtol=0.1)
-    np.testing.assert_allclose(scores["gap"], 0, atol=1e-7)
+    config = TINY.changed(mixing="coupling", encoder="matched", lam=0.0, batch=256)
+    run = jax.jit(lambda key: summary(compare_losses(config, lambda z: z, key)[0]))
+    losses = run(jax.random.key(0))
+    np.testing.assert_allclose(losses["chance"], 0.5, rtol=0.1)
+    np.testing.assert_allclose(losses["gap"], 0, atol=1e-7)
 
 
 @pytest.mark.parametrize("objective", ["lejepa", "whitening", "infonce"])
 def test_restarts_train_apart(objective):
     # The gradient of one restart is half of what it would be alone: the other one
     # has no part in it.
-    config = dataclasses.replace(
-        TINY, mixing="coupling", encoder="matched", objective=objective, restarts=2
+    config = TINY.changed(
+        mixing="coupling", encoder="matched", objective=objective, restarts=2
     )
     alone = dataclasses.replace(config, restarts=1)
     many, one = system.make_problem(config), system.make_problem(alone)

@@ -11,24 +11,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jidcl.claims import PublishedClaim
 from jidcl.data import picture_sets_digest
 from jidcl.data.image_folder import image_path, write_image_folder
 from jidcl.data.picture_grid import FILES
 from jidcl.latents.causal import CLASSES, GROUPS
 from jidcl.mixing.scenes import Sprites
-from jidcl.report.claims import Claim
-from jidcl.report.verdict import judge
+from jidcl.report.judge import judge
 from jidcl.run import runner
 from jidcl.run.sweep import sweep
 from jidcl.run.verify import Verification
 from jidcl.systems.causal3d import problem as causal3d
 from jidcl.systems.causal3d.presets import Causal3D
+from jidcl.systems.causal3d.process import draw_apart
 from jidcl.systems.dislib import problem as dislib
 from jidcl.systems.dislib.presets import Dislib
 from jidcl.systems.scenes import problem as scenes
 from jidcl.systems.scenes.presets import Scenes
-from jidcl.systems.shared.pictures import draw_pictures, on_part
-from jidcl.systems.shared.wiring import observe
+from jidcl.systems.shared.pictures import draw_pictures
+from jidcl.systems.shared.sources import make_source
+from jidcl.train import summarised
 from jidcl.train.loop import compile_chunk, on_each_seed, place, start
 from jidcl.train.sharding import make_mesh
 
@@ -89,7 +91,7 @@ def test_a_batch_is_of_pictures_of_the_set_and_their_own_latents(config, folder)
                 want = np.asarray(image, np.float32)[..., None] / 255
             np.testing.assert_allclose(picture, want, atol=1e-6)
     assert (np.asarray(batch.z) != np.asarray(batch.z_pos)).any(1).all()
-    test = on_part(config, frozen, "test")["set"].z
+    test = make_source(config).part(frozen, "test")["set"].z
     assert len(test) == 60
     assert not (np.asarray(test)[:, None] == held[None]).all(-1).any()
 
@@ -101,47 +103,47 @@ def blackened(sets):
 
 
 def scored(problem, shared):
-    """All scores of an untrained encoder."""
+    """All that an evaluation of an untrained encoder holds, and the evaluation."""
     params, state = problem.init(jax.random.key(0))
-    evaluate = jax.jit(problem.evaluate)
+    evaluate = jax.jit(lambda *args: summarised(problem.evaluate(*args)))
     frozen = {"g": {}, "shared": shared}
-    return evaluate(params, state, frozen, jax.random.key(1))
+    found = evaluate(params, state, frozen, jax.random.key(1))
+    return jax.tree.flatten_with_path(found)[0], found
 
 
 def test_no_score_is_of_a_picture_that_was_trained_on(config):
     problem = scenes.make_problem(config)
-    full, dark = (
-        scored(problem, s) for s in (problem.shared, blackened(problem.shared))
-    )
-    for name in full:
-        np.testing.assert_array_equal(full[name], dark[name], err_msg=name)
-    assert "isometry_error" not in full
+    full, found = scored(problem, problem.shared)
+    dark, _ = scored(problem, blackened(problem.shared))
+    for (name, value), (_, other) in zip(full, dark, strict=True):
+        np.testing.assert_array_equal(value, other, err_msg=str(name))
+    assert "isometry_error" not in found.scores
     # The level of a curve is that of the pairs it was trained on: of finer ones.
-    assert full["train_floor"] != full["floor"]
+    assert found.losses["train_floor"] != found.losses["floor"]
 
 
 def test_latents_of_no_picture_show_as_the_nearest_one(config):
     problem = scenes.make_problem(config)
-    frozen = on_part(config, {"shared": problem.shared}, "test")
+    source = make_source(config)
+    frozen = source.part({"shared": problem.shared}, "test")
     z = frozen["set"].z[:3]
     np.testing.assert_array_equal(
-        observe(config, frozen, z), observe(config, frozen, z + 1e-3)
+        source.observe(frozen, z), source.observe(frozen, z + 1e-3)
     )
 
 
 def test_pictures_are_an_argument_of_the_program_not_a_part_of_it(config):
-    problem, mesh = scenes.make_problem(config), make_mesh()
-    optimiser = scenes.make_run_optimiser(config)
-    state = start(problem, optimiser, np.arange(2), mesh=mesh)
+    program, mesh = scenes.make_program(config), make_mesh()
+    state = start(program, np.arange(2), mesh=mesh)
     assert "shared" not in state.frozen  # nor of a checkpoint
-    chunk, _ = compile_chunk(problem, optimiser, state, steps=1, mesh=mesh)
-    held = problem.shared["train"]
+    chunk, _ = compile_chunk(program, state, steps=1, mesh=mesh)
+    held = program.shared["train"]
     own = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     taken = chunk.program.memory_analysis().argument_size_in_bytes
     assert taken >= own + held.x.nbytes + held.z.nbytes
     # A second program does not put them on the devices again.
     two = make_mesh(seed=2)
-    shared = place(problem.shared, two)
+    shared = place(program.shared, two)
     again = place(shared, two)
     pointers = [
         [
@@ -155,8 +157,8 @@ def test_pictures_are_an_argument_of_the_program_not_a_part_of_it(config):
     assert np.isfinite(np.asarray(metrics["loss"])).all()
     # Two seeds, two batches, one set.
     assert metrics["loss"][0, 0] != metrics["loss"][0, 1]
-    scores = on_each_seed(problem.evaluate, mesh=mesh, shared=problem.shared)(state)
-    np.testing.assert_array_equal(scores["rows_of_set"], [540, 540])
+    found = on_each_seed(program.evaluate, program, mesh=mesh)(state)
+    np.testing.assert_array_equal(found.scores["rows_of_set"], [540, 540])
 
 
 def test_a_run_is_another_one_when_the_pictures_change(config, copied, tmp_path):
@@ -165,7 +167,7 @@ def test_a_run_is_another_one_when_the_pictures_change(config, copied, tmp_path)
     call = dict(system="scenes", preset="quick/box", seeds=[0], root=tmp_path / "runs")
     *_, first = runner.run(copied, **call)
     assert first.record is not None
-    assert np.isfinite(first.record.metrics["r2"]).all()
+    assert np.isfinite(first.record.scores["r2"]).all()
     *_, again = runner.run(copied, **call)
     assert again.folder == first.folder
     held = json.loads((first.folder / "config.json").read_text())
@@ -220,19 +222,18 @@ def test_two_views_of_one_picture_show_the_same_one(objects):
 def test_read_outs_are_scored_on_other_pictures_than_they_were_fitted_on(objects):
     config = dataclasses.replace(CAUSAL, folder=str(objects), fit_rows=50)
     problem = causal3d.make_problem(config)
-    frozen = on_part(config, {"shared": problem.shared}, "test")
-    (z, label), (z_new, _) = causal3d.draw_apart(frozen, jax.random.key(0), 50, 300)
+    frozen = make_source(config).part({"shared": problem.shared}, "test")
+    (z, label), (z_new, _) = draw_apart(frozen, jax.random.key(0), 50, 300)
     assert len(np.unique(np.asarray(z), axis=0)) == 50
     assert not (np.asarray(z)[:, None] == np.asarray(z_new)[None]).all(-1).any()
     kinds = np.floor((np.asarray(z[:, 0]) + 1) / 2 * CLASSES).astype(int)
     np.testing.assert_array_equal(kinds, label)
     with pytest.raises(ValueError, match="fit_rows must be < 112, the pictures for"):
         causal3d.make_problem(dataclasses.replace(config, fit_rows=112))
-    dark = scored(problem, blackened(problem.shared))
-    full = scored(problem, problem.shared)
-    for name in full:
-        if name != "loss":  # of training views
-            np.testing.assert_array_equal(full[name], dark[name], err_msg=name)
+    dark, _ = scored(problem, blackened(problem.shared))
+    full, _ = scored(problem, problem.shared)
+    for (name, value), (_, other) in zip(full, dark, strict=True):
+        np.testing.assert_array_equal(value, other, err_msg=str(name))
 
 
 def test_a_sweep_knows_its_pictures(copied, tmp_path):
@@ -295,18 +296,29 @@ def test_points_of_a_grid_are_found_by_their_latents(tmp_path, monkeypatch, rng)
     drawn = dislib.make_problem(dataclasses.replace(config, folder=""))
     plain = drawn.freeze(jax.random.key(0))
     np.testing.assert_array_equal(plain["order"], frozen["order"])
-    identity = dislib.frozen_identity(config)
+    identity = dislib.SYSTEM.frozen_identity(config)
     assert len(str(identity["data"])) == 64
+    assert (identity["mixing"], identity["factors"]) == ("sprites", ())
     with pytest.raises(ValueError, match="labels must be 'class' with a folder"):
         dataclasses.replace(config, labels="instance")
 
 
 def test_only_a_run_on_the_published_pictures_is_judged():
-    own = dict(column="unsupervised", direction="analogue", source="Table 4", text="")
-    claim = Claim("a", "t4r1", metric="r2", mean=96, std=0.1, seeds=3, **own)
-    claim = dataclasses.replace(claim, set_rows=250_000, judged_as="recovers")
-    metrics = {"r2": [0.5], "floor": [1.0], "gap": [0.1], "gap_se": [0.01]}
-    metrics |= {"chance": [3.0]}
+    claim = PublishedClaim(
+        id="a",
+        source="Table 4",
+        text="",
+        preset="t4r1",
+        column="unsupervised",
+        metric="r2",
+        direction="analogue",
+        mean=96,
+        std=0.1,
+        seeds=3,
+        set_rows=250_000,
+        judged_as="recovers",
+    )
+    losses = {"floor": 1.0, "gap": 0.1, "gap_se": 0.01, "chance": 3.0}
     record = runner.Record(
         schema_version=runner.SCHEMA_VERSION,
         system="scenes",
@@ -314,33 +326,35 @@ def test_only_a_run_on_the_published_pictures_is_judged():
         config={},
         seeds=[0],
         floor_kind="oracle",
-        metrics=metrics,
+        scores={"r2": [0.5]},
+        losses={name: [value] for name, value in losses.items()},
+        nulls={},
         untrained={},
         curve=[],
         seconds={},
         device="",
     )
-    beside = judge(claim, record)
+    beside = judge(record, claim)
     assert (beside.ok, beside.judged) == (True, False)
 
     def on_disk(rows, r2):
-        held = metrics | {"rows_of_set": [rows] * len(r2), "r2": r2}
-        held = {
-            name: values * len(r2) if name != "r2" and len(values) == 1 else values
-            for name, values in held.items()
-        }
-        seeds = list(range(len(r2)))
-        return dataclasses.replace(record, metrics=held, seeds=seeds)
+        count = len(r2)
+        return dataclasses.replace(
+            record,
+            scores={"rows_of_set": [rows] * count, "r2": r2},
+            losses={name: [value] * count for name, value in losses.items()},
+            seeds=list(range(count)),
+        )
 
-    assert judge(claim, on_disk(360, [0.5])).outcome == "analogue"
-    assert judge(claim, on_disk(250_000, [0.5])).outcome == "missed"
-    better = judge(claim, on_disk(250_000, [0.99]))
+    assert judge(on_disk(360, [0.5]), claim).outcome == "analogue"
+    assert judge(on_disk(250_000, [0.5]), claim).outcome == "missed"
+    better = judge(on_disk(250_000, [0.99]), claim)
     assert better.outcome == "consistent, 1 of 3 seeds"
-    assert judge(claim, on_disk(250_000, [0.96] * 3)).outcome == "reproduced"
+    assert judge(on_disk(250_000, [0.96] * 3), claim).outcome == "reproduced"
     # A number that is neither good nor bad is met or not.
     number = dataclasses.replace(claim, judged_as="reference")
-    assert not judge(number, on_disk(250_000, [0.99])).ok
-    assert judge(number, on_disk(250_000, [0.961])).ok
+    assert not judge(on_disk(250_000, [0.99]), number).ok
+    assert judge(on_disk(250_000, [0.961]), number).ok
 
 
 def test_the_published_rows_draw_at_the_published_scale():

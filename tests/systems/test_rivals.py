@@ -9,10 +9,11 @@ import pytest
 
 from jidcl.mixing import unmix
 from jidcl.numerics import stream_key
-from jidcl.systems.rivals import problem as rivals
+from jidcl.systems.rivals import evaluate, process
 from jidcl.systems.rivals.presets import DATA, OBJECTIVES, QUICK, Rivals, presets
-from jidcl.systems.shared.wiring import observe
-from jidcl.train.state import frozen_draws, init_state
+from jidcl.systems.rivals.problem import SYSTEM, make_problem
+from jidcl.systems.shared.sources import make_source
+from jidcl.train.state import frozen_draws, start_state
 from jidcl.train.step import make_step
 
 SMALL = dataclasses.replace(
@@ -23,8 +24,8 @@ SMALL = dataclasses.replace(
 @pytest.mark.parametrize("data", DATA)
 def test_pairs_share_what_the_data_says(data):
     config = dataclasses.replace(SMALL, data=data)
-    frozen = frozen_draws(rivals.make_problem(config), 0)
-    z, z_pos, z_neg = rivals.draw_latents(config, frozen, jax.random.key(1), 400)
+    frozen = frozen_draws(make_problem(config), 0)
+    z, z_pos, z_neg = process.draw_latents(config, frozen, jax.random.key(1), 400)
     shared, style = config.n_c, z[:, config.n_c :]
     assert bool(jnp.all(z != z_neg))
     if data in ("box", "sphere"):
@@ -39,15 +40,16 @@ def test_pairs_share_what_the_data_says(data):
 
 def test_true_content_scores_one_and_its_style_the_oracle():
     config = dataclasses.replace(SMALL, data="n4", fit_rows=1500, score_rows=2000)
-    frozen = frozen_draws(rivals.make_problem(config), 3)
+    frozen = frozen_draws(make_problem(config), 3)
 
     def content(x):
         return unmix(frozen["g"], x)[:, :2]
 
-    fit, held = rivals.draw_rows(config, content, frozen, jax.random.key(0))
-    np.testing.assert_allclose(observe(config, frozen, held.z), held.x, rtol=1e-5)
-    got = rivals.scores(fit.z, fit.y, held.z, held.y, n_c=2, cross_validate=False)
-    oracle = float(rivals.style_oracle(frozen)["style_oracle"])
+    source, key = make_source(config), jax.random.key(0)
+    fit, held = evaluate.draw_rows(config, source, content, frozen, key)
+    np.testing.assert_allclose(source.observe(frozen, held.z), held.x, rtol=1e-5)
+    got = evaluate.scores(fit.z, fit.y, held.z, held.y, n_c=2, cross_validate=False)
+    oracle = float(evaluate.style_oracle(frozen)["style_oracle"])
     assert 0.2 < oracle < 1
     for name in ("content", "r2", "mcc"):
         np.testing.assert_allclose(got[name], 1, atol=0.01)
@@ -57,26 +59,24 @@ def test_true_content_scores_one_and_its_style_the_oracle():
 
 def test_infonce_isolates_content_and_its_untrained_encoder_does_not():
     config = dataclasses.replace(SMALL, learning_rate=8e-3, steps=150)
-    problem, optimiser = rivals.make_problem(config), rivals.make_run_optimiser(config)
-    frozen = frozen_draws(problem, 0)
-    step = make_step(problem, optimiser)
+    program = SYSTEM.make_program(config)
+    frozen = frozen_draws(program, 0)
+    step = make_step(program)
 
     def run(state):
         return jax.lax.scan(lambda s, _: step(s), state, length=config.steps)
 
-    start = init_state(problem, optimiser, jnp.asarray(0), frozen)
+    start = start_state(program, jnp.asarray(0), frozen)
     state, _ = jax.jit(run)(start)
-    evaluate = jax.jit(problem.evaluate)
-
-    def scored(run):
-        key = stream_key(jax.random.key(0), "eval")
-        return evaluate(run.params, run.state, frozen, key)
-
-    before, after = scored(start), scored(state)
-    assert float(after["content"]) > 0.9 > float(before["content"])
-    assert abs(float(after["style_excess"])) < 0.2 < float(before["style_excess"])
-    assert abs(float(after["r2_shuffled"])) < 0.05
-    assert float(after["r2_identity"]) < float(after["r2"])
+    scored = jax.jit(program.evaluate)
+    key = stream_key(jax.random.key(0), "eval")
+    before, after = (scored(s.run, frozen, key) for s in (start, state))
+    first, last = before.scores, after.scores
+    assert float(last["content"]) > 0.9 > float(first["content"])
+    assert abs(float(last["style_excess"])) < 0.2 < float(first["style_excess"])
+    assert abs(float(after.nulls["r2"]["shuffled"])) < 0.05
+    assert float(after.nulls["r2"]["identity"]) < float(last["r2"])
+    assert after.losses is None
 
 
 def test_presets_and_outputs_follow_the_rules():
@@ -106,6 +106,12 @@ def named_worlds():
         (dict(m=1), "m must be >= 5"),
         (dict(tau=0.0), "tau must be > 0"),
         (dict(late_share=0.1), "late_share must be 0"),
+        (
+            dict(prototypes=32),
+            "prototypes cannot act here, with objective 'lp_infonce': leave it at 64",
+        ),
+        (dict(objective="barlow", tau=0.5), "tau cannot act here, with objective"),
+        (dict(noise=0.2), "noise cannot act here, with data 'n1'"),
     ],
 )
 def test_bad_settings_are_named(change, message):

@@ -5,14 +5,14 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from jidcl import fit
+from jidcl.claims import load_claims
 from jidcl.mixing.scenes import SCENES as DRAWN
-from jidcl.mixing.scenes import make_scene, render
-from jidcl.report.claims import load_claims
-from jidcl.systems.causal3d import problem as causal3d
+from jidcl.mixing.scenes import Figures, make_scene, render
+from jidcl.systems.causal3d import evaluate as causal_evaluate
+from jidcl.systems.causal3d import process as causal3d
 from jidcl.systems.causal3d.presets import AUGMENTED, TRANSFORMED, Causal3D
 from jidcl.systems.causal3d.presets import presets as causal_presets
 from jidcl.systems.scenes import problem as scenes
@@ -25,7 +25,9 @@ from jidcl.systems.shared.pictures import (
     two_views,
 )
 from jidcl.systems.shared.settings import SCENES
-from jidcl.systems.shared.wiring import observe
+from jidcl.systems.shared.sources import make_source
+from jidcl.train import summarised
+from jidcl.types import Batch
 
 # Sprites are cheap to compile and to draw.
 TINY = Scenes(
@@ -69,7 +71,7 @@ def test_free_factors_are_set_and_the_others_stay_in_the_middle(rng):
     columns = [scene.factors.index(name) for name in config.factors]
     full[:, columns] = z
     want = jax.vmap(lambda z: render(scene, z))(jnp.asarray(full))
-    np.testing.assert_array_equal(observe(config, {}, z), want)
+    np.testing.assert_array_equal(make_source(config).observe({}, z), want)
 
 
 def test_pairs_follow_the_conditional_and_their_pictures_are_exact():
@@ -77,21 +79,23 @@ def test_pairs_follow_the_conditional_and_their_pictures_are_exact():
     batch = jax.jit(problem.draw)({"g": {}}, jax.random.key(0))
     assert batch.x.shape == batch.x_pos.shape == (32, 16, 16, 1)
     for x, z in ((batch.x, batch.z), (batch.x_pos, batch.z_pos)):
-        np.testing.assert_allclose(observe(TINY, {}, z), x, atol=1e-6)
+        np.testing.assert_allclose(make_source(TINY).observe({}, z), x, atol=1e-6)
     spread = float(jnp.std(batch.z - batch.z_pos))
     assert 0.1 < spread < 0.25  # 0.2, cut off at the walls
 
 
 def test_training_goes_on_over_seeds_and_scores_stand_beside_coarse_pictures():
-    problem = scenes.make_problem(TINY)
-    _, scores = fit(problem, optax.sgd(1e-3), seeds=2, steps=2, chunk_steps=2)
-    for name in ("r2", "mcc", "loss", "floor", "gap", "linear_loss", "r2_identity"):
-        assert scores[name].shape == (2,)
-        assert np.isfinite(scores[name]).all()
-    assert "mcc_identity" not in scores
+    program = scenes.make_program(TINY)
+    _, found = fit(program, seeds=2, steps=2, chunk_steps=2)
+    values = {**found.scores, **found.losses}
+    for name in ("r2", "mcc", "loss", "floor", "gap", "linear_loss"):
+        assert values[name].shape == (2,)
+        assert np.isfinite(values[name]).all()
+    assert "identity" not in found.nulls["mcc"]
     # Where the sprite is can be read from coarse pictures by a linear map, roughly.
-    assert (scores["r2_identity"] > 0.5).all()
-    assert (scores["floor"] < scores["loss"]).all()
+    assert found.nulls["r2"]["identity"].shape == (2,)
+    assert (found.nulls["r2"]["identity"] > 0.5).all()
+    assert (found.losses["floor"] < found.losses["loss"]).all()
 
 
 def test_coarse_pictures_are_means_over_parts(rng):
@@ -144,9 +148,8 @@ def test_the_two_views_are_turned_by_different_quarters(rng):
 
 
 def test_augmented_views_share_latents_and_have_no_floor():
-    config = dataclasses.replace(
-        TINY, mixing="ident3d", views="augmented", size=8, batch=4
-    )
+    config = TINY.changed(mixing="ident3d", views="augmented", size=8, batch=4)
+    assert config.conditional_param == Scenes().conditional_param
     assert scenes.floor_kind(config) == "none"
     drawn = jax.eval_shape(
         scenes.make_problem(config).draw, {"g": {}}, jax.random.key(0)
@@ -154,11 +157,13 @@ def test_augmented_views_share_latents_and_have_no_floor():
     assert drawn.x.shape == drawn.x_pos.shape == (4, 8, 8, 3)
     problem = scenes.make_problem(config)
     params, state = jax.eval_shape(problem.init, jax.random.key(0))
-    scores = jax.eval_shape(
-        problem.evaluate, params, state, {"g": {}}, jax.random.key(1)
+    found = jax.eval_shape(
+        lambda *args: summarised(problem.evaluate(*args)),
+        *(params, state, {"g": {}}, jax.random.key(1)),
     )
-    assert {"r2", "mcc", "loss"} <= set(scores)
-    assert not {"gap", "floor", "chance", "train_floor"} & set(scores)
+    assert {"r2", "mcc"} <= set(found.scores)
+    assert "isometry_error" not in found.scores
+    assert set(found.losses) == {"loss"}
 
 
 @pytest.mark.parametrize(
@@ -176,11 +181,33 @@ def test_augmented_views_share_latents_and_have_no_floor():
         ({"factors": ("x", "x")}, "factors must differ"),
         ({"views": "augmented"}, "views 'augmented' need"),
         ({"objective": "supervised"}, "output must not be a box"),
+        ({"objective": "identity"}, "objective on pictures must be one of"),
+        ({"hidden": 50}, "hidden cannot act here, with encoder 'cnn'"),
+        ({"p": 1.0, "similarity": "dot"}, "p cannot act here, without similarity"),
+        (
+            {"views": "augmented", "mixing": "ident3d"},
+            "conditional_param cannot act here, with views 'augmented'",
+        ),
     ],
 )
 def test_wrong_settings_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(TINY, **changes)
+
+
+def test_a_drawn_mixing_is_no_setting_of_pictures():
+    with pytest.raises(TypeError, match="mixing_layers"):
+        dataclasses.replace(TINY, mixing_layers=7)
+
+
+def test_rows_read_from_a_folder_draw_at_the_published_scale_where_they_draw():
+    for name, config in scene_presets().items():
+        if name.startswith("quick/"):
+            continue
+        row = config.read_from("a")
+        draws = not name.endswith(("t4r5", "t4-supervised"))
+        want = 0.1 if draws else Scenes().conditional_param
+        assert (row.folder, row.conditional_param) == ("a", want)
 
 
 @pytest.mark.parametrize(
@@ -211,11 +238,12 @@ def test_the_rows_of_the_published_table_are_all_there():
 def test_redrawn_factors_differ_and_the_others_are_shared():
     config = dataclasses.replace(CAUSAL, views="lt-hues")
     z, _ = causal3d.sample_causal(jax.random.key(0), batch=8)
-    views = jax.jit(lambda k, z: causal3d.draw_views(config, {}, k, z))(
+    source = make_source(config)
+    views = jax.jit(lambda k, z: causal3d.draw_views(config, source, {}, k, z))(
         jax.random.key(1), z
     )
     same = np.asarray(views.z == views.z_pos).all(0)
-    names = np.asarray(causal3d.Figures.factors)
+    names = np.asarray(Figures.factors)
     assert set(names[~same]) == {"object_hue", "spot_hue", "ground_hue"}
     assert (np.abs(views.x - views.x_pos).max((1, 2, 3)) > 0.01).all()
 
@@ -224,19 +252,20 @@ def test_scores_of_causal_views_are_those_of_the_factors(monkeypatch):
     """With an encoder that returns some factors, they and only they are read."""
     columns = [1, 2, 3, 10]  # positions and the ground's hue
 
-    def seen(config, frozen, z):
+    def seen(frozen, z):
         return z[:, jnp.asarray(columns)]
 
-    monkeypatch.setattr(causal3d, "observe", seen)
     monkeypatch.setattr(
-        causal3d,
+        causal_evaluate,
         "draw_views",
-        lambda config, frozen, key, z: causal3d.Batch(
-            seen(0, 0, z), seen(0, 0, z), z, z
-        ),
+        lambda config, source, frozen, key, z: Batch(seen({}, z), seen({}, z), z, z),
     )
     config = dataclasses.replace(CAUSAL, fit_rows=512, eval_batch=512)
-    scores = causal3d._evaluate(config, lambda x: x, {}, jax.random.key(0))
+    source = dataclasses.replace(make_source(config), observe=seen)
+    found = causal_evaluate.evaluate(config, source, lambda x: x, {}, jax.random.key(0))
+    scores = found.scores
+    assert found.losses.loss.shape == (2,)
+    assert found.losses.reference is None
     for name in ("position", "position_linear", "ground_hue", "ground_hue_linear"):
         assert float(scores[name]) > 0.97
     for name in ("spot_hue", "rotation"):
@@ -251,6 +280,8 @@ def test_wrong_causal_settings_are_named():
         ({"mixing": "ident3d"}, "mixing must be one of"),
         ({"factors": ("x",)}, "factors must be empty"),
         ({"tau": 0.0}, "tau must be > 0"),
+        ({"hidden": 50}, "hidden cannot act here, with encoder 'cnn'"),
+        ({"weight_decay": 0.1}, "weight_decay cannot act here, with optimiser 'adam'"),
     ):
         with pytest.raises(ValueError, match=message):
             dataclasses.replace(CAUSAL, **changes)

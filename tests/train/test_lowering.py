@@ -67,8 +67,8 @@ def test_the_sharded_step_of_published_rows(row):
         presets()[f"full/{row}"], batch=512, widths=(4, 4), mixing_draws=2
     )
     mesh = make_mesh(seed=2, data=4)
-    problem, optimiser = system.make_problem(config), system.make_run_optimiser(config)
-    state = loop.start(problem, optimiser, np.arange(2), mesh=mesh)
-    chunk = make_chunk(problem, optimiser, steps=3, mesh=mesh)
+    program = system.make_program(config)
+    state = loop.start(program, np.arange(2), mesh=mesh)
+    chunk = make_chunk(program, steps=3, mesh=mesh)
     exported = lowered(chunk, state)
     assert exported.nr_devices == 8

@@ -9,28 +9,27 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 from jidcl.numerics import stream_key
-from jidcl.systems.contrastive_ica.problem import make_problem, make_run_optimiser
+from jidcl.systems.contrastive_ica.problem import make_problem, make_program
 from jidcl.train import loop
+from jidcl.train.gradient import Learner, gradient
 from jidcl.train.sharding import check_divisible, make_mesh
-from jidcl.train.state import TrainState, frozen_draws, init_state
+from jidcl.train.state import frozen_draws, start_state
 from jidcl.train.step import make_chunk, make_step
-from jidcl.types import Problem
+from jidcl.types import Problem, Program
 from reference.tiny import TINY
 
-PROBLEM, OPTIMISER = make_problem(TINY), make_run_optimiser(TINY)
+PROBLEM, PROGRAM = make_problem(TINY), make_program(TINY)
 
 
 @jax.jit
 def one_seed(seed):
-    return init_state(PROBLEM, OPTIMISER, seed, frozen_draws(PROBLEM, seed))
+    return start_state(PROGRAM, seed, frozen_draws(PROGRAM, seed))
 
 
-def train_all(seeds, mesh, *, steps=8, chunk=4, problem=PROBLEM):
-    state = loop.start(problem, OPTIMISER, np.asarray(seeds), mesh=mesh)
+def train_all(seeds, mesh, *, steps=8, chunk=4, program=PROGRAM):
+    state = loop.start(program, np.asarray(seeds), mesh=mesh)
     losses = []
-    for event in loop.train(
-        problem, OPTIMISER, state, steps=steps, chunk_steps=chunk, mesh=mesh
-    ):
+    for event in loop.train(program, state, steps=steps, chunk_steps=chunk, mesh=mesh):
         losses.append(event.metrics["loss"])
         state = event.state
     return state, np.concatenate(losses)
@@ -49,23 +48,18 @@ def test_a_loss_of_another_form_is_refused(result):
     wrong = dataclasses.replace(
         PROBLEM, loss=lambda *args: result(*PROBLEM.loss(*args))
     )
+    step, state = make_step(gradient(wrong, optax.sgd(0.5))), one_seed(0)
     with pytest.raises(TypeError, match=r"loss must return \(scalar, \(state, metrics"):
-        jax.eval_shape(make_step(wrong, OPTIMISER), one_seed(0))
+        jax.eval_shape(step, state)
 
 
 def test_step_is_the_gradient_step_written_out():
-    run = one_seed(3)
-    new, metrics = jax.jit(make_step(PROBLEM, optax.sgd(0.5)))(
-        TrainState(
-            **{
-                **vars(run),
-                "opt_state": optax.sgd(0.5).init(run.params),
-                "step": jnp.int32(7),
-            }
-        )
-    )
+    run, sgd = one_seed(3).run, optax.sgd(0.5)
+    learner = Learner(run.params, run.state, sgd.init(run.params))
+    state = dataclasses.replace(one_seed(3), run=learner, step=jnp.int32(7))
+    new, metrics = jax.jit(make_step(gradient(PROBLEM, sgd)))(state)
     key = jax.random.fold_in(stream_key(jax.random.key(3), "data"), 7)
-    batch = jax.jit(PROBLEM.draw)(run.frozen, key)
+    batch = jax.jit(PROBLEM.draw)(state.frozen, key)
     loss, grads = jax.jit(
         jax.value_and_grad(lambda p: PROBLEM.loss(p, run.state, batch, key)[0])
     )(run.params)
@@ -79,7 +73,7 @@ def test_step_is_the_gradient_step_written_out():
 
 def test_scan_and_vmap_equal_a_loop_over_steps_and_seeds():
     state, losses = train_all([0, 5], make_mesh())
-    step = jax.jit(make_step(PROBLEM, OPTIMISER))
+    step = jax.jit(make_step(PROGRAM))
     for index, seed in enumerate((0, 5)):
         run, expected = one_seed(seed), []
         for _ in range(8):
@@ -133,8 +127,8 @@ def test_uneven_batches_and_too_few_devices_are_refused():
 
 def test_state_is_donated():
     mesh = make_mesh()
-    state = loop.start(PROBLEM, OPTIMISER, np.arange(2), mesh=mesh)
-    make_chunk(PROBLEM, OPTIMISER, steps=1, mesh=mesh)(state)
+    state = loop.start(PROGRAM, np.arange(2), mesh=mesh)
+    make_chunk(PROGRAM, steps=1, mesh=mesh)(state)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
 
 
@@ -146,8 +140,8 @@ def test_one_program_for_all_full_chunks():
         traces.append(1)
         return PROBLEM.loss(*args)
 
-    problem = Problem(**{**vars(PROBLEM), "loss": counted})
-    train_all([0], mesh, steps=12, chunk=4, problem=problem)
+    program = gradient(dataclasses.replace(PROBLEM, loss=counted), optax.sgd(0.1))
+    train_all([0], mesh, steps=12, chunk=4, program=program)
     assert len(traces) <= 2  # once for values, once for gradients, of one program
 
 
@@ -156,9 +150,9 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step():
         loss, aux = PROBLEM.loss(params, state, batch, key)
         return loss + jnp.log(batch.z[0, 0] * 0 - 1), aux
 
-    problem = Problem(**{**vars(PROBLEM), "loss": broken})
+    program = gradient(dataclasses.replace(PROBLEM, loss=broken), optax.sgd(0.1))
     with pytest.raises(loop.NonFiniteLoss, match=r"from step 1 on .* seeds \[7\]"):
-        train_all([7], make_mesh(), problem=problem)
+        train_all([7], make_mesh(), program=program)
 
 
 def test_draws_depend_on_seed_and_step_only():
@@ -180,7 +174,7 @@ def test_draws_depend_on_seed_and_step_only():
 )
 def test_fit_refuses_what_it_cannot_run(settings, message):
     with pytest.raises(ValueError, match=message):
-        loop.fit(PROBLEM, OPTIMISER, **settings)
+        loop.fit(PROGRAM, **settings)
 
 
 def exact_products(function, *args):
@@ -194,7 +188,7 @@ def test_products_of_a_step_are_those_of_its_precision():
     run = one_seed(0)
     for precision, exact in (("float32", True), ("fast", False)):
         config = dataclasses.replace(TINY, precision=precision)
-        step = make_step(make_problem(config), OPTIMISER)
+        step = make_step(make_program(config))
         found = exact_products(step, run)
         assert found
         assert all(found) if exact else not all(found)
@@ -202,21 +196,117 @@ def test_products_of_a_step_are_those_of_its_precision():
 
 def test_scores_are_always_in_float32():
     config = dataclasses.replace(TINY, precision="fast")
-    state = loop.start(make_problem(config), OPTIMISER, np.arange(1), mesh=make_mesh())
+    program = make_program(config)
+    state = loop.start(program, np.arange(1), mesh=make_mesh())
 
-    def score(params, state, frozen, key):
+    def score(run, frozen, key):
         x = jnp.eye(3)
         assert exact_products(lambda x: x @ x, x) == [True]
         return {"trace": jnp.trace(x @ x)}
 
     assert exact_products(lambda x: x @ x, jnp.eye(3)) == [False]
-    assert loop.on_each_seed(score, mesh=make_mesh())(state)["trace"] == [3]
+    assert loop.on_each_seed(score, program, mesh=make_mesh())(state)["trace"] == [3]
 
 
 def test_a_precision_nobody_knows_is_refused():
     with pytest.raises(ValueError, match="precision must be"):
         dataclasses.replace(TINY, precision="tf32")
     with pytest.raises(ValueError, match="precision must be"):
-        make_step(dataclasses.replace(PROBLEM, precision="half"), OPTIMISER)(
-            one_seed(0)
-        )
+        make_step(dataclasses.replace(PROGRAM, precision="half"))(one_seed(0))
+
+
+# Programs of other kinds ------------------------------------------------------------
+
+
+def descent(**own):
+    """w^2 / 2 from w = 1; `own` are arguments of `gradient`."""
+    problem = Problem(
+        freeze=lambda key: {},
+        init=lambda key: (jnp.ones(()), {}),
+        draw=lambda frozen, key: jax.random.normal(key, (4,)),
+        loss=lambda w, state, x, key: (w**2 / 2 + 0 * jnp.sum(x), (state, {})),
+        probe=lambda w, state, frozen, key: {"w": w},
+        evaluate=lambda w, state, frozen, key: {"w": w},
+        precision=own.pop("precision", "float32"),
+    )
+    return gradient(problem, own.pop("optimiser", optax.sgd(0.5)), **own)
+
+
+@pytest.mark.parametrize(
+    "optimiser",
+    [
+        optax.chain(optax.add_noise(0.1, 0.5, key=0), optax.sgd(0.5)),
+        lambda key: optax.chain(optax.add_noise(0.1, 0.5, key=key), optax.sgd(0.5)),
+    ],
+)
+def test_noise_of_an_optimiser_is_the_seeds_own(optimiser):
+    _, scores = loop.fit(descent(optimiser=optimiser), seeds=3, steps=2)
+    assert len(set(scores["w"].tolist())) == 3
+    _, again = loop.fit(descent(optimiser=optimiser), seeds=[2], steps=2)
+    np.testing.assert_allclose(again["w"], scores["w"][2:], rtol=1e-6)
+
+
+def test_an_optimiser_sees_the_same_key_at_its_start_and_at_every_update():
+    seen = []
+
+    def optimiser(key):
+        seen.append(key)
+        return optax.sgd(0.5)
+
+    program = descent(optimiser=optimiser)
+    run = program.start({}, jax.random.key(5))
+    program.step(run, {}, jax.random.key(5), jnp.int32(3))
+    first, later = map(jax.random.key_data, seen)
+    np.testing.assert_array_equal(first, later)
+
+
+def test_an_edit_comes_exactly_after_the_update():
+    program = descent(edit=lambda w, key, t: jnp.where(t == 1, w + 10, w))
+    _, scores = loop.fit(program, seeds=1, steps=3)
+    np.testing.assert_allclose(scores["w"], (1 / 4 + 10) / 2, rtol=1e-6)
+
+
+def test_collected_data_may_depend_on_the_parameters_and_are_carried():
+    def collect(run, frozen, key, t):
+        return run.params * jnp.ones(4), run.carry + run.params, {"seen": run.carry}
+
+    program = descent(collect=collect, carry=lambda frozen, key: jnp.zeros(()))
+    state = loop.start(program, np.arange(2), mesh=make_mesh())
+    (event,) = loop.train(program, state, steps=3, chunk_steps=3, mesh=make_mesh())
+    np.testing.assert_allclose(event.state.run.carry, [1.75] * 2)  # 1 + 1/2 + 1/4
+    np.testing.assert_allclose(event.metrics["seen"][:, 0], [0, 1, 1.5])
+
+
+def test_float64_holds_in_every_dispatch_and_nowhere_else():
+    program = descent(precision="float64")
+    program = dataclasses.replace(
+        program,
+        start=lambda frozen, key: Learner(
+            jnp.asarray(1.0) / 3, {}, optax.sgd(0.5).init(jnp.ones(()))
+        ),
+    )
+    state = loop.start(program, np.arange(1), mesh=make_mesh())
+    for event in loop.train(program, state, steps=4, chunk_steps=2, mesh=make_mesh()):
+        assert jnp.ones(()).dtype == jnp.float32  # not across the yield
+        state = event.state
+        assert state.params.dtype == jnp.float64
+    np.testing.assert_allclose(state.params, [1 / 48], rtol=1e-15)
+    scores = loop.on_each_seed(program.evaluate, program, mesh=make_mesh())(state)
+    assert scores["w"].dtype == np.float64
+
+
+def test_a_program_without_a_step_is_not_trained():
+    program = dataclasses.replace(PROGRAM, step=None)
+    with pytest.raises(ValueError, match="it trains nothing"):
+        loop.fit(program, seeds=1, steps=1)
+
+
+def test_a_step_without_a_loss_is_refused():
+    program = Program(
+        freeze=lambda key: {},
+        start=lambda frozen, key: jnp.zeros(()),
+        step=lambda run, frozen, key, t: (run + 1, {"reward": run}),
+        evaluate=lambda run, frozen, key: {"run": run},
+    )
+    with pytest.raises(TypeError, match=r"scalar 'loss', got \['reward'\]"):
+        loop.fit(program, seeds=1, steps=1)

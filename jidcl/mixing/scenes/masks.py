@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, is_traced
-from jidcl.latents import Box, Laplace, sample
+from jidcl.latents.densities import sample
+from jidcl.latents.families import Laplace
+from jidcl.latents.spaces import Box
 from jidcl.mixing.scenes.common import check_size, pixel_middles, ranged
 from jidcl.types import Array
 

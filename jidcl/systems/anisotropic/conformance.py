@@ -19,7 +19,7 @@ from jidcl.losses import (
 )
 from jidcl.metrics import assign, lambda_recovery, mcc, r2
 from jidcl.numerics import unit
-from jidcl.systems.registry import Erratum, on_host
+from jidcl.systems.contract import Erratum, on_host
 
 Outputs = dict[str, Any]
 

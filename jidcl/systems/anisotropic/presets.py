@@ -2,10 +2,13 @@
 
 - `quick/...`: small latents, minutes on two CPU cores (`jidcl verify`);
 - `full/linear`, `full/bimodal`, `full/isotropic`, `full/infonce`: published data and
-  encoder, our loss, optimiser, batch and steps;
+  encoder, our loss, optimiser, batch and steps: `linear` reaches R2 99.95 and MCC 98.56
+  in 21 minutes on two CPU cores;
 - `published/...`: their loss, optimiser, batch and steps as well;
-- `study/...`: one assumption broken at a time, at four latents;
-- `mnist/...`: g is a decoder trained on MNIST (found through JIDCL_DATA).
+- `study/...`: one assumption broken at a time, at four latents: half a minute of
+  training for two seeds on two CPU cores;
+- `mnist/...`: g is a decoder trained on MNIST (found through JIDCL_DATA): `linear`
+  reaches MCC 99.7 in ten minutes on two CPU cores.
 
 Source: Rusak, Reizinger, Juhos, Bringmann, Zimmermann, Brendel 2024, *InfoNCE:
 Identifying the Gap Between Theory and Practice*.
@@ -22,17 +25,24 @@ from jidcl.checks import (
     check_choice,
     check_unit_interval,
 )
-from jidcl.systems.shared.settings import MIXINGS, Training
+from jidcl.systems.shared.settings import (
+    MIXINGS,
+    DrawnMixing,
+    Network,
+    Optimisation,
+    Scoring,
+)
 
 LAMS = ("linear", "bimodal", "isotropic", "custom")
 OBJECTIVES = ("contrastive", "supervised")
 LAM_MODELS = ("diagonal", "scalar", "fixed", "truth")
+LEARNED = LAM_MODELS[:2]
 PAIRS = ("rejection", "projected", "laplace", "vmf")
 MARGINALS = ("uniform", "normal", "lam")
 
 
 @dataclasses.dataclass(frozen=True)
-class Anisotropic(Training):
+class Anisotropic(Optimisation, Scoring, DrawnMixing, Network):
     """Every setting of an AnInfoNCE run; any field can be overridden.
 
     The mixing `mnist` is the decoder of a variational autoencoder that is trained on
@@ -87,8 +97,9 @@ class Anisotropic(Training):
     tau_plus: float = 0.0
     head: tuple[int, ...] = ()
 
-    def __post_init__(self):
-        super().__post_init__()
+    def check(self) -> None:
+        """As `Settings.check`."""
+        super().check()
         check_at_least("n of a sphere", self.n, 2)
         if self.m:
             check_at_least("m (0 for n outputs)", self.m, 2)
@@ -119,15 +130,29 @@ class Anisotropic(Training):
                 f"m={self.outputs} and head={self.head}"
             )
 
+    def inert(self) -> dict[str, str]:
+        """As `Settings.inert`."""
+        held, pair = super().inert(), f"with pair {self.pair!r}"
+        if self.pair in ("projected", "vmf"):
+            held["shell"] = pair
+        if self.pair != "vmf":
+            held["kappa"] = pair
+        if self.marginal != "normal":
+            held["marginal_param"] = f"with marginal {self.marginal!r}"
+        if self.lam_model not in LEARNED:
+            held["lam_rate"] = f"with lam_model {self.lam_model!r}"
+        if self.lam_model == "truth":
+            held["lam_start"] = "with lam_model 'truth'"
+        if self.objective == "supervised":
+            names = ("pair", "shell", "kappa", "lam_model", "lam_start", "lam_rate")
+            names += ("cross", "beta", "tau_plus")
+            held.update(dict.fromkeys(names, "with objective 'supervised'"))
+        return held
+
     @property
     def outputs(self) -> int:
         """Width of the encoder's output."""
         return self.m or self.n
-
-    @property
-    def observed(self) -> int:
-        """Width of x."""
-        return 28 * 28 if self.mixing == "mnist" else self.n
 
     @property
     def lams(self) -> tuple[tuple[float, ...], ...]:
@@ -175,8 +200,8 @@ FULL = {
     "linear": _LONG,
     "bimodal": replace(_LONG, lam="bimodal"),
     "isotropic": replace(_LONG, lam="isotropic"),
-    "infonce": replace(_LONG, lam_model="fixed", lam_start=1.0),
-    "supervised": replace(_LONG, objective="supervised"),
+    "infonce": _LONG.changed(lam_model="fixed", lam_start=1.0),
+    "supervised": _LONG.changed(objective="supervised"),
 }
 
 _QUICK = replace(
@@ -192,11 +217,16 @@ _QUICK = replace(
 )
 _PARTITIONS = (25.0, 25.0, 5.0, 5.0, 25.0, 5.0, 25.0, 5.0)
 QUICK = {
-    # Axes whose precisions differ little turn last.
+    # Expected: mean and standard deviation over five seeds, percent.
+    # MCC 96.9 +- 5.6, lam_error 3.7 +- 2.3. (Axes whose precisions differ little turn
+    # last.)
     "linear": replace(_QUICK, steps=1200),
-    "infonce": replace(_QUICK, lam_model="fixed", lam_start=1.0),
-    "supervised": replace(_QUICK, objective="supervised"),
+    # R2 98.2 +- 0.1, MCC 76.5 +- 6.3: no permutation.
+    "infonce": _QUICK.changed(lam_model="fixed", lam_start=1.0),
+    "supervised": _QUICK.changed(objective="supervised"),
+    # MCC 82.9 +- 6.7, block_r2 99.7 +- 0.1: a rotation within each block remains.
     "bimodal": replace(_QUICK, n=6, lam="bimodal"),
+    # MCC 99.96 +- 0.00.
     "ensemble": replace(_QUICK, lam="custom", lam_values=_PARTITIONS),
 }
 
@@ -240,7 +270,7 @@ def study() -> dict[str, Anisotropic]:
             hard = dict(beta=beta, tau_plus=tau_plus)
             rows[f"hard-{beta:g}-{tau_plus:g}"] = hard
             rows[f"hard-{beta:g}-{tau_plus:g}-truth"] = hard | dict(lam_model="truth")
-    return {name: replace(_QUICK, **changes) for name, changes in rows.items()}
+    return {name: _QUICK.changed(**changes) for name, changes in rows.items()}
 
 
 def learned() -> dict[str, Anisotropic]:
@@ -253,7 +283,7 @@ def learned() -> dict[str, Anisotropic]:
         "supervised": dict(objective="supervised"),
     }
     return {
-        f"{name}{tail}": replace(base, **size, **change)
+        f"{name}{tail}": base.changed(**size, **change)
         for tail, size in (("", {}), ("-10", dict(n=10, batch=1000, steps=1500)))
         for name, change in rows.items()
     }
@@ -261,22 +291,23 @@ def learned() -> dict[str, Anisotropic]:
 
 def as_published(config: Anisotropic) -> Anisotropic:
     """The same data with the published loss, optimiser, batch and steps."""
-    fixed = config.lam_model == "fixed"
-    return replace(
-        config,
+    published = config.changed(
         init="fan_in_uniform",
         optimiser="adam",
         learning_rate=1e-4,
-        lam_rate=1e-3,
-        lam_start=config.lam_start if fixed else math.log(2),
         schedule="constant",
         warmup=0,
         batch=1000,
         steps=300_003,
         precision="float32",
-        cross="reference",
         chunk=250,
     )
+    if config.objective == "supervised":
+        return published
+    published = replace(published, cross="reference")
+    if config.lam_model not in LEARNED:
+        return published
+    return replace(published, lam_start=math.log(2), lam_rate=1e-3)
 
 
 def presets() -> dict[str, Anisotropic]:
@@ -286,3 +317,16 @@ def presets() -> dict[str, Anisotropic]:
     named |= {f"published/{name}": as_published(c) for name, c in FULL.items()}
     named |= {f"study/{name}": config for name, config in study().items()}
     return named | {f"mnist/{name}": config for name, config in learned().items()}
+
+
+# Meanings of scores that no other system has.
+LEGEND = {
+    "lam_aligned": "learned Lambda, of the output assigned to each latent",
+    "block_r2": "R2 of a block of equal Lambda from its outputs",
+    "head_r2": "R2 behind the projection head",
+    "head_mcc": "MCC behind the projection head",
+    "lam_error": "mean |learned / true - 1| of Lambda, outputs assigned to latents",
+    "lam_error_sorted": "the same with both in order",
+    "lam_pearson": "correlation of learned and true Lambda",
+    "decoder_loss": "mean -ELBO of the VAE whose decoder is g, nats an image",
+}

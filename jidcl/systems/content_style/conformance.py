@@ -16,7 +16,7 @@ from jidcl.losses import NegativePolicy, Similarity, align_maxent, infonce
 from jidcl.metrics import determination, fit_kernel_ridge, fit_linear, predict, r2
 from jidcl.mixing import mix, normalise_columns
 from jidcl.mixing.dense import condition_number
-from jidcl.systems.registry import Erratum
+from jidcl.systems.contract import Erratum
 
 Outputs = dict[str, Any]
 

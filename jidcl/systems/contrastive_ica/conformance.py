@@ -12,7 +12,7 @@ import optax
 
 from jidcl import theory
 from jidcl.encoders import MLP, from_nnx, rescale, softclip
-from jidcl.latents.rejection import vmf_envelope, vmf_proposal
+from jidcl.latents.vmf import vmf_envelope, vmf_proposal
 from jidcl.losses import (
     NegativePolicy,
     Similarity,
@@ -26,7 +26,7 @@ from jidcl.metrics import assign, linear_pearson, mcc, r2
 from jidcl.mixing import mix, normalise_columns
 from jidcl.mixing.dense import condition_number
 from jidcl.numerics import log_sphere_area
-from jidcl.systems.registry import Erratum, on_host
+from jidcl.systems.contract import Erratum, on_host
 
 Outputs = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Settings of contrastive ICA and the presets of its tables. Imports no JAX.
+"""Presets of contrastive ICA. Imports no JAX.
 
 A preset is one frozen dataclass; `presets()` names them all:
 
@@ -6,140 +6,18 @@ A preset is one frozen dataclass; `presets()` names them all:
 - `full/t1r3`, `full/t2r6`, ...: published data, loss and encoder of a row of Table 1
   or 2, our optimiser, batch and steps;
 - `published/t1r3`, ...: their optimiser, batch and steps as well;
-- `.../supervised-...`: the supervised column (one per data, encoder and output).
+- `.../...-supervised`: the supervised column (one per data, encoder and output);
+- `identity/...`, `theorem1/...`: what trains nothing: the identity column, Theorem 1
+  by simulation.
 
 Source: Zimmermann, Sharma, Schneider, Bethge, Brendel 2021, *Contrastive Learning
 Inverts the Data Generating Process*, Tables 1 and 2.
 """
 
-import dataclasses
 from dataclasses import replace
-from typing import Any
 
-from jidcl.checks import (
-    check_above,
-    check_at_least,
-    check_choice,
-    check_ordered,
-    check_unit_interval,
-)
-from jidcl.systems.shared.settings import Training
-
-SPACES = ("sphere", "box", "real", "ball", "simplex")
-OBJECTIVES = ("contrastive", "supervised", "marginal_only")
-
-
-@dataclasses.dataclass(frozen=True)
-class ContrastiveICA(Training):
-    """Every setting of a contrastive ICA run; any field can be overridden.
-
-    Attributes:
-        space: latent space: sphere, box, real, ball or simplex.
-        n: latent dimension.
-        low: lower bound of the box.
-        high: upper bound of the box.
-        marginal: density of the anchors: uniform, laplace, normal, gennorm.
-        marginal_param: its scale.
-        conditional: density of the positives: vmf, laplace, normal, gennorm.
-        conditional_param: its scale, or kappa for vmf.
-        gennorm_p: exponent of gennorm (marginal and conditional).
-        output: output space of the encoder: none, sphere, learnable_sphere, box,
-            learnable_box.
-        output_size: where a learnable radius or bound starts (published: 1).
-        objective: contrastive, supervised (mean squared error to z), or
-            marginal_only (the denominator alone: no pairs).
-        similarity: dot, cosine or lp.
-        p: exponent of lp.
-        power: lp without the root.
-        tau: temperature.
-        include_positive: the positive is an entry of the denominator.
-        exclude_self: leave the anchor out of its own negatives.
-        compare: negatives are compared with the anchor or the positive.
-        log_mean: log-mean-exp instead of log-sum-exp.
-        alpha: weight of the positive term, 0.5 for InfoNCE.
-        symmetric: both directions.
-        early_share: share of the steps, the first ones, made at another temperature.
-        early_tau: that temperature.
-    """
-
-    space: str = "box"
-    n: int = 10
-    low: float = 0.0
-    high: float = 1.0
-    marginal: str = "uniform"
-    marginal_param: float = 1.0
-    conditional: str = "normal"
-    conditional_param: float = 0.05
-    gennorm_p: float = 3.0
-    output: str = "none"
-    output_size: float = 1.0
-    objective: str = "contrastive"
-    similarity: str = "lp"
-    p: float = 2.0
-    power: bool = True
-    tau: float = 1.0
-    include_positive: bool = True
-    exclude_self: bool = False
-    compare: str = "anchor"
-    log_mean: bool = False
-    alpha: float = 0.5
-    symmetric: bool = False
-    early_share: float = 0.0
-    early_tau: float = 0.1
-
-    def __post_init__(self):
-        super().__post_init__()
-        check_choice("space", self.space, SPACES)
-        check_choice("objective", self.objective, OBJECTIVES)
-        check_choice("marginal", self.marginal, _MARGINALS)
-        check_choice("conditional", self.conditional, ("vmf", *_MARGINALS[1:]))
-        check_choice("similarity", self.similarity, ("dot", "cosine", "lp"))
-        check_choice("compare", self.compare, ("anchor", "positive"))
-        check_choice("output", self.output, _OUTPUTS)
-        check_at_least("n" if self.space != "sphere" else "n of a sphere", self.n, 1)
-        if self.space == "sphere":
-            check_at_least("n of a sphere", self.n, 2)
-        check_ordered("low", self.low, "high", self.high)
-        vmf = self.conditional == "vmf"
-        if vmf and self.space != "sphere":
-            raise ValueError(
-                f"conditional vmf needs space 'sphere', got {self.space!r}"
-            )
-        for name in ("p", "gennorm_p"):
-            check_at_least(name, getattr(self, name), 1)
-        for name in ("tau", "early_tau", "marginal_param", "output_size"):
-            check_above(name, getattr(self, name), 0)
-        if vmf:
-            check_at_least("kappa (conditional_param)", self.conditional_param, 0)
-        else:
-            check_above("scale (conditional_param)", self.conditional_param, 0)
-        check_unit_interval("early_share", self.early_share)
-        check_unit_interval(
-            "early_share + late_share", self.early_share + self.late_share
-        )
-
-    def phases(self) -> list[tuple[Any, int]]:
-        """How it is trained: (settings, update up to which they hold)."""
-        end = round(self.early_share * self.steps)
-        early: list[tuple[Any, int]] = (
-            [(replace(self, tau=self.early_tau), end)] if end else []
-        )
-        return early + [part for part in super().phases() if part[1] > end]
-
-    def summary(self) -> str:
-        """One line: latents, pairs, output and objective."""
-        z = f"{self.space} n={self.n}, {self.marginal}"
-        z += "" if self.marginal == "uniform" else f"({self.marginal_param:g})"
-        if self.objective == "supervised":
-            return f"{z} -> {self.output}, supervised"
-        pair = f"{self.conditional}({self.conditional_param:g})"
-        s = f"-|d|_{self.p:g}" if self.similarity == "lp" else self.similarity
-        model = f"{s} / {self.tau:g}"
-        return f"{z}; pairs {pair} -> {self.output}, {model}, {self.objective}"
-
-
-_MARGINALS = ("uniform", "laplace", "normal", "gennorm")
-_OUTPUTS = ("none", "sphere", "learnable_sphere", "box", "learnable_box")
+from jidcl.systems.contrastive_ica.settings import ContrastiveICA, Theorem1
+from jidcl.systems.shared.settings import Settings
 
 # Of the ways that experiments/time_to_score.py compares the best on both of its rows.
 _FULL = ContrastiveICA(
@@ -267,22 +145,35 @@ QUICK = {
 def supervised(config: ContrastiveICA) -> ContrastiveICA:
     """The supervised run that shares data, encoder and output with `config`.
 
-    Pairs, similarity and policy do not matter to it and are set to one fixed choice,
-    so that all rows of a block share one run.
+    Pairs, similarity and policy do not matter to it, so that all rows of a block share
+    one run.
     """
-    plain = ContrastiveICA()
-    fixed = ("similarity", "p", "tau", "conditional", "conditional_param")
-    values: dict[str, Any] = {name: getattr(plain, name) for name in fixed}
-    values |= dict(early_share=0.0, late_share=0.0, output_size=1.0)
-    values |= dict(batch=min(config.batch, 1024), steps=min(config.steps, 3000))
-    return replace(config, objective="supervised", **values)
+    return config.changed(
+        objective="supervised",
+        late_share=0.0,
+        output_size=1.0,
+        batch=min(config.batch, 1024),
+        steps=min(config.steps, 3000),
+    )
+
+
+def identity(config: ContrastiveICA) -> ContrastiveICA:
+    """The scores of the observations themselves, of the data of `config`."""
+    return config.changed(objective="identity")
+
+
+THEOREM1 = {
+    "theorem1/thm1-vmf": Theorem1(space="sphere", n=3, kappa=5.0),
+    "theorem1/thm1-laplace": Theorem1(space="box", n=2, lam=0.2, beta=1.0),
+    "theorem1/thm1-normal": Theorem1(space="box", n=2, lam=0.2, beta=2.0),
+    "theorem1/thm1-gennorm": Theorem1(space="box", n=2, lam=0.2, beta=3.0),
+}
 
 
 def as_published(config: ContrastiveICA) -> ContrastiveICA:
     """The same row with the published optimiser, batch, steps and initialisation."""
     steps = 100_001 if config.objective == "supervised" else 300_003
-    return replace(
-        config,
+    return config.changed(
         init="fan_in_uniform",
         output_size=1.0,
         optimiser="adam",
@@ -298,15 +189,26 @@ def as_published(config: ContrastiveICA) -> ContrastiveICA:
     )
 
 
-def presets() -> dict[str, ContrastiveICA]:
+def presets() -> dict[str, Settings]:
     """All presets by name."""
-    named = {f"quick/{name}": config for name, config in QUICK.items()}
+    named: dict[str, Settings] = {f"quick/{name}": c for name, c in QUICK.items()}
     rows = {**TABLE1, **TABLE2, **FIGURE2}
     rows |= {f"{name}-supervised": supervised(rows[name]) for name in _BLOCKS}
     named |= {f"full/{name}": config for name, config in rows.items()}
     named |= {f"published/{name}": as_published(c) for name, c in rows.items()}
-    return named
+    named |= {f"identity/{name}": identity(rows[name]) for name in _BLOCKS}
+    return named | THEOREM1
 
 
 # First row of each block of rows that share identity and supervised scores.
 _BLOCKS = ("t1r1", "t1r5", "t1r9", "t1r11", "t1r12", "t2r1", "t2r6")
+
+# Meanings of scores that no other system has.
+LEGEND = {
+    "counts": "numbers of negatives M of Theorem 1",
+    "excess": "loss of the true latents minus log M, nats",
+    "error": "its standard error",
+    "predicted": "the closed form of Theorem 1 at M negatives, nats",
+    "moment": "R of Theorem 1: the prediction holds for R well below M",
+    "limit": "the closed form of Theorem 1 at infinitely many negatives, nats",
+}

@@ -24,7 +24,7 @@ from jidcl.latents import (
     index_counts,
     log_prob,
 )
-from jidcl.latents.rejection import vmf_envelope, vmf_proposal
+from jidcl.latents.vmf import vmf_envelope, vmf_proposal
 from jidcl.losses import accuracy, class_logits, instance_cross_entropy
 from jidcl.metrics import (
     balanced_logistic,
@@ -38,7 +38,7 @@ from jidcl.metrics import (
 from jidcl.mixing import mix, normalise_columns
 from jidcl.mixing.dense import condition_number
 from jidcl.numerics import unit
-from jidcl.systems.registry import Erratum, on_host
+from jidcl.systems.contract import Erratum, on_host
 
 Outputs = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jidcl.metrics import legacy_levels, linear_decode_pearson, ordinal_levels
-from jidcl.systems.registry import on_host
+from jidcl.systems.contract import on_host
 
 Outputs = dict[str, Any]
 

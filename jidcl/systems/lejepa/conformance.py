@@ -11,7 +11,7 @@ from jidcl.losses import gauss_infonce, lejepa, sigreg, whitening
 from jidcl.metrics import linear_id, total_r2
 from jidcl.mixing import PLANE_MAPS, couple, uncouple
 from jidcl.optim import make_schedule
-from jidcl.systems.registry import Erratum, on_host
+from jidcl.systems.contract import Erratum, on_host
 
 Outputs = dict[str, Any]
 

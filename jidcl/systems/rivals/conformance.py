@@ -19,7 +19,7 @@ from jidcl.losses import (
     swav,
     vicreg,
 )
-from jidcl.systems.registry import Erratum
+from jidcl.systems.contract import Erratum
 
 Outputs = dict[str, Any]
 Loss = Callable[..., tuple[jax.Array, Any]]

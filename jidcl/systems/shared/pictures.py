@@ -17,7 +17,6 @@ from jidcl.data import (
     load_picture_grid,
     load_picture_sets,
     nearest_rows,
-    pair_rows,
     picture_grid_digest,
     picture_sets_digest,
     random_view,
@@ -25,7 +24,7 @@ from jidcl.data import (
 from jidcl.encoders import MLP, Encoder, from_nnx, make_cnn, make_resnet
 from jidcl.mixing.scenes import factor_index, make_scene, render
 from jidcl.systems.shared.settings import WITH_LEVELS, Pictures
-from jidcl.types import Array, Metrics, Pair
+from jidcl.types import Array
 
 HELD_LEAST = 10  # pictures for scores to a latent
 
@@ -144,35 +143,6 @@ def pictures_identity(config: Pictures) -> dict[str, Any]:
     else:
         digest = picture_sets_digest(config.folder, layout=config.layout)
     return {"mixing": "folder", "data": digest}
-
-
-def on_part(config: Any, frozen: Any, part: str) -> Any:
-    """`frozen` as `observe` reads it: with the set of that part, where there are sets.
-
-    Args:
-        config: settings of any system.
-        frozen: with `shared`, the sets of a folder, where the settings name one.
-        part: `train` or `test`.
-    """
-    if not isinstance(config, Pictures) or not config.folder:
-        return frozen
-    held = frozen["shared"]
-    return {**frozen, "set": held if isinstance(held, PictureGrid) else held[part]}
-
-
-def set_metrics(frozen: Any) -> Metrics:
-    """`rows_of_set`: training pictures of a set, points of a grid; or nothing."""
-    if "shared" not in frozen:
-        return {}
-    held = frozen["shared"]
-    x = held.x if isinstance(held, PictureGrid) else held["train"].x
-    return {"rows_of_set": jnp.asarray(len(x))}
-
-
-def snapped(held: PictureSet, pair: Pair) -> Pair:
-    """Latents of pictures of a set that stand for a pair, see `pair_rows`."""
-    rows = pair_rows(held.z, *pair)
-    return Pair(held.z[rows.row], held.z[rows.row_pos])
 
 
 def look_up(config: Pictures, held: PictureSet | PictureGrid, z: Array) -> Array:

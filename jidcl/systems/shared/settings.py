@@ -1,13 +1,19 @@
-"""Settings that every system shares: mixing, encoder, optimiser, batches, evaluation.
+"""Settings that systems are composed of. Imports no JAX.
 
-Imports no JAX. A system's settings inherit from `Training` and add the data-generating
-process and the objective of its paper.
+A system's settings inherit the parts that act on its runs, and no others: a scene has
+no hidden layers of a drawn mixing to set. `Settings` refuses a value that cannot act.
 """
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from jidcl.checks import check_above, check_at_least, check_choice, check_unit_interval
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_choice,
+    check_unit_interval,
+    is_traced,
+)
 
 VERSION = 1
 MIXINGS = ("invertible_mlp", "linear", "orthogonal", "identity")
@@ -16,21 +22,82 @@ WITH_LEVELS = ("ident3d", "figures")  # and with hue conversions
 IMAGE_ENCODERS = ("cnn", "resnet18", "resnet50")
 PRECISIONS = ("float32", "fast")  # of jidcl.numerics.products_in
 INITS = ("looks_linear", "he_normal", "fan_in_uniform")
+OPTIMISERS = ("adam", "adamw", "muon")
+SCHEDULES = ("constant", "cosine", "half_constant_cosine")
 
 
 @dataclasses.dataclass(frozen=True)
-class Training:
-    """What a run needs besides its equations; any field can be overridden.
+class Settings:
+    """What every system's settings are: values checked, none without an effect.
 
     Attributes:
         version: version of this schema; a run of another version is refused.
-        mixing: invertible_mlp, linear, orthogonal or identity.
-        mixing_layers: linear layers of the mixing.
-        mixing_draws: matrices tried for each layer; the best conditioned is kept. Of a
-            mixing that is learned, the updates.
-        widths: hidden widths of the encoder in units of its input size.
-        slope: negative slope of the encoder's leaky ReLU.
-        init: looks_linear, he_normal, or fan_in_uniform (the published one).
+    """
+
+    version: int = VERSION
+
+    def __post_init__(self):
+        self.check()
+        own = {field.name: field.default for field in dataclasses.fields(self)}
+        for name, why in self.inert().items():
+            value = getattr(self, name)
+            off = is_traced(value) or not value or value == own[name]
+            if not off:
+                raise ValueError(
+                    f"{name} cannot act here, {why}: leave it at {own[name]!r}, got "
+                    f"{value!r}"
+                )
+
+    def check(self) -> None:
+        """Refuse values out of range; a part checks its own after `super().check()`.
+
+        Raises:
+            ValueError: naming the setting, its value and what is allowed.
+        """
+        if self.version != VERSION:
+            raise ValueError(
+                f"version must be {VERSION} (the schema of this release), got "
+                f"{self.version}: the preset was written by another version"
+            )
+
+    def inert(self) -> dict[str, str]:
+        """Settings that cannot act on this run, and why.
+
+        They stay at their default, or off: 0, empty or none.
+        """
+        return {}
+
+    def changed(self, **values: Any) -> Self:
+        """The same with other values; what then cannot act goes back to its default.
+
+        Args:
+            values: settings by name.
+
+        Returns:
+            New settings, checked.
+        """
+        held = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        unchecked = object.__new__(type(self))
+        for name, value in {**held, **values}.items():
+            object.__setattr__(unchecked, name, value)
+        own = {field.name: field.default for field in dataclasses.fields(self)}
+        reset = {k: own[k] for k in unchecked.inert() if k not in values}
+        return type(self)(**{**held, **values, **reset})
+
+    def phases(self) -> list[tuple[Any, int]]:
+        """How it is trained: (settings, update up to which they hold); never, here."""
+        return []
+
+    def summary(self) -> str:
+        """One line for lists of presets."""
+        return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimisation(Settings):
+    """How a run is trained.
+
+    Attributes:
         optimiser: adam, adamw or muon.
         learning_rate: peak learning rate.
         schedule: constant, cosine or half_constant_cosine.
@@ -44,19 +111,8 @@ class Training:
         late_share: share of the steps, the last ones, made with another batch.
         late_batch: that batch.
         chunk: updates per dispatch.
-        eval_batch: samples of one evaluation batch (the claim's batch).
-        eval_batches: evaluation batches, scored one by one and averaged.
     """
 
-    mixings: ClassVar[tuple[str, ...]] = MIXINGS  # a system may have others
-
-    version: int = VERSION
-    mixing: str = "invertible_mlp"
-    mixing_layers: int = 3
-    mixing_draws: int = 25_000
-    widths: tuple[int, ...] = (10, 50, 50, 50, 50, 10)
-    slope: float = 0.01
-    init: str = "looks_linear"
     optimiser: str = "muon"
     learning_rate: float = 1e-2
     schedule: str = "cosine"
@@ -69,31 +125,34 @@ class Training:
     late_share: float = 0.0
     late_batch: int = 6144
     chunk: int = 50
-    eval_batch: int = 6144
-    eval_batches: int = 10
 
-    def __post_init__(self):
-        if self.version != VERSION:
-            raise ValueError(
-                f"version must be {VERSION} (the schema of this release), got "
-                f"{self.version}: the preset was written by another version"
-            )
-        check_choice("mixing", self.mixing, self.mixings)
-        check_choice("init", self.init, INITS)
+    def check(self) -> None:
+        """As `Settings.check`."""
+        super().check()
         check_choice("precision", self.precision, PRECISIONS)
-        check_choice("optimiser", self.optimiser, ("adam", "adamw", "muon"))
-        check_choice(
-            "schedule", self.schedule, ("constant", "cosine", "half_constant_cosine")
-        )
+        check_choice("optimiser", self.optimiser, OPTIMISERS)
+        check_choice("schedule", self.schedule, SCHEDULES)
         check_above("learning_rate", self.learning_rate, 0)
-        # Two evaluation batches make a standard error.
-        for name in ("batch", "late_batch", "eval_batch", "eval_batches"):
+        for name in ("batch", "late_batch"):
             check_at_least(name, getattr(self, name), 2)
-        for name in ("steps", "chunk", "mixing_layers", "mixing_draws", "muon_steps"):
+        for name in ("steps", "chunk", "muon_steps"):
             check_at_least(name, getattr(self, name), 1)
         check_at_least("warmup", self.warmup, 0)
         check_at_least("weight_decay", self.weight_decay, 0)
         check_unit_interval("late_share", self.late_share)
+
+    def inert(self) -> dict[str, str]:
+        """As `Settings.inert`."""
+        held = super().inert()
+        if self.optimiser != "muon":
+            held["muon_steps"] = f"with optimiser {self.optimiser!r}"
+        if self.optimiser != "adamw":
+            held["weight_decay"] = f"with optimiser {self.optimiser!r}"
+        if self.schedule != "cosine":
+            held["warmup"] = f"with schedule {self.schedule!r}"
+        if not self.late_share:
+            held["late_batch"] = "with late_share 0"
+        return held
 
     def phases(self) -> list[tuple[Any, int]]:
         """How it is trained: (settings, update up to which they hold)."""
@@ -104,12 +163,85 @@ class Training:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pictures(Training):
-    """Settings of a system whose mixing is a scene: x = render(z).
+class Scoring(Settings):
+    """How a run is scored.
 
-    Mixed into the settings of a paper (`class Own(Pictures, Paper)`): latents are the
-    factors of the scene and must lie in [-1, 1]. What `Training` says of drawn mixings
-    and of the MLP's widths, slope and start does not apply.
+    Attributes:
+        eval_batch: samples of one evaluation batch (the claim's batch).
+        eval_batches: evaluation batches, scored one by one and averaged.
+    """
+
+    eval_batch: int = 6144
+    eval_batches: int = 10
+
+    def check(self) -> None:
+        """As `Settings.check`."""
+        super().check()
+        # Two evaluation batches make a standard error.
+        for name in ("eval_batch", "eval_batches"):
+            check_at_least(name, getattr(self, name), 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnMixing(Settings):
+    """Observations x = g(z) of a mixing that is drawn at random, or learned.
+
+    Attributes:
+        mixing: invertible_mlp, linear, orthogonal, identity; mnist where a system has
+            it (the decoder of a small VAE).
+        mixing_layers: linear layers of the mixing.
+        mixing_draws: matrices tried for each layer; the best conditioned is kept. A
+            mixing that is learned makes so many updates.
+    """
+
+    mixings: ClassVar[tuple[str, ...]] = MIXINGS  # a system may have others
+
+    mixing: str = "invertible_mlp"
+    mixing_layers: int = 3
+    mixing_draws: int = 25_000
+
+    def check(self) -> None:
+        """As `Settings.check`."""
+        super().check()
+        check_choice("mixing", self.mixing, self.mixings)
+        for name in ("mixing_layers", "mixing_draws"):
+            check_at_least(name, getattr(self, name), 1)
+
+    def inert(self) -> dict[str, str]:
+        """As `Settings.inert`."""
+        held, why = super().inert(), f"with mixing {self.mixing!r}"
+        if self.mixing in ("linear", "orthogonal", "identity"):
+            held["mixing_layers"] = why
+        if self.mixing in ("orthogonal", "identity"):
+            held["mixing_draws"] = why
+        return held
+
+
+@dataclasses.dataclass(frozen=True)
+class Network(Settings):
+    """The encoder f of vectors, an MLP.
+
+    Attributes:
+        widths: hidden widths of the encoder in units of its input size.
+        slope: negative slope of the encoder's leaky ReLU.
+        init: looks_linear, he_normal, or fan_in_uniform (the published one).
+    """
+
+    widths: tuple[int, ...] = (10, 50, 50, 50, 50, 10)
+    slope: float = 0.01
+    init: str = "looks_linear"
+
+    def check(self) -> None:
+        """As `Settings.check`."""
+        super().check()
+        check_choice("init", self.init, INITS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures(Settings):
+    """Observations that are pictures, x = render(z), and the encoder that reads them.
+
+    Latents are the factors of the scene and must lie in [-1, 1].
 
     Attributes:
         mixing: a scene of `jidcl.mixing.scenes`.
@@ -147,8 +279,10 @@ class Pictures(Training):
         """Where pictures come from: the scene, or a folder."""
         return f"pictures in {self.folder}" if self.folder else self.mixing
 
-    def __post_init__(self):
-        super().__post_init__()
+    def check(self) -> None:
+        """As `Settings.check`."""
+        super().check()
+        check_choice("mixing", self.mixing, self.mixings)
         check_choice("encoder", self.encoder, self.encoders)
         check_at_least("size", self.size, 8)
         check_at_least("hidden", self.hidden, 0)
@@ -175,3 +309,15 @@ class Pictures(Training):
                 "factors must be empty with a folder, whose pictures show all of them "
                 f"(--factors without a value), got {list(self.factors)}"
             )
+
+    def inert(self) -> dict[str, str]:
+        """As `Settings.inert`."""
+        held, why = super().inert(), f"with encoder {self.encoder!r}"
+        if self.encoder == "cnn":
+            held["hidden"] = why
+        if self.encoder == "mlp":
+            held["bfloat16"] = why
+        if self.folder:
+            held.update(level="with pictures in a folder")
+            held.update(hue="with pictures in a folder")
+        return held

@@ -1,136 +1,48 @@
-"""Self-supervised objectives behind one interface: heads, slow targets, queues.
+"""The self-supervised objectives by name: `make_objective` and one function a method.
 
 `make_objective(name, settings)` gives two pure functions over any encoder
 `f(params, x) -> y` without state of its own. What a method trains besides the encoder
-is its `head` (predictor, prototypes, precisions), what it carries from step to step
+is its `head` (predictor, prototypes, precisions). What it carries from step to step
 without training is `held` (averaged encoder, queues, the step). The projector between
 representation and loss is the identity.
 """
 
-import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import (
-    check_above,
-    check_at_least,
-    check_choice,
-    check_unit_interval,
-)
-from jidcl.losses import (
-    NegativePolicy,
-    Similarity,
-    align_maxent,
+from jidcl.checks import check_choice
+from jidcl.losses.anisotropic import aninfonce, from_lam, to_lam
+from jidcl.losses.contrastive import NegativePolicy, infonce
+from jidcl.losses.entropy import align_maxent
+from jidcl.losses.regularised import (
     barlow,
     byol,
-    ema_schedule,
-    ema_update,
-    infonce,
-    init_queue,
     moco,
     ntxent,
-    push,
     simsiam,
     standardised,
     swav,
     vicreg,
 )
-from jidcl.losses.anisotropic import aninfonce, from_lam, to_lam
+from jidcl.losses.similarity import Similarity
 from jidcl.losses.sketch import draw_directions, lejepa
+from jidcl.losses.targets import ema_schedule, ema_update, init_queue, push
 from jidcl.numerics import unit
+from jidcl.objectives.core import Apply, Objective, ObjectiveSettings, Views
 from jidcl.types import Array, Metrics, Params
-
-Apply = Callable[[Params, Array], Array]
-
-
-class Views(NamedTuple):
-    """Observations: anchors, positives, and independent negatives, `[batch, d]`.
-
-    Only `lp_infonce` and `l1_infonce` look at the negatives.
-    """
-
-    x: Array
-    x_pos: Array
-    x_neg: Array
-
-
-class Objective(NamedTuple):
-    """A method as two pure functions.
-
-    Attributes:
-        init: `(key, params, m) -> (head, held)`; params of the encoder, m its outputs.
-        loss: `(trained, held, f, views, key) -> (scalar, (held, metrics))` with
-            `trained = {"f": params, "head": head}` and `f(params, x) -> y`.
-    """
-
-    init: Callable[[Array, Params, int], tuple[Any, Any]]
-    loss: Callable[..., tuple[Array, tuple[Any, Metrics]]]
-
-
-@dataclasses.dataclass(frozen=True)
-class ObjectiveSettings:
-    """Numbers of the methods; None stands for the method's own published value.
-
-    Attributes:
-        steps: length of the run (for the schedule of averages).
-        batch: pairs per step (for the length of queues).
-        tau: temperature; published: 1 for lp_infonce and l1_infonce, 0.1 for swav, 0.2
-            for simclr and moco.
-        lam: weight of barlow's off-diagonal (0.005) or of lejepa's SIGReg (0.001).
-        momentum: where the weight of the old average starts.
-        end_momentum: where it ends.
-        queue: length of moco's queues in batches.
-        hidden: width of the predictors of simsiam and byol.
-        prototypes: clusters of swav.
-        epsilon: entropy of swav's codes.
-        directions: of lejepa, drawn anew each step.
-        variance: of align_maxent's kernel.
-    """
-
-    steps: int
-    batch: int
-    tau: float | None = None
-    lam: float | None = None
-    momentum: float = 0.99
-    end_momentum: float = 1.0
-    queue: int = 4
-    hidden: int = 32
-    prototypes: int = 64
-    epsilon: float = 0.05
-    directions: int = 64
-    variance: float = 0.05
-
-    def __post_init__(self):
-        for name in ("steps", "queue", "hidden", "directions"):
-            check_at_least(name, getattr(self, name), 1)
-        for name in ("batch", "prototypes"):
-            check_at_least(name, getattr(self, name), 2)
-        for name in ("tau", "lam"):
-            value = getattr(self, name)
-            check_above(name, 1.0 if value is None else value, 0)
-        for name in ("epsilon", "variance"):
-            check_above(name, getattr(self, name), 0)
-        for name in ("momentum", "end_momentum"):
-            check_unit_interval(name, getattr(self, name))
-
-    def or_published(self, name: str, published: float) -> float:
-        """A setting, or the published value where it is None."""
-        value = getattr(self, name)
-        return published if value is None else value
 
 
 def make_objective(name: str, settings: ObjectiveSettings) -> Objective:
-    """The objective of that name.
+    """The objective of that name, as the two functions of an `Objective`.
 
     Args:
         name: one of `OBJECTIVES`.
-        settings: its numbers.
+        settings: its numbers. A method ignores those that are another method's.
 
     Returns:
-        `Objective`.
+        The objective: `init` draws its head and what it holds, `loss` is its scalar.
 
     Raises:
         ValueError: on an unknown name, with the nearest known one.
@@ -143,6 +55,12 @@ def make_objective(name: str, settings: ObjectiveSettings) -> Objective:
         ... )
         >>> bool(loss > 0)
         True
+
+    Source: Zimmermann et al. 2021 (lp_infonce, l1_infonce), von Kuegelgen et al. 2021
+        (align_maxent), Chen et al. 2020 (simclr), He et al. 2020 (moco), Rusak et al.
+        2024 (aninfonce), Chen and He 2021 (simsiam), Grill et al. 2020 (byol), Caron et
+        al. 2020 (swav), Zbontar et al. 2021 (barlow), Bardes et al. 2022 (vicreg),
+        Balestriero and LeCun 2025 (lejepa).
     """
     check_choice("objective", name, OBJECTIVES)
     return OBJECTIVES[name](settings)
@@ -304,6 +222,7 @@ def _aninfonce(settings: ObjectiveSettings) -> Objective:
     return Objective(init, apply)
 
 
+# From a method's name to the function that makes it from its numbers.
 OBJECTIVES: dict[str, Callable[[ObjectiveSettings], Objective]] = {
     "lp_infonce": lambda settings: _lp_infonce(settings, 2.0),
     "l1_infonce": lambda settings: _lp_infonce(settings, 1.0),

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jidcl.encoders import OBJECTIVES, ObjectiveSettings, Views, make_objective
 from jidcl.losses import ema_schedule, moco
 from jidcl.numerics import unit
+from jidcl.objectives import OBJECTIVES, ObjectiveSettings, Views, make_objective
 
 SETTINGS = ObjectiveSettings(
     steps=4, batch=8, queue=2, hidden=6, prototypes=5, directions=4, momentum=0.5

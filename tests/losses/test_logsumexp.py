@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from jax.test_util import check_grads
 
 from jidcl.losses import NegativePolicy, Similarity, infonce
-from jidcl.losses.blockwise import row_logsumexp
+from jidcl.losses.logsumexp import row_logsumexp
 
 similarities = st.one_of(
     st.sampled_from([Similarity(), Similarity("cosine")]),

@@ -1,0 +1,121 @@
+"""Folders of runs: names, identities, and the cache of frozen draws."""
+
+import dataclasses
+import hashlib
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jidcl.numerics import numbers_in
+from jidcl.report.records import read_arrays, run_name, write_json
+from jidcl.systems.registry import load_system
+from jidcl.train.sharding import environment
+from jidcl.train.state import frozen_draws
+from jidcl.types import Program
+
+
+def run_folder(
+    root: Path, system: str, preset: str, config: Any, seeds: Sequence[int]
+) -> Path:
+    """Where a run of this configuration and these seeds lives."""
+    return Path(root) / run_name(preset, identity_of(system, config, seeds))
+
+
+def cached_frozen(
+    program: Program, identity: dict[str, Any], seeds: Sequence[int], cache: Path
+) -> Any:
+    """Frozen draws of many seeds, from `cache` when the same ones were drawn before.
+
+    Args:
+        program: its `freeze` draws them.
+        identity: the settings they depend on.
+        seeds: integers.
+        cache: folder of `.npz` files; a damaged one is drawn again.
+
+    Returns:
+        The frozen draws with a leading seed axis.
+    """
+    draw = jax.vmap(lambda seed: frozen_draws(program, seed))
+    numbers = np.asarray(seeds, np.int32)
+    with numbers_in(program.precision):
+        abstract = jax.eval_shape(draw, numbers)
+    leaves, structure = jax.tree.flatten(abstract)
+    key = json.dumps([identity, numbers.tolist(), jax.__version__], sort_keys=True)
+    path = cache / f"frozen-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    arrays = read_arrays(path)
+    held = [arrays[name] for name in sorted(arrays, key=lambda n: int(n[4:]))]
+    if [(a.shape, a.dtype) for a in held] == [(a.shape, a.dtype) for a in leaves]:
+        return jax.tree.unflatten(structure, held)
+    with numbers_in(program.precision):
+        frozen = jax.device_get(jax.jit(draw)(numbers))
+    cache.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{time.monotonic_ns()}.npz")
+    np.savez(part, *jax.tree.leaves(frozen))
+    part.replace(path)
+    return frozen
+
+
+def config_dict(config: Any) -> dict[str, Any]:
+    """Every setting, as JSON holds it."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def identity_of(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any]:
+    """Everything that decides a run: system, settings, seeds and data."""
+    identity: dict[str, Any] = {"system": system, "config": config_dict(config)}
+    # A run on files is another one when the files change.
+    data = load_system(system).data_identity(config)
+    return {**identity, "seeds": list(seeds), **data}
+
+
+def claim_folder(folder: Path, identity: dict[str, Any]) -> None:
+    """Create the folder, or check that it holds the same configuration."""
+    path = folder / "config.json"
+    if path.exists():
+        try:
+            held = json.loads(path.read_text())
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not a JSON file: {error}") from error
+        if held != identity:
+            held = held if isinstance(held, dict) else {}
+            keys = sorted(k for k in identity if held.get(k) != identity[k])
+            raise ValueError(
+                f"{folder} holds another configuration (it differs in {keys}): give "
+                "another --root, or move the folder away"
+            )
+        return
+    write_json(path, identity)
+
+
+def write_environment(path: Path, mesh: Mesh) -> None:
+    """Versions, devices and the commit of the code, into `env.json`."""
+    write_json(path, {**environment(mesh), "commit": source_commit()})
+
+
+def source_commit() -> str:
+    """The commit of the checkout that the package runs from; empty outside of one.
+
+    A `+` behind it says that files differ from the commit.
+    """
+    here = Path(__file__).parent
+
+    def git(*args: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(here), *args], capture_output=True, text=True, timeout=10
+        )
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        if not git("ls-files", "--error-unmatch", Path(__file__).name):
+            return ""  # installed below some other repository
+        changed = git("status", "--porcelain", "--untracked-files=no", ".")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
