@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help verify test lint clean
+.PHONY: help verify test test-slow lint clean
 
 # The user's environment: the checkout, editable. The tests' environment: the wheel.
 VENV := .venv
@@ -29,8 +29,8 @@ endef
 
 help: ## show this text
 	@echo "usage: make [PYTHON=python3.x] TARGET [ARGS='...']"
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; \
-	  do printf '  %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; \
+	  do printf '  %-10s %s\n' "$$name" "$$text"; done
 
 verify: $(VENV)/.installed ## check the published claims (ARGS go to jidcl verify)
 	@$(VENV)/bin/jidcl verify $(ARGS)
@@ -45,6 +45,11 @@ test: lint ## lint, build the wheel, test what it installs (ARGS go to pytest)
 	@echo "running the doctests and the tests ..."
 	@cd $(TEST_VENV) && bin/pytest -n $(WORKERS) --doctest-modules --doctest-ignore-import-errors \
 	  --pyargs jidcl "$(CURDIR)/tests" $(ARGS)
+
+# On the checkout: the mutations change a copy of it.
+test-slow: $(TEST_VENV)/.installed ## the longer checks: mutations, slow tests
+	@$(TEST_VENV)/bin/python tests/mutations.py
+	@PYTHONPATH="$(CURDIR)" $(TEST_VENV)/bin/pytest -m "long or slow" tests $(ARGS)
 
 lint: $(TEST_VENV)/.installed ## ruff check, ruff format --check and pyright
 	@echo "linting ..."

@@ -357,7 +357,8 @@ def test_lam_weights_independent_negatives_too(x64, rng, tile):
     lam, s = jnp.asarray([0.3, 1.0, 7.0]), Similarity("lp", 1.0)
     policy = NegativePolicy("independent")
     got = infonce(y, y_pos, y_neg, similarity=s, lam=lam, policy=policy, tile=tile)[0]
-    want = infonce(*(v * lam for v in (y, y_pos, y_neg)), similarity=s, policy=policy)
+    wide = (v * lam[None] for v in (y, y_pos, y_neg))
+    want = infonce(*wide, similarity=s, policy=policy)
     np.testing.assert_allclose(got, want[0], rtol=1e-12)
 
 

@@ -57,11 +57,11 @@ def test_step_is_the_gradient_step_written_out():
     run, sgd = one_seed(3).run, optax.sgd(0.5)
     learner = Learner(run.params, run.state, sgd.init(run.params))
     state = dataclasses.replace(one_seed(3), run=learner, step=jnp.int32(7))
-    new, metrics = make_step(gradient(PROBLEM, sgd))(state)
+    new, metrics = jax.jit(make_step(gradient(PROBLEM, sgd)))(state)
     key = jax.random.fold_in(stream_key(jax.random.key(3), "data"), 7)
-    batch = PROBLEM.draw(state.frozen, key)
-    loss, grads = jax.value_and_grad(
-        lambda p: PROBLEM.loss(p, run.state, batch, key)[0]
+    batch = jax.jit(PROBLEM.draw)(state.frozen, key)
+    loss, grads = jax.jit(
+        jax.value_and_grad(lambda p: PROBLEM.loss(p, run.state, batch, key)[0])
     )(run.params)
     expected = jax.tree.map(lambda p, g: p - 0.5 * g, run.params, grads)
     chex.assert_trees_all_close(new.params, expected, rtol=1e-6, atol=1e-7)
