@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jidcl.run.runner import RunEvent
 
 PLAIN_SECONDS = 10.0
+GAP = COLUMNS.index("gap (closed below)")
 
 
 @contextlib.contextmanager
@@ -128,8 +129,9 @@ class Watcher:
             self.printed = now
             left = (event.steps - event.step) * spent / done if done else None
             when = "" if left is None else f", about {duration(left)} left"
-            shown = "".join(f", {text}" for text in (rate, note) if text)
-            print(f"  step {event.step}/{event.steps}{shown}{when}", flush=True)
+            step = f"step {event.step}/{event.steps}" if event.steps else ""
+            shown = ", ".join(text for text in (step, rate, note) if text)
+            print(f"  {shown}{when}", flush=True)
 
 
 def show_count(done: Iterable[int], total: int, what: str) -> None:
@@ -154,11 +156,12 @@ def print_verdicts(console: Console, verdicts: "Sequence[Verdict]") -> None:
     """All columns, or on a narrow terminal those that fit."""
     wide = console.width >= 140
     rows = [cells(verdict) for verdict in verdicts]
-    # On a narrow terminal without the column of texts, and without empty ones.
+    # Without empty columns on a narrow terminal, nor texts; a gap only where one is.
+    filled = [any(row[i] != "-" for row in rows) for i in range(len(COLUMNS))]
     shown = [
         i
         for i, name in enumerate(COLUMNS)
-        if wide or (name != "what" and any(row[i] != "-" for row in rows))
+        if (filled[i] or (wide and i != GAP)) and (wide or name != "what")
     ]
     table = Table(box=box.HEAVY_HEAD if wide else box.SIMPLE_HEAD, show_lines=wide)
     for i in shown:
