@@ -1,13 +1,15 @@
 """`jidcl train`: one preset, any setting overridden."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from jidcl.cli.arguments import Devices, find_preset, no_tyro, parse, quiet
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from jidcl.report.records import Record
 
 _USAGE = """usage: jidcl train PRESET [--seeds N] [--FIELD VALUE ...]
@@ -116,7 +118,9 @@ def show_run(
     return record
 
 
-def _print_scores(console: Any, record: "Record", own: Any, title: str) -> None:
+def _print_scores(
+    console: "Console", record: "Record", legend: Mapping[str, str], title: str
+) -> None:
     """A row for each score; one that is a vector a seed has a line for each seed."""
     from rich.table import Table
 
@@ -124,7 +128,7 @@ def _print_scores(console: Any, record: "Record", own: Any, title: str) -> None:
 
     wide = console.width >= 120  # `jidcl list scores` says it on narrow ones
     table = Table("score", "mean", "per seed", *["meaning"] * wide, title=title)
-    for name, values, text in score_rows(record, own):
+    for name, values, text in score_rows(record, legend):
         if isinstance(values[0], list):
             mean = " ".join(
                 f"{sum(entry) / len(values):.4g}" for entry in zip(*values, strict=True)
@@ -137,4 +141,5 @@ def _print_scores(console: Any, record: "Record", own: Any, title: str) -> None:
         table.add_row(name, mean, each, *[text] * wide)
     console.print(table)
     if not wide:
-        console.print("what the scores mean: jidcl list scores")
+        own = f" {record.system}" if ":" in record.system else ""
+        console.print(f"what the scores mean: jidcl list scores{own}")
