@@ -104,7 +104,8 @@ def find_preset(name: str) -> tuple[str, str, Any]:
     names = [k for _, k, _ in every]
     found = {f"{s}:{k}": (s, v) for s, k, v in every}
     found |= {k: (s, v) for s, k, v in every if names.count(k) == 1}
-    check_choice("preset (SYSTEM:PRESET where systems share a name)", name, found)
+    what = "preset (SYSTEM:PRESET where systems share a name, MODULE:OBJECT:PRESET of "
+    check_choice(f"{what}your own)", name, found)
     system, config = found[name]
     return system, name, config
 

@@ -97,7 +97,7 @@ def phases_of(system: System, config: Any) -> list[tuple[Any, int]]:
         `config.phases()`; none where the program has no step.
     """
     phases = config.phases()
-    return phases if phases and system.make_program(config).step is not None else []
+    return phases if phases and system.program(config).step is not None else []
 
 
 def estimates(

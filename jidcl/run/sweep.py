@@ -205,7 +205,7 @@ def metric_names(system: str, config: Any, grid: Grid) -> list[str]:
     """Scores that some point of a grid ends with, found without running it."""
     held, names = load_system(system), {"diverged": None}
     for shared, _ in split_grid(held, config, grid):
-        program = held.make_program(shared)
+        program = held.program(shared)
 
         def ended(keys, program=program):
             frozen = with_shared(program.freeze(keys[0]), program.shared)

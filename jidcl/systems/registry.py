@@ -3,6 +3,7 @@
 import importlib
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from jidcl.checks import check_choice
@@ -58,14 +59,26 @@ def load_system(name: str) -> Any:
     return held
 
 
+def _called(name: str, part: str) -> Any:
+    """What a function of a system without arguments returns."""
+    function = getattr(load_system(name), part)
+    try:
+        return function()
+    except Exception as error:
+        raise ValueError(f"{part} of {name} cannot be read: {_told(error)}") from error
+
+
 def _told(error: Exception) -> str:
-    """An error of somebody's module in one line, with the place."""
+    """An error of somebody's module in one line, with its place in that module."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, SyntaxError):  # says it itself
         return text
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    own = last.filename != __file__ and "importlib" not in last.filename
-    return f"{text} ({last.filename}, line {last.lineno})" if own else text
+    ours = (str(Path(__file__).parents[1]), str(Path(importlib.__file__).parent), "<")
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f for f in frames if not f.filename.startswith(ours)]
+    return (
+        f"{text} ({places[-1].filename}, line {places[-1].lineno})" if places else text
+    )
 
 
 def load_presets(name: str) -> dict[str, Any]:
@@ -77,7 +90,7 @@ def load_presets(name: str) -> dict[str, Any]:
     if ":" not in name:
         check_choice("system", name, SYSTEMS)
         return importlib.import_module(f"jidcl.systems.{name}.presets").presets()
-    held = load_system(name).presets()
+    held = _called(name, "presets")
     if not isinstance(held, Mapping) or not held:
         raise ValueError(f"presets of {name} must be settings by name, got {held!r}")
     for preset, config in held.items():
@@ -101,7 +114,7 @@ def find_claims(name: str) -> Claims | None:
         return packaged_claims(name)
     if ":" not in name:
         check_choice("system", name, SYSTEMS)
-    held = load_system(name).claims()
+    held = _called(name, "claims")
     if not isinstance(held, Claims | None):
         raise ValueError(f"claims of {name} must be Claims or None, got {held!r}")
     return held
