@@ -18,10 +18,9 @@ from pathlib import Path
 
 import jax
 
-from jidcl.cli.progress import show_run
+from jidcl.cli.train import show_run
 from jidcl.mixing.scenes import SCENES
 from jidcl.systems.scenes.presets import Scenes
-from jidcl.train.sharding import make_mesh
 
 
 def settings(name: str, options: argparse.Namespace) -> Scenes:
@@ -63,9 +62,8 @@ def main() -> None:
     options = parser.parse_args()
     device, results = jax.devices()[0], {}
     for name in options.scenes:
-        own = dict(system="scenes", seeds=[0])
         config = settings(name, options)
-        record = show_run(config, name, own, options.root, make_mesh())
+        record = show_run(config, name, system="scenes", seeds=[0], root=options.root)
         r2 = record.scores["r2_per_dim"][0]
         seconds = round(math.fsum(record.seconds.values()), 1)
         r2 = dict(zip(free(name, options), r2, strict=True))

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.cli.progress import show_run
+from jidcl.cli.train import show_run
 from jidcl.data.files import data_file
 from jidcl.data.image_folder import read_image_folder
 from jidcl.metrics import determination, r2
@@ -28,7 +28,6 @@ from jidcl.mixing.scenes import Ident3D
 from jidcl.run.runner import trained
 from jidcl.systems.scenes.presets import TABLE4, Scenes
 from jidcl.systems.shared.sources import make_source
-from jidcl.train.sharding import make_mesh
 
 
 def settings(options: argparse.Namespace) -> Scenes:
@@ -62,7 +61,7 @@ def main() -> None:
     z, x = read_image_folder(data_file("threedident_mini/raw_latents.npy").parent)
     config = settings(options)
     own: dict[str, Any] = dict(system="scenes", seeds=[0])
-    record = show_run(config, options.objective, own, options.root, make_mesh())
+    record = show_run(config, options.objective, root=options.root, **own)
     state = trained(config, preset=options.objective, root=options.root, **own)
     held = jax.tree.map(lambda leaf: leaf[0], (state.run.params, state.run.state))
     source = make_source(config)

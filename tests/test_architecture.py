@@ -37,11 +37,11 @@ LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 NO_JAX = (
     "__init__.py",
     "claims/__init__.py",
-    "cli/main.py",
+    "cli/*.py",
     "report/judge.py",
     "report/records.py",
     "systems/*/presets.py",
-    "systems/legends.py",
+    "systems/registry.py",
 )
 JAX = {"jax", "jaxlib", "flax", "optax", "chex", "orbax"}
 

@@ -88,8 +88,8 @@ def unknown_commands(page, text):
         if "".join(verb) not in VERBS:
             yield f"{''.join(verb)}: no such verb"
     systems = {row[0] for row in listed("systems")}
-    for system in sorted(set(re.findall(r"--system (\w+)", text))):
-        if system not in {*systems, "all"}:
+    for system in sorted(set(re.findall(r"--system ([\w:]+)", text))):
+        if ":" not in system and system not in {*systems, "all"}:
             yield f"{system}: no such system"
     presets = {row[1] for row in listed("presets")}
     for preset in sorted(set(re.findall(r"jidcl (?:train|sweep) ([\w:/.-]+)", text))):

@@ -1,9 +1,31 @@
-"""What the verbs share: parsing with tyro, a quiet backend, no stray arguments."""
+"""What the verbs share: parsing with tyro, presets by name, devices."""
 
 import os
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from dataclasses import fields as fields_of
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Devices: seeds are spread over one axis, each batch over another."""
+
+    seed: int = 1
+    """devices over which seeds are spread"""
+    data: int = 1
+    """devices over which each batch is spread"""
+    hosts: str = "one"
+    """one; auto (TPU slice, SLURM); or ADDRESS:PORT,COUNT,INDEX of this process"""
+
+    def mesh(self) -> Any:
+        """Their mesh; joins the other hosts first."""
+        from jidcl.train.hosts import join
+        from jidcl.train.sharding import make_mesh
+
+        join(self.hosts)
+        return make_mesh(seed=self.seed, data=self.data)
 
 
 def parse(cls: Any, args: list[str], verb: str) -> Any:
@@ -53,6 +75,49 @@ def _as(kind: type, name: str, text: str) -> Any:
         return kind(text)
     except ValueError as error:
         raise ValueError(wrong) from error
+
+
+def find_preset(name: str) -> tuple[str, str, Any]:
+    """A preset by its name on the command line.
+
+    Args:
+        name: `PRESET`, `SYSTEM:PRESET` where systems share a name, or
+            `MODULE:OBJECT:PRESET` of a system outside the package.
+
+    Returns:
+        (system, label, settings); a label is what runs are called: the name as it was
+        given, without `MODULE:OBJECT:`.
+
+    Raises:
+        ValueError: on an unknown preset or system.
+    """
+    from jidcl.checks import check_choice
+    from jidcl.systems.registry import SYSTEMS, load_presets
+
+    if name.count(":") > 1:
+        module, held, label = name.split(":", 2)
+        system = reachable(f"{module}:{held}")
+        own = load_presets(system)
+        check_choice(f"preset of {system}", label, own)
+        return system, label, own[label]
+    every = [(s, k, v) for s in SYSTEMS for k, v in load_presets(s).items()]
+    names = [k for _, k, _ in every]
+    found = {f"{s}:{k}": (s, v) for s, k, v in every}
+    found |= {k: (s, v) for s, k, v in every if names.count(k) == 1}
+    what = "preset (SYSTEM:PRESET where systems share a name, MODULE:OBJECT:PRESET of "
+    check_choice(f"{what}your own)", name, found)
+    system, config = found[name]
+    return system, name, config
+
+
+def reachable(system: str) -> str:
+    """The name of a system; for one outside the package the folder can be imported.
+
+    Modules of the working directory come first, as with `python -m`.
+    """
+    if ":" in system and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    return system
 
 
 def no_tyro() -> ImportError:

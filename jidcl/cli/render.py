@@ -1,4 +1,4 @@
-"""The verb `render`: pictures of a scene."""
+"""`jidcl render`: pictures of a scene."""
 
 import dataclasses
 import math
@@ -46,8 +46,8 @@ class Render:
     """folder of the pictures"""
 
 
-def render(args: list[str]) -> int:
-    """`jidcl render`."""
+def main(args: list[str]) -> int:
+    """Run the verb; the exit code."""
     from jidcl.checks import check_above, check_at_least, check_choice
 
     if not args:

@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from jidcl.report.legend import meaning
 from jidcl.report.records import Record
@@ -103,8 +104,8 @@ def to_csv(verdicts: Sequence[Verdict]) -> str:
 
 def score_rows(
     record: Record, own: Mapping[str, str] = MappingProxyType({})
-) -> list[tuple[str, list[float], str]]:
-    """(name, value of each seed, meaning) of every scalar score, loss and null.
+) -> list[tuple[str, list[Any], str]]:
+    """(name, value of each seed, meaning) of every score, loss and null.
 
     Args:
         record: of a finished run.
@@ -112,7 +113,8 @@ def score_rows(
 
     Returns:
         Scores, then losses, then nulls, each in name order; a null is named as
-        `"r2, shuffled"`.
+        `"r2, shuffled"`. Scores that are a list for each seed are left out of runs
+        that train, where they detail a scalar one.
     """
     named = [
         (name, values, meaning(name, own))
@@ -123,7 +125,9 @@ def score_rows(
         for null, values in sorted(nulls.items()):
             text = meaning(score, own, null=null)
             named.append((f"{score}, {null}", values, text))
-    return [row for row in named if not isinstance(row[1][0], list)]
+    return [
+        row for row in named if not record.trained or not isinstance(row[1][0], list)
+    ]
 
 
 def _counted(words: Sequence[str]) -> list[str]:

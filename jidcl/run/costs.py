@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -32,6 +32,7 @@ class Estimate(NamedTuple):
         compile_seconds: time to compile all phases.
         step_seconds: measured time of one step, mean over the phases.
         seconds: expected time of the training.
+        steps: updates of a run; 0 where nothing is trained.
     """
 
     parameters: int
@@ -40,6 +41,7 @@ class Estimate(NamedTuple):
     compile_seconds: float
     step_seconds: float
     seconds: float
+    steps: int = 0
 
 
 def estimate(
@@ -65,7 +67,7 @@ def estimate(
     seeds, held = check_seeds(seeds), load_system(system)
     mesh = make_mesh() if mesh is None else mesh
     done, parts = 0, []
-    for phase, until in config.phases():
+    for phase, until in phases_of(held, config):
         check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
         parts.append((until - done, _probe_cost(phase, held, seeds, mesh, steps)))
         done = until
@@ -80,7 +82,47 @@ def estimate(
         compile_seconds=sum(cost.compile_seconds for cost in costs),
         step_seconds=seconds / done,
         seconds=seconds,
+        steps=done,
     )
+
+
+def phases_of(system: System, config: Any) -> list[tuple[Any, int]]:
+    """Settings of each phase of a run, and the update up to which they hold.
+
+    Args:
+        system: the system.
+        config: its settings.
+
+    Returns:
+        `config.phases()`; none where the program has no step.
+    """
+    phases = config.phases()
+    return phases if phases and system.program(config).step is not None else []
+
+
+def estimates(
+    runs: Iterable[tuple[str, Any]],
+    *,
+    system: str,
+    seeds: Sequence[int],
+    mesh: Mesh | None = None,
+) -> Iterator[tuple[str, Estimate]]:
+    """`estimate` of several runs.
+
+    Args:
+        runs: (name, settings) of each.
+        system: their system's name.
+        seeds: of each run, as in `jidcl.run.runner.run`.
+        mesh: as in `jidcl.run.runner.run`.
+
+    Yields:
+        (name, `Estimate`), as each is known.
+
+    Raises:
+        ValueError: as `estimate`.
+    """
+    for name, config in runs:
+        yield name, estimate(config, system=system, seeds=seeds, mesh=mesh)
 
 
 def _probe_cost(config, system: System, seeds, mesh: Mesh, steps: int) -> Estimate:

@@ -216,7 +216,7 @@ class _Run:
         self.system, self.preset = load_system(system), preset
         self.name, self.save_seconds = system, save_seconds
         made = self.system.make_program
-        program = made(config)
+        program = self.system.program(config)
         # One copy on each device, for all programs.
         shared = loop.place(program.shared, mesh)
         self.program = dataclasses.replace(program, shared=shared)

@@ -19,8 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.checks import check_above, check_choice
+from jidcl.report import plots
 from jidcl.report.records import write_json
-from jidcl.run.costs import runs_that_fit
+from jidcl.run.costs import phases_of, runs_that_fit
 from jidcl.systems.contract import System
 from jidcl.systems.registry import load_system
 from jidcl.train import loop
@@ -89,8 +90,8 @@ def traced_program(system: System, config: Any, phase: int | None = None) -> Pro
         base,
         freeze=lambda key: {"base": base.freeze(key), "settings": {}},
         start=start,
-        step=call("step"),
-        probe=call("probe"),
+        step=None if base.step is None else call("step"),
+        probe=None if base.probe is None else call("probe"),
         evaluate=call("evaluate"),
         sharded=None,
     )
@@ -158,28 +159,53 @@ def sweep(
         runs = [(point, seed) for point in points for seed in seeds]
         size = runs_that_fit(
             len(runs),
-            [held.make_program(phase) for phase, _ in shared.phases()],
+            [held.make_program(phase) for phase, _ in phases_of(held, shared)],
             mesh=make_mesh(),
             memory_gib=memory_gib,
         )
         pieces += [Piece(shared, runs[i : i + size]) for i in range(0, len(runs), size)]
     for index, piece in enumerate(pieces):
         path = root / f"piece-{_hash(held, piece)}.json"
+        phases = phases_of(held, piece.config)
+        steps = phases[-1][1] if phases else 0
         if not path.exists():
             for step in _train(held, piece, path):
-                yield SweepEvent(index, len(pieces), step, piece.config.steps, rows)
+                yield SweepEvent(index, len(pieces), step, steps, rows)
         done = json.loads(path.read_text())
         varied = {name: getattr(piece.config, name) for name in grid}
         rows = rows + [{**varied, **row} for row in done["rows"]]
-        steps = piece.config.steps
         yield SweepEvent(index + 1, len(pieces), steps, steps, rows)
+
+
+def write_sweep(
+    folder: Path, rows: Sequence[dict[str, Any]], *, about: dict[str, Any], metric: str
+) -> dict[str, Path]:
+    """`sweep.json`, and a map of one score where the settings are numbers.
+
+    Args:
+        folder: where to; created.
+        rows: of the last `SweepEvent`.
+        about: what was swept; its `grid` names the axes.
+        metric: the score of the map.
+
+    Returns:
+        The paths: `"results"`, and `"figure"` where one is drawn (it needs matplotlib).
+    """
+    axes = list(about["grid"])
+    written = {"results": folder / "sweep.json"}
+    write_json(written["results"], {**about, "axes": axes, "rows": list(rows)})
+    numbers = all(isinstance(row[a], int | float) for row in rows for a in axes)
+    if numbers and plots.available():
+        figure = plots.grid_figure(list(rows), axes, metric, folder / "sweep.png")
+        written["figure"] = figure
+    return written
 
 
 def metric_names(system: str, config: Any, grid: Grid) -> list[str]:
     """Scores that some point of a grid ends with, found without running it."""
     held, names = load_system(system), {"diverged": None}
     for shared, _ in split_grid(held, config, grid):
-        program = held.make_program(shared)
+        program = held.program(shared)
 
         def ended(keys, program=program):
             frozen = with_shared(program.freeze(keys[0]), program.shared)
@@ -216,13 +242,15 @@ def _train(system: System, piece: Piece, path: Path) -> Iterator[int]:
 def _rows(system: System, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[int]:
     """Fill in a row for each run; one that diverges has only `diverged`, 1."""
     config, mesh, runs = piece.config, make_mesh(), piece.runs
+    program = traced_program(system, config)
     phases, state = _prepare(system, config, runs)
     try:
-        for event in loop.train_phases(
-            phases, state, chunk_steps=config.chunk, mesh=mesh
-        ):
-            state = event.state
-            yield event.step
+        if phases:
+            for event in loop.train_phases(
+                phases, state, chunk_steps=config.chunk, mesh=mesh
+            ):
+                state = event.state
+                yield event.step
     except loop.NonFiniteLoss:
         half = len(runs) // 2  # whichever it was, the others are trained
         if not half:
@@ -231,7 +259,6 @@ def _rows(system: System, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[
         yield from _rows(system, Piece(config, runs[:half]), rows)
         yield from _rows(system, Piece(config, runs[half:]), rows)
         return
-    program = traced_program(system, config)
     evaluate = loop.on_each_seed(program.evaluate, program, mesh=mesh)
     flat = flat_scores(evaluate(state))
     scores = {name: values for name, values in flat.items() if values.ndim == 1}
@@ -244,7 +271,7 @@ def _prepare(system: System, config: Any, runs: list[tuple[dict[str, float], int
     """(phases, state before the first step) of all runs."""
     phases = [
         (traced_program(system, config, phase), until)
-        for phase, (_, until) in enumerate(config.phases())
+        for phase, (_, until) in enumerate(phases_of(system, config))
     ]
     numbers = np.asarray([seed for _, seed in runs], np.int32)
     distinct, where = np.unique(numbers, return_inverse=True)
@@ -256,7 +283,8 @@ def _prepare(system: System, config: Any, runs: list[tuple[dict[str, float], int
     }
     base_draws = jax.tree.map(lambda leaf: leaf[where], draws)
     frozen = {"base": base_draws, "settings": settings}
-    state = loop.start(phases[0][0], numbers, mesh=make_mesh(), frozen=frozen)
+    first = phases[0][0] if phases else traced_program(system, config)
+    state = loop.start(first, numbers, mesh=make_mesh(), frozen=frozen)
     return phases, state
 
 

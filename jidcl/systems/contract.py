@@ -106,6 +106,20 @@ class System:
                 f"vocabulary must be one of {VOCABULARIES}, got {self.vocabulary!r}"
             )
 
+    def program(self, config: Settings) -> Program:
+        """What `make_program` returns.
+
+        Raises:
+            ValueError: when it is no `Program`.
+        """
+        program = self.make_program(config)
+        if not isinstance(program, Program):
+            raise ValueError(
+                f"make_program of {self.name} must return a Program (jidcl.gradient "
+                f"makes one of a Problem), got a {type(program).__name__}"
+            )
+        return program
+
     def frozen_identity(self, config: Settings) -> dict[str, Any]:
         """What the frozen draws of a configuration depend on, for caches."""
         held = {field.name for field in dataclasses.fields(config)}

@@ -1,11 +1,15 @@
 """The systems by name. Imports no JAX; modules load on first use."""
 
 import importlib
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from jidcl.checks import check_choice
-from jidcl.claims import Claims
+from jidcl.claims import Claims, packaged
 from jidcl.claims import load_claims as packaged_claims
+from jidcl.systems.shared.settings import Settings
 
 SYSTEMS = {
     "contrastive_ica": "Zimmermann et al. 2021: contrastive ICA",
@@ -45,8 +49,8 @@ def load_system(name: str) -> Any:
         raise ValueError(
             f"system {name!r} cannot be loaded: {error} (is its folder on PYTHONPATH?)"
         ) from error
-    except AttributeError as error:
-        raise ValueError(f"system {name!r} cannot be loaded: {error}") from error
+    except Exception as error:  # whatever its module raises
+        raise ValueError(f"system {name!r} cannot be loaded: {_told(error)}") from error
     if not isinstance(held, System):
         raise ValueError(
             f"{name} must be a jidcl.systems.contract.System, got a "
@@ -55,32 +59,90 @@ def load_system(name: str) -> Any:
     return held
 
 
+def _called(name: str, part: str) -> Any:
+    """What a function of a system without arguments returns."""
+    function = getattr(load_system(name), part)
+    try:
+        return function()
+    except Exception as error:
+        raise ValueError(f"{part} of {name} cannot be read: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """An error of somebody's module in one line, with its place in that module."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, SyntaxError):  # says it itself
+        return text
+    ours = (str(Path(__file__).parents[1]), str(Path(importlib.__file__).parent), "<")
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f for f in frames if not f.filename.startswith(ours)]
+    return (
+        f"{text} ({places[-1].filename}, line {places[-1].lineno})" if places else text
+    )
+
+
 def load_presets(name: str) -> dict[str, Any]:
-    """Presets of a system by name; without importing JAX for those of `SYSTEMS`."""
-    if ":" in name:
-        return dict(load_system(name).presets())
-    check_choice("system", name, SYSTEMS)
-    return importlib.import_module(f"jidcl.systems.{name}.presets").presets()
+    """Presets of a system by name; without importing JAX for those of `SYSTEMS`.
+
+    Raises:
+        ValueError: on an unknown system, or presets that are no `Settings` by name.
+    """
+    if ":" not in name:
+        check_choice("system", name, SYSTEMS)
+        return importlib.import_module(f"jidcl.systems.{name}.presets").presets()
+    held = _called(name, "presets")
+    if not isinstance(held, Mapping) or not held:
+        raise ValueError(f"presets of {name} must be settings by name, got {held!r}")
+    for preset, config in held.items():
+        if not isinstance(config, Settings):
+            raise ValueError(
+                f"preset {preset!r} of {name} must be a "
+                f"{Settings.__module__}.Settings, got a {type(config).__name__}"
+            )
+    return dict(held)
+
+
+def find_claims(name: str) -> Claims | None:
+    """The claims of a system by name, None where it has none.
+
+    Imports no JAX for those of `SYSTEMS` that have a file of claims.
+
+    Raises:
+        ValueError: on an unknown system, or claims that are no `Claims`.
+    """
+    if name in packaged():
+        return packaged_claims(name)
+    if ":" not in name:
+        check_choice("system", name, SYSTEMS)
+    held = _called(name, "claims")
+    if not isinstance(held, Claims | None):
+        raise ValueError(f"claims of {name} must be Claims or None, got {held!r}")
+    return held
 
 
 def load_claims(name: str) -> Claims:
-    """The claims of a system by name; without importing JAX for those of `SYSTEMS`.
+    """The claims of a system that has some, as `find_claims`.
 
     Raises:
         ValueError: on an unknown system, or one without claims.
     """
-    if ":" not in name:
-        return packaged_claims(name)
-    held = load_system(name).claims()
-    if not isinstance(held, Claims):
-        raise ValueError(f"system {name!r} must have claims to be judged, got {held!r}")
+    held = find_claims(name)
+    if held is None:
+        raise ValueError(f"system {name!r} must have claims to be judged, got none")
     return held
 
 
 def load_legend(name: str) -> dict[str, str]:
-    """Meanings of the scores that are a system's own; without importing JAX."""
+    """Meanings of the scores that are a system's own, by score.
+
+    Imports no JAX for those of `SYSTEMS`.
+
+    Raises:
+        ValueError: on an unknown system.
+    """
     if ":" in name:
         return dict(load_system(name).legend)
+    check_choice("system", name, SYSTEMS)
     presets = importlib.import_module(f"jidcl.systems.{name}.presets")
     return getattr(presets, "LEGEND", {})
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jidcl.bench import SUITES, Ceilings, loss_row, measure
+from jidcl.bench import Ceilings, loss_row, measure
 from jidcl.bench.figures import draw
 from jidcl.bench.rows import (
     SIMILARITIES,
@@ -18,8 +18,9 @@ from jidcl.bench.rows import (
     loss_forms,
 )
 from jidcl.bench.scenes import scene_row, step_rows
+from jidcl.bench.suite import measure as measured
 from jidcl.bench.tables import performance_table
-from jidcl.cli.progress import show_bench
+from jidcl.cli.bench import show_bench
 from jidcl.losses import infonce
 from jidcl.systems.scenes.presets import presets
 
@@ -58,7 +59,7 @@ def test_kernels_are_timed_where_they_are_compiled():
 def test_forms_that_run_nowhere_here_are_refused(tmp_path):
     options = Options(batch=8, n=2, repeats=1, peer=False, forms=("kernels",))
     with pytest.raises(ValueError, match="forms must hold one that runs here"):
-        show_bench(["losses"], options, tmp_path)
+        list(measured(["losses"], options, tmp_path, top=TOP))
 
 
 def test_forms_show_the_value_that_they_agree_on():
@@ -66,17 +67,36 @@ def test_forms_show_the_value_that_they_agree_on():
     assert rows[0]["value"] == pytest.approx(rows[1]["value"], rel=1e-5)
 
 
-def test_figures_and_results_are_written(tmp_path):
+def test_rows_come_one_by_one_and_then_the_files(tmp_path, capsys):
     options = Options(batch=8, n=2, repeats=1, peer=False, similarities=("dot", "p=1"))
     suites = ("losses", "growth", "width", "devices")
-    rows = [row for name in suites for row in SUITES[name](options, TOP)]
+    events = list(measured(suites, options, tmp_path, top=TOP))
+    first, *others, last = events
+    assert (first.top, first.row, first.written) == (TOP, None, ())
+    rows = [event.row for event in others]
     assert {row["what"] for row in rows} == {"loss", "growth", "width", "devices"}
     assert {row["devices"] for row in rows if row["what"] == "devices"} == {1, 2, 4, 8}
-    rows.append(rows[0] | {"tile": "kernel"})
-    result = json.loads(json.dumps(benchmark_result(rows, options, TOP)))
+    kinds = [kind for kind, _ in last.written]
+    assert kinds == ["table", "figure", "figure", "figure", "results"]
+    result = json.loads((tmp_path / "results.json").read_text())
     assert result["device"].startswith(jax.default_backend())
+    assert len(result["rows"]) == len(rows)
+    assert {p.name for p in tmp_path.iterdir()} == {p.name for _, p in last.written}
+    # Rows of kernels, which do not run here, are drawn beside the others.
+    rows.append(rows[0] | {"tile": "kernel"})
     for path in draw(benchmark_result(rows, options, TOP), tmp_path):
         assert path.read_bytes().startswith(b"\x89PNG")
+    show_bench(iter(events))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ceilings: 1000 GFLOP/s in float32, 4000 in")
+    assert len(lines) == 1 + len(rows) - 1 + len(kinds)
+    assert lines[1].startswith("loss    jidcl dot  B=8: ")
+    assert lines[-1] == f"results: {tmp_path / 'results.json'}"
+
+
+def test_an_unknown_suite_is_refused_before_anything_is_timed(tmp_path):
+    with pytest.raises(ValueError, match="did you mean 'losses'"):
+        next(measured(["loses"], Options(), tmp_path))
 
 
 def test_the_table_takes_the_plain_row_of_each_kind():

@@ -4,15 +4,15 @@ import re
 
 from rich.console import Console
 
-from jidcl.cli import progress as terminal
+from jidcl.cli import progress
 from jidcl.run.runner import RunEvent
 
 
 def test_the_time_left_is_that_of_the_piece_that_runs(monkeypatch, capsys):
     """Runs cut into pieces count their steps from 0 again."""
     clock = iter(range(0, 1000, 20))
-    monkeypatch.setattr(terminal.time, "perf_counter", lambda: next(clock))
-    watcher = terminal._Watcher(Console(force_terminal=False))
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: next(clock))
+    watcher = progress.Watcher(Console(force_terminal=False))
     for step in (10, 60, 100, 10, 60):
         watcher.run(RunEvent("train", step, 100, {}))
     lines = capsys.readouterr().out.splitlines()

@@ -1,13 +1,10 @@
 """Sweeps: batched points equal single runs; pieces, resume, grids and figures."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
-from jidcl.cli import main as cli
-from jidcl.cli.arguments import parse_grid
 from jidcl.report.plots import grid_figure
 from jidcl.run import sweep as sweeping
 from jidcl.run.costs import program_bytes
@@ -94,21 +91,6 @@ def test_bad_grids_are_refused_before_anything_runs(tmp_path, grid, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_grids_are_read_with_the_types_of_the_settings():
-    items = ["tau=0.1,1", "batch=8,16", "mixing=linear", "power=false"]
-    assert parse_grid(TINY, items) == {
-        "tau": [0.1, 1.0],
-        "batch": [8, 16],
-        "mixing": ["linear"],
-        "power": [False],
-    }
-    for wrong in ("tau", "tau=", "batch=1.5", "power=maybe", "widths=1", "nothing=1"):
-        with pytest.raises(ValueError, match=r"must be"):
-            parse_grid(TINY, [wrong])
-    with pytest.raises(ValueError, match="once a name"):
-        parse_grid(TINY, ["tau=1", "tau=2"])
-
-
 @pytest.mark.parametrize("axes", [["a"], ["a", "b"], ["a", "b", "c"]])
 def test_maps_of_one_to_three_axes(tmp_path, axes):
     rows = [
@@ -131,16 +113,3 @@ def test_scores_are_known_before_anything_is_trained(tmp_path):
     config = dataclasses.replace(TINY, objective="supervised")
     assert "gap" in sweeping.metric_names(SYSTEM, config, grid)
     assert "gap" not in sweeping.metric_names(SYSTEM, config, {"tau": [0.1]})
-
-
-def test_two_sweeps_below_one_root_keep_their_records(tmp_path, capsys):
-    plain = ["steps=4", "chunk=4", "batch=16", "mixing_draws=1", "eval_batch=64"]
-    call = ["sweep", "quick/sphere-vmf", "--root", str(tmp_path), "--metric", "loss"]
-    for grid in ("tau=0.5", "tau=0.5,1"):
-        assert cli.main([*call, "--grid", grid, "--set", *plain]) == 0
-    records = [json.loads(p.read_text()) for p in tmp_path.glob("*/sweep.json")]
-    grids = sorted((r["grid"]["tau"] for r in records), key=len)
-    assert grids == [[0.5], [0.5, 1.0]]
-    assert records[0]["preset"] == "quick/sphere-vmf"
-    assert records[0]["set"]["steps"] == [4]
-    assert "left" not in capsys.readouterr().out

@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, is_traced
-from jidcl.latents.densities import sample
 from jidcl.latents.families import Laplace
-from jidcl.latents.spaces import Box
+from jidcl.latents.rejection import sample_truncated
 from jidcl.mixing.scenes.common import check_size, pixel_middles, ranged
 from jidcl.types import Array
 
@@ -82,10 +81,10 @@ def walk(key: jax.Array, z: Array, *, length: int, scale: float) -> Array:
     check_at_least("length", length, 1)
     if not is_traced(z) and bool((jnp.abs(z) > 1).any()):
         raise ValueError(f"z must be in [-1, 1], got up to {float(jnp.abs(z).max())}")
-    space = Box(z.shape[-1], -1.0, 1.0)
+    law = Laplace(scale)
 
     def step(z, key):
-        z = sample(key, Laplace(scale), space, z)
+        z, _ = sample_truncated(key, law, z, -1.0, 1.0)
         return z, z
 
     return jax.lax.scan(step, z, jax.random.split(key, length))[1]

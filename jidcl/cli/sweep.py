@@ -1,0 +1,131 @@
+"""`jidcl sweep`: a grid of settings with several seeds."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jidcl.cli.arguments import find_preset, parse, parse_grid, quiet
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from jidcl.run.sweep import SweepEvent
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Train a grid of settings with several seeds; the same command goes on.
+
+    jidcl sweep PRESET --grid tau=0.1,0.3 conditional_param=5,20 --seeds 3
+
+    Temperatures and concentrations vary inside one batched program; every other
+    setting gets a program of its own. Ends with a table, sweep.json and a map of the
+    scores. PRESET is one of `jidcl list presets [SYSTEM]`, or SYSTEM:PRESET, or
+    MODULE:OBJECT:PRESET of your own.
+    """
+
+    grid: tuple[str, ...]
+    """settings and their values, NAME=VALUE,VALUE,..."""
+    seeds: int = 1
+    """number of seeds"""
+    metric: str = "r2"
+    """score of the table and the map"""
+    set: tuple[str, ...] = ()
+    """settings that all points share, NAME=VALUE"""
+    memory_gib: float | None = None
+    """memory that the runs of one program may take; the device's by default"""
+    root: Path = Path("runs/sweep")
+    """folder of all sweeps, each with a folder of its own for its table and map"""
+
+
+def main(args: list[str]) -> int:
+    """Run the verb; the exit code."""
+    from jidcl.checks import check_at_least, check_choice
+
+    if not args:
+        print("usage: jidcl sweep PRESET --grid NAME=VALUE,... [--seeds N] ...")
+        return 2
+    if args[0].startswith("-"):
+        parse(Sweep, args, "sweep PRESET")
+    name, *rest = args
+    system, label, config = find_preset(name)
+    options = parse(Sweep, rest, f"sweep {name}")
+    check_at_least("seeds", options.seeds, 1)
+    shared = parse_grid(config, options.set)
+    grid = parse_grid(config, options.grid)
+    for key, values in shared.items():
+        if len(values) > 1 or key in grid:
+            raise ValueError(f"set takes one value of a setting outside grid: {key}")
+        config = dataclasses.replace(config, **{key: values[0]})
+    quiet()
+    from jidcl.report.records import run_name
+    from jidcl.run.sweep import metric_names, sweep
+
+    check_choice("metric", options.metric, metric_names(system, config, grid))
+    about = dict(preset=label, set=shared, grid=grid, seeds=options.seeds)
+    out = options.root / run_name(label, {"system": system, **about})
+    events = sweep(
+        config,
+        grid,
+        system=system,
+        seeds=range(options.seeds),
+        root=options.root,
+        memory_gib=options.memory_gib,
+    )
+    show_sweep(events, about, options.metric, out)
+    return 0
+
+
+def show_sweep(
+    events: "Iterator[SweepEvent]", about: dict[str, Any], metric: str, out: Path
+) -> None:
+    """Follow a sweep; print its scores, and where they and their map are.
+
+    Args:
+        events: of the sweep.
+        about: what is swept, of which `grid` names the axes.
+        metric: the score to show.
+        out: folder of its results.
+    """
+    from rich.console import Console
+
+    from jidcl.cli.progress import Watcher, stoppable
+    from jidcl.run.runner import RunEvent
+    from jidcl.run.sweep import write_sweep
+
+    console, rows = Console(), []
+    with Watcher(console) as watcher, stoppable(events) as events:
+        for event in events:
+            number = min(event.piece + 1, event.pieces)
+            watcher.stage(event.piece, event.pieces, f"piece {number}")
+            if event.step < event.steps or event.piece == event.pieces:
+                watcher.run(RunEvent("train", event.step, event.steps, {}))
+            rows = event.rows
+    written = write_sweep(out, rows, about=about, metric=metric)
+    console.print(f"results: {written['results']}", soft_wrap=True)
+    _print_points(console, rows, list(about["grid"]), metric)
+    if "figure" in written:
+        console.print(f"figure: {written['figure']}", soft_wrap=True)
+
+
+def _print_points(
+    console: "Console", rows: Sequence[dict], axes: Sequence[str], metric: str
+) -> None:
+    from rich.table import Table
+
+    from jidcl.report.plots import percent
+
+    scale = percent(metric)
+    table = Table(*axes, metric, "per seed")
+    points = dict.fromkeys(tuple(row[name] for name in axes) for row in rows)
+    for point in points:
+        scores = [
+            scale * row.get(metric, float("nan"))
+            for row in rows
+            if tuple(row[a] for a in axes) == point
+        ]
+        mean = sum(scores) / len(scores)
+        each = " ".join(f"{score:.4g}" for score in scores[:8])
+        table.add_row(*(f"{value}" for value in point), f"{mean:.4g}", each)
+    console.print(table)
