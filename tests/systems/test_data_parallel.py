@@ -20,12 +20,12 @@ from jidcl.train import gradient, loop
 from jidcl.train.sharding import make_mesh, over_seeds
 from jidcl.train.step import make_chunk
 
-SMALL = dict(batch=16, mixing="identity", widths=(2,))
+SMALL = dict(batch=16, widths=(2,))
 LAMS = (25.0, 25.0, 5.0, 5.0, 25.0, 5.0, 25.0, 5.0)
 ENSEMBLE = dict(lam="custom", lam_values=LAMS, beta=0.5, tau_plus=0.1)
 ROWS = dict(n=3, clusters=4, instances=8)
 EVERY = dict(bias=True, learn_beta=True, smoothing=0.1, rows="unit", batch_norm=True)
-VIEWS = dict(mixing="spiral", widths=(4,))
+VIEWS = dict(widths=(4,))
 # What keeps a rival objective small, or its terms of one size.
 RIVAL = {
     "barlow": dict(lam=0.5),
@@ -38,11 +38,7 @@ RIVAL = {
 # Of each objective: its system, a preset, and what is changed besides `SMALL`.
 CASES = {
     "contrastive": ("contrastive_ica", "quick/sphere-vmf", {}),
-    "supervised": (
-        "contrastive_ica",
-        "quick/sphere-vmf",
-        dict(objective="supervised", n=3),
-    ),
+    "supervised": ("contrastive_ica", "full/t1r1-supervised", {}),
     "marginal_only": ("contrastive_ica", "quick/marginal-only", {}),
     "infonce": ("content_style", "quick/n4", {}),
     "align_maxent": ("content_style", "quick/align-maxent", {}),
@@ -61,9 +57,13 @@ CASES = {
     "lejepa-whitening": (
         "lejepa",
         "quick/banana",
-        VIEWS | dict(objective="whitening", lam=0.5),
+        VIEWS | dict(objective="whitening", lam=0.5, directions=256),
     ),
-    "lejepa-infonce": ("lejepa", "quick/banana", VIEWS | dict(objective="infonce")),
+    "lejepa-infonce": (
+        "lejepa",
+        "quick/banana",
+        VIEWS | dict(objective="infonce", directions=256),
+    ),
 } | {
     f"rivals-{name[9:]}": ("rivals", name, RIVAL.get(name[9:], {}))
     for name in registry.load_presets("rivals")

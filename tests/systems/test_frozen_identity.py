@@ -19,10 +19,14 @@ SMALL = dict(mixing_draws=4, clusters=4, instances=8)
 
 
 def small(system):
-    """A quick preset of a system, with the most switches on, and cheap draws."""
+    """A preset of a system with the most switches on, and cheap draws."""
     presets, module = registry.load_presets(system), registry.load_system(system)
     config = max(
-        (config for name, config in presets.items() if name.startswith("quick/")),
+        (
+            config
+            for name, config in presets.items()
+            if name.partition("/")[0] in ("quick", "full")
+        ),
         key=lambda config: sum(map(bool, module.frozen_identity(config).values())),
     )
     for name, value in SMALL.items():
@@ -43,7 +47,7 @@ def others(config, field, key, identity):
         case int():
             candidates = [value + 1, 2 * value]
         case float():
-            candidates = [value + 0.25, value / 2]
+            candidates = [value / 2, value + 0.25]
         case str():
             candidates = names(config, field.name)
         case _:
