@@ -30,7 +30,7 @@ from jidcl.pairs import sample_pair
 from jidcl.systems.contrastive_ica.settings import Trained
 from jidcl.systems.shared.sources import Source, make_source
 from jidcl.systems.shared.wiring import over_rows
-from jidcl.theory import (
+from jidcl.theory.limits import (
     finite_negatives,
     vmf_correction,
     vmf_limit,
