@@ -5,7 +5,10 @@ import json
 from jidcl.cli import main as cli
 
 
-def test_train_writes_a_record_and_repeats_for_free(finished, tiny_call, capsys):
+def test_train_writes_a_record_and_repeats_for_free(
+    finished, tiny_call, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "160")
     root, printed = finished
     (record,) = root.glob("quick-sphere-vmf-custom-*/result.json")
     stamp = record.stat().st_mtime_ns
