@@ -132,14 +132,17 @@ def is_record(node):
     return "dataclass" in marks or bool(bases & {"NamedTuple", "TypedDict"})
 
 
-def fields(node):
-    """Names of the public fields that a class declares itself."""
+def fields(node, module):
+    """Names of the public fields that a class adds to those of its bases here."""
     declared = [n for n in node.body if isinstance(n, ast.AnnAssign)]
     names = [n.target.id for n in declared if "ClassVar" not in ast.unparse(n)]
-    return [name for name in names if not name.startswith("_")]
+    bases = {ast.unparse(base) for base in node.bases}
+    above = [n for n in module.tree.body if isinstance(n, ast.ClassDef)]
+    held = {f for n in above if n.name in bases for f in fields(n, module)}
+    return [name for name in names if not name.startswith("_") and name not in held]
 
 
-def lacks(node, *, sourced):
+def lacks(node, module, *, sourced):
     """What the docstring of a function or class lacks: {section: why}."""
     said = sections(ast.get_docstring(node) or "")
     methods = {n.name: n for n in getattr(node, "body", ()) if hasattr(n, "args")}
@@ -149,7 +152,7 @@ def lacks(node, *, sourced):
         errors = raised(node)
         needed = [gives(node)]
     elif is_record(node):
-        named["Attributes"] = fields(node)
+        named["Attributes"] = fields(node, module)
         errors = raised(methods.get("__post_init__", ast.Module([], [])))
     elif "__init__" in methods:
         named["Args"] = parameters(methods["__init__"], bound=True)
@@ -234,7 +237,8 @@ def complaints(modules):
     """{name: {section: why}} of every public name whose docstring lacks something."""
     names = public_names(modules)
     found = {
-        name: lacks(node, sourced=sourced) for name, (_, node, sourced) in names.items()
+        name: lacks(node, module, sourced=sourced)
+        for name, (module, node, sourced) in names.items()
     }
     return {name: missing for name, missing in sorted(found.items()) if missing}
 
@@ -460,7 +464,7 @@ CASES = (
         None,
     ),
     (
-        "nothing: nothing comes back, a private field, a constant of the class",
+        "nothing: nothing comes back, fields that are private, constant or of a base",
         "types.py",
         '''
         def f():
@@ -472,6 +476,22 @@ CASES = (
 
             _x: int
             y: ClassVar[int] = 1
+
+        @dataclasses.dataclass
+        class B:
+            """A thing.
+
+            Attributes:
+                x: a number.
+            """
+
+            x: int = 0
+
+        @dataclasses.dataclass
+        class C(B):
+            """A thing of two."""
+
+            x: int = 2
         ''',
         None,
     ),

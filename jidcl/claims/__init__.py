@@ -110,6 +110,9 @@ class PublishedClaim(Claim):
         judged_as: the direction of an analogue where it is judged.
         gap_bar: gap that still counts as closed, nats; that of
             `jidcl.report.words.gap_bar` where None.
+
+    Raises:
+        ValueError: on a claim of failure in another unit than percent.
     """
 
     preset: str
@@ -195,6 +198,9 @@ class OrderingClaim(Claim):
         setting: the setting that varies, on the axis of its figure; empty: none drawn.
         xlabel: what that axis is.
         mark: a setting whose value the figure marks on that axis.
+
+    Raises:
+        ValueError: on a negative margin, or points that do not have one length.
     """
 
     kind: str
@@ -301,7 +307,11 @@ class Claims:
 
 
 def packaged() -> tuple[str, ...]:
-    """Names of the systems whose claims are part of the package."""
+    """Names of the systems whose claims are part of the package.
+
+    Returns:
+        The names, sorted.
+    """
     files = (resources.files("jidcl") / "claims").iterdir()
     names = (Path(str(file)) for file in files)
     return tuple(sorted(path.stem for path in names if path.suffix == ".json"))
@@ -309,6 +319,12 @@ def packaged() -> tuple[str, ...]:
 
 def load_claims(system: str) -> Claims:
     """The packaged claims of a system.
+
+    Args:
+        system: one of `packaged`.
+
+    Returns:
+        Its claims.
 
     Raises:
         ValueError: on an unknown system, or a file that is not of `SCHEMA_VERSION`.
@@ -330,6 +346,9 @@ def claims_from(data: Mapping[str, Any], *, where: str) -> Claims:
             `published`, `curves`, `quick` and `orderings`; `seeds` as in `Claims`,
             `set_rows` for all published claims.
         where: the file, for messages.
+
+    Returns:
+        The claims, in the file's order.
 
     Raises:
         ValueError: naming the file and what is wrong: another schema, a claim with an

@@ -38,6 +38,8 @@ class VonMisesFisher:
     Example:
         >>> VonMisesFisher(10.0)
         VonMisesFisher(kappa=10.0)
+
+    Source: Mardia and Jupp 2000, section 9.3.2.
     """
 
     kappa: Any

@@ -91,7 +91,7 @@ def by_platform(function, tile: Any, *args, cpu: Sizes = CPU_TILE):
         function: of a tile (rows, columns) and arrays.
         tile: (rows, columns) >= 1 that was asked for; None chooses by the platform that
             the program runs on.
-        args: the arrays.
+        *args: the arrays.
         cpu: the tile that fits a CPU.
 
     Returns:

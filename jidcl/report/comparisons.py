@@ -25,6 +25,9 @@ def judge_ordering(claim: OrderingClaim, records: Mapping[str, Record]) -> Verdi
     Args:
         claim: the ordering.
         records: by preset, without its budget.
+
+    Returns:
+        The verdict; its series holds the mean of each point, in the claim's unit.
     """
     scores = [
         claim.scale * values_of(records[preset], metric, null)
@@ -78,6 +81,9 @@ def judge_curve(claim: CurveClaim, record: Record) -> Verdict:
         record: its scores hold `counts` (M), `excess` (measured), `error` (its
             standard error) and `predicted`, `[seeds, points]`, and `limit` and
             `moment` (R), `[seeds]`.
+
+    Returns:
+        The verdict; its score is the excess at the last M, nats.
     """
     names = ("counts", "excess", "error", "predicted")
     counts, excess, error, predicted = (record.values(name) for name in names)

@@ -71,13 +71,28 @@ def write_report(
 
 
 def packaged_of(runs: Mapping[Path, Record]) -> list[Claims]:
-    """The packaged claims of the systems of some runs, in name order."""
+    """The packaged claims of the systems of some runs, in name order.
+
+    Args:
+        runs: records by run folder.
+
+    Returns:
+        The claims of each system; none for a system without packaged claims.
+    """
     systems = sorted({record.system for record in runs.values()})
     return [load_claims(system) for system in systems if system in packaged()]
 
 
 def join_reports(reports: Sequence[Path], out: Path) -> Path:
-    """The heads of several `report.md`, without their figures, in one file."""
+    """The heads of several `report.md`, without their figures, in one file.
+
+    Args:
+        reports: paths of `report.md`.
+        out: the file to write.
+
+    Returns:
+        `out`.
+    """
     heads = [report.read_text().split("\n## ")[0].strip() for report in reports]
     out.write_text("\n\n".join(heads).replace("\n# ", "\n## ") + "\n")
     return out
@@ -88,6 +103,12 @@ def judge_finished(root: Path) -> tuple[list[Verdict], dict[Path, Record]]:
 
     A run that no claim names is judged against the general bar of a score of 95. The
     claims that take several runs come last.
+
+    Args:
+        root: the folder whose subfolders are runs.
+
+    Returns:
+        The verdicts, and the records by run folder.
 
     Raises:
         ValueError: when there is no finished run.
@@ -105,7 +126,15 @@ def judge_finished(root: Path) -> tuple[list[Verdict], dict[Path, Record]]:
 
 
 def by_name(runs: Mapping[Path, Record], system: str) -> dict[str, Record]:
-    """The records of a system by the names that `Claim.needs` uses."""
+    """The records of a system by the names that `Claim.needs` uses.
+
+    Args:
+        runs: records by run folder.
+        system: name of the system.
+
+    Returns:
+        `{preset: record}`.
+    """
     return {r.preset: r for r in runs.values() if r.system == system}
 
 

@@ -121,6 +121,12 @@ def judge_free(record: Record) -> list[Verdict]:
     Without a floor, or without training, nothing is said of optimisation, so there is
     no word. On a sphere latents are recovered up to a rotation at best, and MCC is not
     judged.
+
+    Args:
+        record: of a finished run.
+
+    Returns:
+        A verdict for R2 and one for MCC, where the record has them.
     """
     verdicts, floor = [], has_floor(record)
     turned = record.config.get("space") == "sphere"

@@ -60,6 +60,9 @@ def meaning(name: str, own: Mapping[str, str] = _NONE, *, null: str = "") -> str
         own: meanings of scores that are the system's own; they come first.
         null: the null whose score is meant, if any.
 
+    Returns:
+        The line, without a full stop.
+
     Example:
         >>> meaning("mcc", null="shuffled").removeprefix(meaning("mcc"))
         '; with rows in another order (null)'
@@ -83,6 +86,9 @@ def legend(systems: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> s
 
     Args:
         systems: by a system's name, the meanings of the scores that are its own.
+
+    Returns:
+        Several lines: a heading for each group, then its names.
     """
     groups = _SCORES | {"nulls": _NULLS, "endings": _ENDINGS}
     groups |= {f"of {name}": own for name, own in systems.items() if own}

@@ -27,6 +27,14 @@ _SHOWN_APART = ("rotation_low", "rotation_high")  # an interval, told in a note
 def values_of(record: Record, metric: str, of_null: str = "") -> np.ndarray:
     """A score of each seed, or that of one of its nulls, in the record's unit.
 
+    Args:
+        record: of a finished run.
+        metric: name of a score or a loss.
+        of_null: the null whose score is meant; empty for the run's own.
+
+    Returns:
+        `[seeds]`.
+
     Raises:
         ValueError: where the record lacks it.
     """
@@ -40,12 +48,28 @@ def values_of(record: Record, metric: str, of_null: str = "") -> np.ndarray:
 
 
 def deviation(scores: np.ndarray) -> float:
-    """Standard deviation over seeds; 0 of a single one."""
+    """Standard deviation over seeds; 0 of a single one.
+
+    Args:
+        scores: `[seeds]`.
+
+    Returns:
+        The standard deviation, with divisor seeds - 1.
+    """
     return float(scores.std(ddof=1)) if scores.size > 1 else 0.0
 
 
 def mean_nulls(record: Record, metric: str, scale: int = 1) -> dict[str, float]:
-    """Means of a score's nulls over seeds, the untrained encoder's last."""
+    """Means of a score's nulls over seeds, the untrained encoder's last.
+
+    Args:
+        record: of a finished run.
+        metric: name of the score.
+        scale: what the means are multiplied by: 100 for percent.
+
+    Returns:
+        `{null: mean}`, the shuffled one first.
+    """
     held = sorted(record.nulls.get(metric, {}), key=lambda n: (n != "shuffled", n))
     nulls = {}
     for name in (*held, "untrained"):
@@ -59,13 +83,27 @@ def band(claim: PublishedClaim) -> float:
     """Half width of the accepted band: max(2 published sd, 0.5 points).
 
     Of a number that is no percentage half a percent of it stands for the 0.5 points.
+
+    Args:
+        claim: a published number.
+
+    Returns:
+        The half width, in the claim's unit.
     """
     least = 0.5 if claim.unit == "percent" else 0.005 * abs(claim.mean)
     return max(2 * claim.std, least)
 
 
 def judge_quick(claim: QuickClaim, record: Record) -> Verdict:
-    """Judge a quick expectation: the mean and at least 4 of 5 seeds decide."""
+    """Judge a quick expectation: the mean and at least 4 of 5 seeds decide.
+
+    Args:
+        claim: the expectation.
+        record: of the run that tests it.
+
+    Returns:
+        The verdict.
+    """
     scores = claim.scale * record.values(claim.metric)
     each = _reaches(claim.bound, scores, claim.threshold)
     mean = bool(_reaches(claim.bound, scores.mean(), claim.threshold))
@@ -108,6 +146,13 @@ def judge_published(claim: PublishedClaim, record: Record) -> Verdict:
     consistent, k of K seeds. Else missed. An analogue, of other data than the
     published, is set beside and not judged, unless the run read as many pictures from
     disk as were published; a reference is within its band or not.
+
+    Args:
+        claim: the published number.
+        record: of the run that tests it.
+
+    Returns:
+        The verdict.
     """
     if claim.direction == "analogue":
         rows = record.scores.get("rows_of_set", [0])[0]
@@ -241,6 +286,15 @@ def _inside_null(claim: QuickClaim, record: Record) -> tuple[bool, str]:
 
 
 def edge_words(record: Record, scores: np.ndarray, edge: float) -> Sequence[str]:
-    """The four words of each seed for a score that has to reach `edge`."""
+    """The four words of each seed for a score that has to reach `edge`.
+
+    Args:
+        record: of a run with a floor.
+        scores: `[seeds]`, in the unit of `edge`.
+        edge: the score from which on a seed counts as reached.
+
+    Returns:
+        One of `jidcl.claims.FOUR_WORDS` for each seed.
+    """
     words = zip(gap_closed(record), scores >= edge, strict=True)
     return tuple(four_words(bool(c), bool(r)) for c, r in words)

@@ -13,7 +13,11 @@ _COLOURS = (_INK, _ACCENT, _MUTED, "#2e8b57", "#8a5fb0")
 
 
 def available() -> bool:
-    """Whether matplotlib is installed."""
+    """Whether matplotlib is installed.
+
+    Returns:
+        True where figures can be drawn.
+    """
     import importlib.util
 
     return importlib.util.find_spec("matplotlib") is not None
@@ -21,6 +25,14 @@ def available() -> bool:
 
 def new_figure(columns: int = 1, width: float = 5.0, height: float = 3.4):
     """(figure, its axes in a row), each of that width and height in inches.
+
+    Args:
+        columns: how many axes, >= 1.
+        width: of each, inches.
+        height: of each, inches.
+
+    Returns:
+        A matplotlib `Figure` and an array of its axes, `[columns]`.
 
     Raises:
         ImportError: without matplotlib.
@@ -42,6 +54,13 @@ def plot_curve(record: Record, path: Path) -> Path:
     """Training loss and evaluation scores over steps, one line a seed.
 
     The dashed line is the oracle's loss at the training batch.
+
+    Args:
+        record: of a run that trained something.
+        path: the file to write.
+
+    Returns:
+        `path`.
     """
     figure, (left, right) = new_figure(2)
     steps = [row["step"] for row in record.curve]
@@ -65,7 +84,17 @@ def plot_curve(record: Record, path: Path) -> Path:
 
 
 def plot_recovery(record: Record, samples: dict[str, Any], path: Path) -> Path:
-    """z against its affine read-out for each latent, and the correlation matrix."""
+    """z against its affine read-out for each latent, and the correlation matrix.
+
+    Args:
+        record: of the run.
+        samples: `z` and `z_hat`, `[seeds, count, n]`, and `matrix`, `[seeds, n, m]`;
+            the first seed is shown.
+        path: the file to write.
+
+    Returns:
+        `path`.
+    """
     z, z_hat = samples["z"][0], samples["z_hat"][0]
     shown = min(z.shape[1], 4)
     figure, axes = new_figure(shown + 1, width=2.6, height=2.8)
@@ -107,6 +136,9 @@ def plot_violation(
         xlabel: what x is.
         metric: the score.
         conditional: x at which the marginal is as concentrated as the conditional.
+
+    Returns:
+        `path`.
     """
     figure, (axis,) = new_figure()
     scores = np.asarray([record.values(metric) for record in records])
@@ -132,6 +164,9 @@ def plot_theorem1(curves: Mapping[str, Record], path: Path) -> Path:
         curves: records by title, with the scores that a
             `jidcl.claims.CurveClaim` is judged from.
         path: where to write.
+
+    Returns:
+        `path`.
     """
     figure, axes = new_figure(len(curves), width=3.1, height=3.0)
     names = ("counts", "excess", "error", "predicted", "limit")
@@ -162,6 +197,14 @@ def plot_pictures(rows: Sequence[Any], labels: Sequence[str], path: Path) -> Pat
     """Rows of pictures, each `[count, height, width, channels]` in [0, 1], labelled.
 
     Pictures are shown without resampling, one below the other with thin gaps.
+
+    Args:
+        rows: pictures of each row, `[count, height, width, channels]`, in [0, 1].
+        labels: a text for each row; all may be empty.
+        path: the file to write.
+
+    Returns:
+        `path`.
     """
     count = max(len(row) for row in rows)
     wide = 1.15 if any(labels) else 0.0
@@ -239,7 +282,14 @@ def grid_figure(rows: list[dict], axes: list[str], metric: str, path: Path) -> P
 
 
 def percent(metric: str) -> int:
-    """100 for a score, which is a share; 1 for a loss or a gap."""
+    """100 for a score, which is a share; 1 for a loss or a gap.
+
+    Args:
+        metric: name of a score or a loss.
+
+    Returns:
+        What its values are multiplied by to be shown.
+    """
     return 100 if metric.startswith(("r2", "mcc")) else 1
 
 

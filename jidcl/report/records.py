@@ -96,14 +96,27 @@ class Record:
 
 
 def run_name(preset: str, identity: dict[str, Any]) -> str:
-    """Folder name: the preset and a hash of everything that decides the run."""
+    """Folder name: the preset and a hash of everything that decides the run.
+
+    Args:
+        preset: name of the preset.
+        identity: what decides the run, as JSON holds it.
+
+    Returns:
+        The preset, without slashes or colons, and ten hexadecimal digits.
+    """
     text = json.dumps(identity, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     return f"{preset.replace('/', '-').replace(':', '-')}-{digest}"
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a file in one step: a reader never sees half of it."""
+    """Write a file in one step: a reader never sees half of it.
+
+    Args:
+        path: the file; its folder is created.
+        value: what JSON can hold. NaN and infinities are written as such.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n")
@@ -111,12 +124,25 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write `result.json`."""
+    """Write `result.json`.
+
+    Args:
+        folder: of the run; created.
+        record: of the run.
+    """
     write_json(folder / "result.json", dataclasses.asdict(record))
 
 
 def merge_records(parts: Sequence[Record]) -> Record:
-    """One record of runs that differ in their seeds only; their seconds add up."""
+    """One record of runs that differ in their seeds only; their seconds add up.
+
+    Args:
+        parts: records of one configuration, at least one.
+
+    Returns:
+        A record of all their seeds, in the order given. Its curve has the steps that
+        all of them have.
+    """
 
     def join(dicts):
         return {name: sum((d[name] for d in dicts), []) for name in dicts[0]}
@@ -151,6 +177,12 @@ def merge_records(parts: Sequence[Record]) -> Record:
 def read_record(folder: Path) -> Record:
     """Read `result.json`, of this or of the first schema.
 
+    Args:
+        folder: of a finished run.
+
+    Returns:
+        The record, in the present schema.
+
     Raises:
         ValueError: naming the file and the field that is missing, unknown or of
             another schema version.
@@ -169,6 +201,9 @@ def record_from(data: Any, *, where: str) -> Record:
     Args:
         data: what `dataclasses.asdict` made of a record.
         where: the file, for messages.
+
+    Returns:
+        The record, in the present schema.
 
     Raises:
         ValueError: naming the file and the field that is missing, unknown or of
@@ -203,6 +238,12 @@ def sort_names(metrics: Mapping[str, Any]) -> tuple[dict, dict, dict]:
     """(scores, losses, nulls) of the one dict of the first schema.
 
     There a null was named by an ending: `r2_shuffled` is the null `shuffled` of `r2`.
+
+    Args:
+        metrics: values for each seed by name.
+
+    Returns:
+        The three dicts of `Record`.
     """
     scores, losses, nulls = {}, {}, {}
     for name, values in metrics.items():
@@ -217,13 +258,26 @@ def sort_names(metrics: Mapping[str, Any]) -> tuple[dict, dict, dict]:
 
 
 def find_records(root: Path) -> dict[Path, Record]:
-    """Every finished run below `root`, by folder, in name order."""
+    """Every finished run below `root`, by folder, in name order.
+
+    Args:
+        root: the folder whose subfolders are runs.
+
+    Returns:
+        `{folder: record}`; empty where there is no finished run.
+    """
     folders = sorted(path.parent for path in Path(root).glob("*/result.json"))
     return {folder: read_record(folder) for folder in folders}
 
 
 def read_samples(folder: Path) -> dict[str, np.ndarray]:
     """`samples.npz` of a run (arrays only; pickled objects are refused).
+
+    Args:
+        folder: of a finished run.
+
+    Returns:
+        `{name: array}`, every array with a leading seed axis.
 
     Raises:
         ValueError: naming the file, when it is missing or damaged.
@@ -236,7 +290,14 @@ def read_samples(folder: Path) -> dict[str, np.ndarray]:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` file; none when it is missing or damaged."""
+    """The arrays of an `.npz` file; none when it is missing or damaged.
+
+    Args:
+        path: the file.
+
+    Returns:
+        `{name: array}`.
+    """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}

@@ -23,7 +23,14 @@ COLUMNS = (
 
 
 def cells(verdict: Verdict) -> tuple[str, ...]:
-    """One row of `COLUMNS`."""
+    """One row of `COLUMNS`.
+
+    Args:
+        verdict: the verdict.
+
+    Returns:
+        A text for each of `COLUMNS`.
+    """
     gap = "-"
     if verdict.gap is not None and verdict.bar is not None:
         gap = f"{verdict.gap:.4f} ({verdict.bar:.4f})"
@@ -62,7 +69,14 @@ def _score(verdict: Verdict) -> str:
 
 
 def to_markdown(verdicts: Sequence[Verdict]) -> str:
-    """A Markdown table, nulls in a second one."""
+    """A Markdown table, nulls in a second one.
+
+    Args:
+        verdicts: the rows.
+
+    Returns:
+        The text, with a line break at its end.
+    """
     lines = [_row(COLUMNS), _row(["---"] * len(COLUMNS))]
     lines += [_row(cells(verdict)) for verdict in verdicts]
     withnull = [verdict for verdict in verdicts if verdict.nulls or verdict.note]
@@ -78,7 +92,14 @@ def to_markdown(verdicts: Sequence[Verdict]) -> str:
 
 
 def to_csv(verdicts: Sequence[Verdict]) -> str:
-    """One line for each verdict, full precision."""
+    """One line for each verdict, full precision.
+
+    Args:
+        verdicts: the rows.
+
+    Returns:
+        The text of a CSV file, with a line of names first.
+    """
     out = io.StringIO()
     names = [
         "claim",

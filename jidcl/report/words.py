@@ -36,7 +36,14 @@ def four_words(closed: bool, reached: bool) -> str:
 
 
 def has_floor(record: Record) -> bool:
-    """Whether the record tells how far the loss is from its least value."""
+    """Whether the record tells how far the loss is from its least value.
+
+    Args:
+        record: of a finished run.
+
+    Returns:
+        False for a run that trains nothing, too.
+    """
     return record.floor_kind != "none" and record.trained
 
 
@@ -52,6 +59,9 @@ def gap_bar(record: Record, own: float | None = None) -> np.ndarray:
     Args:
         record: of a run with a floor.
         own: a bar of the claim's own, in place of all this.
+
+    Returns:
+        `[seeds]`, nats.
     """
     if own is not None:
         return np.full(len(record.seeds), own)
@@ -65,14 +75,30 @@ def gap_bar(record: Record, own: float | None = None) -> np.ndarray:
 
 
 def gap_closed(record: Record, own: float | None = None) -> np.ndarray:
-    """Whether the gap to the floor is closed, `[seeds]`; `own` as in `gap_bar`."""
+    """Whether the gap to the floor is closed, for each seed.
+
+    Args:
+        record: of a finished run; one without a floor counts as closed.
+        own: a bar of the claim's own, see `gap_bar`.
+
+    Returns:
+        Booleans, `[seeds]`.
+    """
     if not has_floor(record):
         return np.ones(len(record.seeds), bool)
     return record.values("gap") <= gap_bar(record, own)
 
 
 def mean_closed(record: Record, own: float | None = None) -> bool:
-    """Whether the mean gap and at least 4 of 5 seeds are closed; `own` as there."""
+    """Whether the mean gap is closed, and those of at least 4 of 5 seeds.
+
+    Args:
+        record: of a finished run; one without a floor counts as closed.
+        own: a bar of the claim's own, see `gap_bar`.
+
+    Returns:
+        True where both hold.
+    """
     if not has_floor(record):
         return True
     most = gap_closed(record, own).mean() >= MOST
@@ -80,10 +106,25 @@ def mean_closed(record: Record, own: float | None = None) -> bool:
 
 
 def mean_gap(record: Record) -> float | None:
-    """Mean gap to the floor over seeds, nats; None without a floor."""
+    """Mean gap to the floor over seeds, nats; None without a floor.
+
+    Args:
+        record: of a finished run.
+
+    Returns:
+        The mean, nats.
+    """
     return record.mean("gap") if has_floor(record) else None
 
 
 def mean_bar(record: Record, own: float | None = None) -> float | None:
-    """Mean of `gap_bar` over seeds; None without a floor."""
+    """Mean of `gap_bar` over seeds; None without a floor.
+
+    Args:
+        record: of a finished run.
+        own: a bar of the claim's own, see `gap_bar`.
+
+    Returns:
+        The mean, nats.
+    """
     return float(gap_bar(record, own).mean()) if has_floor(record) else None

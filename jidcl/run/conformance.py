@@ -59,7 +59,11 @@ class KindReport(NamedTuple):
 
 
 def packaged_vectors() -> list[Path]:
-    """Paths of the reference vectors in the package."""
+    """Paths of the reference vectors in the package.
+
+    Returns:
+        The paths, sorted.
+    """
     folder = Path(str(resources.files("jidcl") / "vectors"))
     return sorted(folder.glob("*.json"))
 

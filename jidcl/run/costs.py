@@ -232,7 +232,14 @@ _MOVES = {
 
 
 def program_bytes(compiled: loop.Chunk) -> int:
-    """Arguments and temporaries of a compiled program, on one device."""
+    """Arguments and temporaries of a compiled program, on one device.
+
+    Args:
+        compiled: the compiled chunk.
+
+    Returns:
+        Bytes.
+    """
     memory = compiled.program.memory_analysis()
     return memory.argument_size_in_bytes + memory.temp_size_in_bytes
 

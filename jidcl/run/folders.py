@@ -24,7 +24,18 @@ from jidcl.types import Program
 def run_folder(
     root: Path, system: str, preset: str, config: Any, seeds: Sequence[int]
 ) -> Path:
-    """Where a run of this configuration and these seeds lives."""
+    """Where a run of this configuration and these seeds lives.
+
+    Args:
+        root: folder of all runs.
+        system: its name.
+        preset: name of the preset.
+        config: its settings.
+        seeds: integers.
+
+    Returns:
+        A path below `root`; nothing is created.
+    """
     return Path(root) / run_name(preset, identity_of(system, config, seeds))
 
 
@@ -63,12 +74,28 @@ def cached_frozen(
 
 
 def config_dict(config: Any) -> dict[str, Any]:
-    """Every setting, as JSON holds it."""
+    """Every setting, as JSON holds it.
+
+    Args:
+        config: settings, a dataclass.
+
+    Returns:
+        `{setting: value}`; tuples have become lists.
+    """
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
 def identity_of(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any]:
-    """Everything that decides a run: system, settings, seeds and data."""
+    """Everything that decides a run: system, settings, seeds and data.
+
+    Args:
+        system: its name.
+        config: its settings.
+        seeds: integers.
+
+    Returns:
+        A dict that JSON can hold.
+    """
     identity: dict[str, Any] = {"system": system, "config": config_dict(config)}
     # A run on files is another one when the files change.
     data = load_system(system).data_identity(config)
@@ -76,7 +103,16 @@ def identity_of(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any
 
 
 def claim_folder(folder: Path, identity: dict[str, Any]) -> None:
-    """Create the folder, or check that it holds the same configuration."""
+    """Create the folder, or check that it holds the same configuration.
+
+    Args:
+        folder: of the run.
+        identity: what decides the run, see `identity_of`.
+
+    Raises:
+        ValueError: where the folder holds another configuration, or a `config.json`
+            that is not JSON.
+    """
     path = folder / "config.json"
     if path.exists():
         try:
@@ -95,7 +131,12 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> None:
 
 
 def write_environment(path: Path, mesh: Mesh) -> None:
-    """Versions, devices and the commit of the code, into `env.json`."""
+    """Versions, devices and the commit of the code, into `env.json`.
+
+    Args:
+        path: the file to write.
+        mesh: the devices of the run.
+    """
     write_json(path, {**environment(mesh), "commit": source_commit()})
 
 
@@ -103,6 +144,9 @@ def source_commit() -> str:
     """The commit of the checkout that the package runs from; empty outside of one.
 
     A `+` behind it says that files differ from the commit.
+
+    Returns:
+        The hash, in hexadecimal digits.
     """
     here = Path(__file__).parent
 

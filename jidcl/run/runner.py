@@ -149,6 +149,16 @@ def trained(
 ) -> TrainState:
     """The state at the end of a finished `run` on one device, from its checkpoint.
 
+    Args:
+        config: settings of the run.
+        system: its name.
+        preset: name of the preset.
+        seeds: those of the run.
+        root: folder of all runs.
+
+    Returns:
+        The state, with a leading seed axis.
+
     Raises:
         ValueError: where no finished run of these settings is below `root`.
     """

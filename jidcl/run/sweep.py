@@ -46,7 +46,15 @@ class Piece(NamedTuple):
 
 
 class SweepEvent(NamedTuple):
-    """Progress: pieces done and in all, update of the current piece, rows so far."""
+    """Progress of a sweep.
+
+    Attributes:
+        piece: pieces done.
+        pieces: pieces in all.
+        step: updates done of the piece that is being trained.
+        steps: updates of that piece in all.
+        rows: settings, seed and scores of each run of the finished pieces.
+    """
 
     piece: int
     pieces: int
@@ -99,6 +107,14 @@ def traced_program(system: System, config: Any, phase: int | None = None) -> Pro
 
 def split_grid(system: System, config: Any, grid: Grid) -> list[tuple[Any, list[dict]]]:
     """Programs of a grid: (configuration, traced settings of its points).
+
+    Args:
+        system: the system.
+        config: settings of the points, where the grid does not say otherwise.
+        grid: values of each setting that varies.
+
+    Returns:
+        A pair for each combination of values of settings that cannot be traced.
 
     Raises:
         ValueError: on a name that is no setting, or a value that it refuses.
@@ -202,7 +218,16 @@ def write_sweep(
 
 
 def metric_names(system: str, config: Any, grid: Grid) -> list[str]:
-    """Scores that some point of a grid ends with, found without running it."""
+    """Scores that some point of a grid ends with, found without running it.
+
+    Args:
+        system: its name.
+        config: settings of the points, where the grid does not say otherwise.
+        grid: values of each setting that varies.
+
+    Returns:
+        Names of scalar scores; `diverged` is the first.
+    """
     held, names = load_system(system), {"diverged": None}
     for shared, _ in split_grid(held, config, grid):
         program = held.program(shared)
@@ -219,7 +244,14 @@ def metric_names(system: str, config: Any, grid: Grid) -> list[str]:
 
 
 def flat_scores(evaluation: Evaluation) -> dict[str, Any]:
-    """Scores and losses by name, and nulls as `SCORE_NULL`: the columns of a row."""
+    """Scores and losses by name, and nulls as `SCORE_NULL`: the columns of a row.
+
+    Args:
+        evaluation: one whose losses are summarised, see `jidcl.train.summarised`.
+
+    Returns:
+        `{column: values}`.
+    """
     nulls = {
         f"{score}_{null}": values
         for score, own in evaluation.nulls.items()

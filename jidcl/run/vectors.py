@@ -61,7 +61,12 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Vectors:
-    """The cases of one file, in its order, and the system that they belong to."""
+    """The cases of one file.
+
+    Attributes:
+        system: the system that they belong to.
+        cases: in the file's order.
+    """
 
     system: str
     cases: tuple[Case, ...]

@@ -13,7 +13,15 @@ FLOORS = ("limit", "oracle", "none")
 
 
 class Erratum(NamedTuple):
-    """A reference value known to be inexact, with the correct one and the reason."""
+    """A reference value known to be inexact, with the correct one and the reason.
+
+    Attributes:
+        kind: of the cases.
+        output: name of the output.
+        printed: the value in the file.
+        correct: the correct value.
+        reason: why the printed one is inexact.
+    """
 
     kind: str
     output: str
@@ -23,7 +31,14 @@ class Erratum(NamedTuple):
 
 
 def on_host(run: Any) -> Any:
-    """Marks a conformance function that takes concrete arrays or returns text."""
+    """Marks a conformance function that takes concrete arrays or returns text.
+
+    Args:
+        run: `(params, inputs) -> outputs`.
+
+    Returns:
+        The same function, marked.
+    """
     run.on_host = True
     return run
 

@@ -84,6 +84,12 @@ def _told(error: Exception) -> str:
 def load_presets(name: str) -> dict[str, Any]:
     """Presets of a system by name; without importing JAX for those of `SYSTEMS`.
 
+    Args:
+        name: as in `load_system`.
+
+    Returns:
+        `{preset: settings}`.
+
     Raises:
         ValueError: on an unknown system, or presets that are no `Settings` by name.
     """
@@ -107,6 +113,12 @@ def find_claims(name: str) -> Claims | None:
 
     Imports no JAX for those of `SYSTEMS` that have a file of claims.
 
+    Args:
+        name: as in `load_system`.
+
+    Returns:
+        The claims, or None.
+
     Raises:
         ValueError: on an unknown system, or claims that are no `Claims`.
     """
@@ -123,6 +135,12 @@ def find_claims(name: str) -> Claims | None:
 def load_claims(name: str) -> Claims:
     """The claims of a system that has some, as `find_claims`.
 
+    Args:
+        name: as in `load_system`.
+
+    Returns:
+        The claims.
+
     Raises:
         ValueError: on an unknown system, or one without claims.
     """
@@ -137,6 +155,12 @@ def load_legend(name: str) -> dict[str, str]:
 
     Imports no JAX for those of `SYSTEMS`.
 
+    Args:
+        name: as in `load_system`.
+
+    Returns:
+        `{score: meaning}`; empty for a system without scores of its own.
+
     Raises:
         ValueError: on an unknown system.
     """
@@ -148,7 +172,11 @@ def load_legend(name: str) -> dict[str, str]:
 
 
 def load_conformance() -> tuple[dict[tuple[str, str], Any], dict[str, list[Any]]]:
-    """Functions that replay reference vectors by (file's system, kind), and errata."""
+    """Functions that replay reference vectors by (file's system, kind), and errata.
+
+    Returns:
+        `{(file's system, kind): function}`, and errata by the file's system.
+    """
     kinds: dict[tuple[str, str], Any] = {}
     errata: dict[str, list[Any]] = {}
     for name in SYSTEMS:

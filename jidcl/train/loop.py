@@ -140,7 +140,18 @@ def train_phases(
     chunk_steps: int,
     mesh: Mesh,
 ) -> Iterator[ChunkEvent]:
-    """`train` through every (program, update up to which it holds)."""
+    """`train` through every (program, update up to which it holds).
+
+    Args:
+        phases: programs in order, each with the update at which it ends, counted from
+            step 0 of the run.
+        state: from `start` or a checkpoint; donated.
+        chunk_steps: updates per dispatch.
+        mesh: the mesh.
+
+    Yields:
+        `ChunkEvent`.
+    """
     for program, until in phases:
         for event in train(
             program, state, steps=until, chunk_steps=chunk_steps, mesh=mesh
@@ -270,7 +281,15 @@ def on_each_seed(
 
 
 def place(shared: Any, mesh: Mesh) -> Any:
-    """A program's shared arrays on every device; what is there already stays."""
+    """A program's shared arrays on every device; what is there already stays.
+
+    Args:
+        shared: a tree of arrays, or None.
+        mesh: the devices.
+
+    Returns:
+        The tree, replicated; None for None.
+    """
     return None if shared is None else jax.device_put(shared, everywhere(mesh))
 
 

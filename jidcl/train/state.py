@@ -57,11 +57,27 @@ def start_state(program: Program, seed: jax.Array, frozen: Any) -> TrainState:
 
 
 def with_shared(frozen: Any, shared: Any) -> Any:
-    """What a program's functions get as `frozen`; see `jidcl.types.Program.shared`."""
+    """What a program's functions get as `frozen`; see `jidcl.types.Program.shared`.
+
+    Args:
+        frozen: draws of a run.
+        shared: the program's shared arrays, or None.
+
+    Returns:
+        `frozen`, with the arrays as `"shared"` where there are any.
+    """
     return frozen if shared is None else {**frozen, "shared": shared}
 
 
 def frozen_draws(program: Any, seed: jax.Array) -> Any:
-    """The run's frozen draws, from the seed alone; of a `Problem` or a `Program`."""
+    """The run's frozen draws, from the seed alone; of a `Problem` or a `Program`.
+
+    Args:
+        program: a `Problem` or a `Program`.
+        seed: an integer.
+
+    Returns:
+        What its `freeze` returns.
+    """
     with products_in("float32"):
         return program.freeze(stream_key(jax.random.key(seed), "freeze"))

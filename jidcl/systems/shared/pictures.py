@@ -30,9 +30,15 @@ HELD_LEAST = 10  # pictures for scores to a latent
 
 
 def make_image_encoder(config: Pictures, m: int | None, **output: Any) -> Encoder:
-    """The encoder of pictures in [0, 1], of m outputs; None: without a last layer.
+    """The encoder of pictures.
 
-    `output` names the output space: `output`, `output_size`.
+    Args:
+        config: settings with the part `Pictures`.
+        m: outputs, >= 1; None: without a last layer.
+        **output: the output space: `output` and `output_size`.
+
+    Returns:
+        An `Encoder` of pictures `[batch, size, size, channels]` in [0, 1].
     """
     scene = build_scene(config)
     own = output | dict(dtype=jnp.bfloat16 if config.bfloat16 else jnp.float32)
@@ -69,14 +75,29 @@ def _make_flat_mlp(config: Pictures, d: int, m: int | None, **output: Any) -> En
 
 
 def build_scene(config: Pictures) -> Any:
-    """The scene of a configuration."""
+    """The scene of a configuration.
+
+    Args:
+        config: settings with the part `Pictures`.
+
+    Returns:
+        What `jidcl.mixing.scenes.make_scene` returns.
+    """
     own = dict(level=config.level, hue=config.hue)
     own = own if config.mixing in WITH_LEVELS else {}
     return make_scene(config.mixing, size=config.size, **own)
 
 
 def draw_pictures(config: Pictures, z: Array) -> Array:
-    """`[batch, n] -> [batch, size, size, channels]`, `config.factors` set by z.
+    """The rendered pictures of latents.
+
+    Args:
+        config: settings with the part `Pictures`; z sets `config.factors`, all those of
+            the scene where it names none.
+        z: `[batch, n]`, in [-1, 1].
+
+    Returns:
+        `[batch, size, size, channels]`, in [0, 1].
 
     Raises:
         ValueError: on a factor the scene does not have, or another number of them.
@@ -101,6 +122,12 @@ def shared_pictures(config: Pictures) -> dict[str, PictureSet] | PictureGrid | N
     """The sets `train` and `test` of the configured folder, or the pictures of a grid.
 
     None without a folder.
+
+    Args:
+        config: settings with the part `Pictures`.
+
+    Returns:
+        `{"train": PictureSet, "test": PictureSet}`, a `PictureGrid`, or None.
 
     Raises:
         ValueError: as `load_picture_sets`, and on another number of latents than the
@@ -135,7 +162,14 @@ def _width(config: Any) -> int:
 
 
 def pictures_identity(config: Pictures) -> dict[str, Any]:
-    """What the observations depend on: the scene, or the contents of the folder."""
+    """What the observations depend on: the scene, or the contents of the folder.
+
+    Args:
+        config: settings with the part `Pictures`.
+
+    Returns:
+        `mixing`, and for a folder `data`, a digest of its contents.
+    """
     if not config.folder:
         return {"mixing": config.mixing}
     if config.layout == "grid":
@@ -146,7 +180,16 @@ def pictures_identity(config: Pictures) -> dict[str, Any]:
 
 
 def look_up(config: Pictures, held: PictureSet | PictureGrid, z: Array) -> Array:
-    """The pictures of a set nearest to z, in [0, 1]: `[batch, n] -> [batch, ...]`."""
+    """The pictures of a set that are nearest to latents.
+
+    Args:
+        config: settings with the part `Pictures`.
+        held: the set, or a grid of pictures.
+        z: `[batch, n]`, in [-1, 1].
+
+    Returns:
+        `[batch, size, size, channels]`, in [0, 1].
+    """
     scene = build_scene(config)
     if isinstance(held, PictureGrid):
         steps = jnp.asarray(scene.grid, z.dtype)[None] - 1
@@ -167,6 +210,9 @@ def two_views(
         x: pictures in [0, 1].
         settings: what may be done to a view.
         turned: the two views are turned by different quarters first.
+
+    Returns:
+        `[2, batch, size, size, 3]`, in [0, 1].
     """
     first_key, step_key, key = jax.random.split(key, 3)
     batch = len(x)
@@ -188,6 +234,13 @@ def coarse(x: Array, side: int = 4) -> Array:
     """Features of observations: themselves; of pictures, means over side^2 blocks.
 
     Rows and columns beyond a multiple of `side` are left out.
+
+    Args:
+        x: features `[batch, d]`, or pictures `[batch, height, width, channels]`.
+        side: blocks along each edge, >= 1 and at most the height.
+
+    Returns:
+        `[batch, d]`, or `[batch, side * side * channels]`.
     """
     if x.ndim == 2:
         return x
@@ -198,7 +251,16 @@ def coarse(x: Array, side: int = 4) -> Array:
 
 
 def in_parts(read: Callable[[Array], Any], z: Array, *, rows: int = 256) -> Any:
-    """`read(z)` of at most `rows` rows at once: what it holds meanwhile stays small."""
+    """`read(z)` of at most `rows` rows at once: what it holds meanwhile stays small.
+
+    Args:
+        read: `[rows, ...] -> tree` of arrays with the rows in front.
+        z: `[batch, ...]`.
+        rows: how many at once, >= 1.
+
+    Returns:
+        The tree, each array `[batch, ...]`.
+    """
     count = -(-len(z) // rows)
     size = -(-len(z) // count)  # as even as it goes
     filled = jnp.pad(z, [(0, count * size - len(z))] + [(0, 0)] * (z.ndim - 1))

@@ -32,6 +32,9 @@ class Settings:
 
     Attributes:
         version: version of this schema; a run of another version is refused.
+
+    Raises:
+        ValueError: on a value out of range, or one that cannot act on the run.
     """
 
     version: int = VERSION

@@ -86,6 +86,9 @@ def make_source(config: Settings) -> Source:
 def data_identity(config: Settings) -> dict[str, Any]:
     """What identifies observations beside the settings: the contents of a folder.
 
+    Args:
+        config: settings of a system.
+
     Returns:
         Empty, or `mixing` and `data`, a digest of the pictures on disk.
     """
@@ -93,7 +96,14 @@ def data_identity(config: Settings) -> dict[str, Any]:
 
 
 def set_size(frozen: Frozen) -> Metrics:
-    """`rows_of_set`: training pictures of a set, points of a grid; or nothing."""
+    """`rows_of_set`: training pictures of a set, points of a grid; or nothing.
+
+    Args:
+        frozen: draws of a run; a dict.
+
+    Returns:
+        A scalar by name, or an empty dict.
+    """
     held = frozen.get("shared")
     if held is None:
         return {}

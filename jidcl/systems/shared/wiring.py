@@ -16,7 +16,14 @@ from jidcl.types import Array
 
 
 def run_optimiser(config: Optimisation) -> optax.GradientTransformation:
-    """The optimiser of a configuration."""
+    """The optimiser of a configuration.
+
+    Args:
+        config: settings with the part `Optimisation`.
+
+    Returns:
+        An optax transformation.
+    """
     return make_optimiser(
         config.optimiser,
         config.learning_rate,
@@ -53,10 +60,26 @@ def over_rows(loss: Callable, mesh: Mesh | None, rows: tuple, whole: tuple = ())
 
 
 def over_batches(score: Callable[[Array], Any], key: Array, batches: int):
-    """Scores of `batches` independent draws, one after another: `[batches, ...]`."""
+    """Scores of `batches` independent draws, one after another: `[batches, ...]`.
+
+    Args:
+        score: `key -> tree` of arrays.
+        key: a typed key.
+        batches: draws, >= 1.
+
+    Returns:
+        The tree, each array `[batches, ...]`.
+    """
     return jax.lax.map(score, jax.random.split(key, batches))
 
 
 def mean_over_batches(scores: Any) -> Any:
-    """A tree of scores, each averaged over its leading axis."""
+    """A tree of scores, each averaged over its leading axis.
+
+    Args:
+        scores: a tree of arrays `[batches, ...]`.
+
+    Returns:
+        The tree, without the axis.
+    """
     return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), scores)
