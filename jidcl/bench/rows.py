@@ -307,7 +307,7 @@ def ring_row(
     mesh = make_mesh(data=count)
     rows = jax.sharding.NamedSharding(mesh, jax.P("data"))
     y, y_pos = (jax.device_put(a, rows) for a in _embeddings(batch, n))
-    spread = jax.shard_map(
+    sharded = jax.shard_map(
         lambda y, y_pos: infonce(y, y_pos, similarity=SIMILARITIES[name], axis="data")[
             0
         ],
@@ -315,7 +315,7 @@ def ring_row(
         in_specs=(jax.P("data"), jax.P("data")),
         out_specs=jax.P(),
     )
-    gradient = jax.value_and_grad(spread, argnums=(0, 1))
+    gradient = jax.value_and_grad(sharded, argnums=(0, 1))
     took = time_program(gradient, y, y_pos, repeats=repeats)
     what = {"similarity": name, "batch": batch, "n": n, "devices": count}
     return _row("devices", "jidcl", what, took, loss_floor(top, name, n, batch))

@@ -14,7 +14,7 @@ def performance_table(rows: list[dict[str, Any]]) -> str:
 
     Example:
         >>> row = dict(what="loss", by="jidcl", similarity="dot", median_s=0.05)
-        >>> row |= dict(times_floor=2.5, extra_bytes=2**21)
+        >>> row["times_floor"], row["extra_bytes"] = 2.5, 2**21
         >>> torch = dict(what="loss", by="torch", similarity="dot", median_s=0.5)
         >>> print(performance_table([row, torch]).splitlines()[-1])
         | dot | 50.0 ms | 2.5 x | 2 MiB | 500 ms | **10.0 x** | - | - | - |

@@ -231,8 +231,8 @@ class OrderingClaim(Claim):
         """(preset, score, null or an empty name) of each point."""
         columns = (self.presets, self.metrics, self.of_nulls)
         count = max(map(len, columns))
-        spread = [column * count if len(column) == 1 else column for column in columns]
-        return tuple(zip(*spread, strict=True))
+        filled = [column * count if len(column) == 1 else column for column in columns]
+        return tuple(zip(*filled, strict=True))
 
     def _names(self, budget: str) -> Sequence[str]:
         return [f"{budget}/{preset}" for preset in self.presets]

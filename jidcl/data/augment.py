@@ -78,8 +78,8 @@ def _to_hsv(image: Array) -> tuple[Array, Array, Array]:
     """8-bit hue, saturation and value, `[..., height, width]` each."""
     red, green, blue = (image[..., k] for k in range(3))
     value, low = jnp.max(image, -1), jnp.min(image, -1)
-    spread = value - low
-    safe = jnp.where(spread > 0, spread, 1)
+    extent = value - low
+    safe = jnp.where(extent > 0, extent, 1)
     from_red, from_green, from_blue = ((value - c) / safe for c in (red, green, blue))
     sixths = jnp.where(
         red == value,
@@ -87,8 +87,8 @@ def _to_hsv(image: Array) -> tuple[Array, Array, Array]:
         jnp.where(green == value, 2 + from_red - from_blue, 4 + from_green - from_red),
     )
     hue = jnp.floor(255 * jnp.mod(sixths / 6 + 1, 1))
-    chroma = jnp.floor(255 * spread / jnp.maximum(value, 1))
-    return jnp.where(spread > 0, hue, 0), chroma, value
+    chroma = jnp.floor(255 * extent / jnp.maximum(value, 1))
+    return jnp.where(extent > 0, hue, 0), chroma, value
 
 
 def _to_rgb(hue: Array, chroma: Array, value: Array) -> Array:

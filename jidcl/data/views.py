@@ -114,8 +114,7 @@ def random_view(
     box = _whole(image)
     if views.crop:
         box = crop_box(crop_key, image.shape[:2], area=views.area, aspect=views.aspect)
-    names = ("top", "left", "height", "width")
-    done |= dict(zip(names, box, strict=True))
+    done["top"], done["left"], done["height"], done["width"] = box
     view = crop_resize(image, box, views.size, method=views.method)
     done["flipped"] = jax.random.bernoulli(flip_key) & views.crop
     view = jnp.where(done["flipped"], view[:, ::-1], view)

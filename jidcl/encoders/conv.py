@@ -80,9 +80,9 @@ def _to_input(kernel, dy, shape, strides, pads) -> Array:
     back = []
     for axis, (low, _) in enumerate(pads):
         size, step = kernel.shape[axis], strides[axis]
-        spread = (dy.shape[axis + 1] - 1) * step + 1
+        covered = (dy.shape[axis + 1] - 1) * step + 1
         low = size - 1 - low
-        back.append((low, shape[axis + 1] + size - 1 - spread - low))
+        back.append((low, shape[axis + 1] + size - 1 - covered - low))
     turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
     return _plain(dy, turned, (1, 1), tuple(back), lhs_dilation=strides)
 

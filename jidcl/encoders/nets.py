@@ -107,7 +107,7 @@ def make_mlp(
     """The published MLP: hidden widths are multiples of n.
 
     Args:
-        n: unit of the widths.
+        n: what the hidden widths are multiples of.
         d: width of x; n when None.
         m: width of y; n when None.
         widths: hidden widths in units of n; the published ones by default.

@@ -129,10 +129,10 @@ def aninfonce(
     lam = lam.astype(wide)
     a, b = (stretched(unit(x.astype(wide)), lam / 2, 2.0) for x in (y, y_pos))
     positive = rowwise(_SQUARES, a, b)
-    spread = row_logsumexp
+    logsumexp = row_logsumexp
     if axis is not None:
-        spread = functools.partial(sharded_logsumexp, axis=axis, form=form)
-    over = functools.partial(spread, _SQUARES, tile=tile)
+        logsumexp = functools.partial(sharded_logsumexp, axis=axis, form=form)
+    over = functools.partial(logsumexp, _SQUARES, tile=tile)
     if hard:
         entries = 2 * (devices * y.shape[0] - 1)
         rows = functools.partial(

@@ -103,8 +103,8 @@ def instance_cross_entropy(
     check_choice("reduction", reduction, ("mean", "sum", "none"))
     check_unit_interval("smoothing", smoothing)
     parts = _prepare(features, w, beta, bias, normalize_features, normalize_rows)
-    spread = 1 if axis is None else jax.lax.axis_size(axis)
-    classes = spread * w.shape[0]
+    devices = 1 if axis is None else jax.lax.axis_size(axis)
+    classes = devices * w.shape[0]
     _check_labels(labels, features.shape[0], classes)
     labels = jnp.asarray(labels).astype(jnp.int32)
     denominator = row_logsumexp(DOT, *parts, tile=tile)

@@ -151,10 +151,10 @@ def infonce(
     if lam is not None:
         y, y_pos = (stretched(x, lam, similarity.p) for x in (y, y_pos))
         y_neg = None if y_neg is None else stretched(y_neg, lam, similarity.p)
-    spread = row_logsumexp
+    logsumexp = row_logsumexp
     if axis is not None:
-        spread = functools.partial(sharded_logsumexp, axis=axis, form=form)
-    over = functools.partial(spread, similarity, tau=tau, tile=tile)
+        logsumexp = functools.partial(sharded_logsumexp, axis=axis, form=form)
+    over = functools.partial(logsumexp, similarity, tau=tau, tile=tile)
     positive, negative = _one_direction(y, y_pos, y_neg, similarity, tau, policy, over)
     if policy.symmetric:
         other = _one_direction(y_pos, y, y_neg, similarity, tau, policy, over)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 _SCORES = {
     "recovery": {
-        "r2": "share of the latents (rivals: the shared) an affine map of y explains",
+        "r2": "share of the latents (rivals: content) an affine map of y explains",
         "mcc": "mean |correlation| of latents with the outputs assigned to them",
         "procrustes": "share of the latents left by the best rotation and scale",
         "isometry_error": "mean |s(z, z+) - s(y, y+) / tau| of pairs, nats",
@@ -26,7 +26,7 @@ _SCORES = {
         "oracle_loss": "the objective of the true latents, on the same draws",
         "oracle_scale": "the scale at which it is least",
         "linear_loss": "the objective of the best affine map of the observations",
-        "own_loss": "the objective before outputs are brought to unit spread",
+        "own_loss": "the objective before outputs are brought to a deviation of 1",
         "train_floor": "the floor at the training batch, beside curves",
         "diverged": "1 where a run ended in numbers that are not finite",
     },

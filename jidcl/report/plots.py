@@ -143,8 +143,8 @@ def plot_violation(
     figure, (axis,) = new_figure()
     scores = np.asarray([record.values(metric) for record in records])
     axis.plot(x, scores.mean(axis=1), color=_INK, lw=1.5, marker="o", ms=4)
-    spread = np.repeat(np.asarray(x)[:, None], scores.shape[1], axis=1)
-    axis.scatter(spread, scores, s=10, color=_INK, alpha=0.4, lw=0)
+    places = np.repeat(np.asarray(x)[:, None], scores.shape[1], axis=1)
+    axis.scatter(places, scores, s=10, color=_INK, alpha=0.4, lw=0)
     nulls = [record.null(metric, "identity") for record in records]
     held = [float(null.mean()) for null in nulls if null is not None]
     if len(held) == len(records):

@@ -49,7 +49,7 @@ def cells(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _score(verdict: Verdict) -> str:
-    """The score with its spread, or all scores of an ordering, in the claim's unit."""
+    """The score and its deviation, or all of an ordering, in the claim's unit."""
     metric = {"r2": "R²", "mcc": "MCC"}.get(verdict.metric, verdict.metric)
     digits = ".1f" if verdict.unit == "percent" else ".4g"
     if len(verdict.series) > 1:
@@ -64,8 +64,8 @@ def _score(verdict: Verdict) -> str:
         return f"{metric} {verdict.score:.2f} ± {verdict.std:.2f}"
     if verdict.metric == "loss":
         return f"{verdict.score:.4f} nats"
-    unit = " nats" if verdict.unit == "nats" else ""
-    return f"{metric} {verdict.score:.4g} ± {verdict.std:.2g}{unit}"
+    suffix = " nats" if verdict.unit == "nats" else ""
+    return f"{metric} {verdict.score:.4g} ± {verdict.std:.2g}{suffix}"
 
 
 def to_markdown(verdicts: Sequence[Verdict]) -> str:

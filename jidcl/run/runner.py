@@ -216,13 +216,13 @@ def _joined(pieces: Iterable[Iterator[RunEvent]], folder: Path) -> Iterator[RunE
 class _Run:
     """The stages of one run; holds what they share.
 
-    `shared` is the run's folder, `folder` where this process writes (the same, but for
+    `home` is the run's folder, `folder` where this process writes (the same, but for
     one of several hosts).
     """
 
     def __init__(self, config, system, preset, seeds, folders, mesh, save_seconds):
         self.config, self.seeds, self.mesh = config, seeds, mesh
-        self.shared, self.folder = folders
+        self.home, self.folder = folders
         self.system, self.preset = load_system(system), preset
         self.name, self.save_seconds = system, save_seconds
         made = self.system.make_program
@@ -243,7 +243,7 @@ class _Run:
             self.program,
             self.system.frozen_identity(self.config),
             self.seeds,
-            self.shared.parent / "cache",
+            self.home.parent / "cache",
         )
         return loop.start(self.program, self.seeds, mesh=self.mesh, frozen=frozen)
 
@@ -252,7 +252,7 @@ class _Run:
         if self.phases:
             probe = self._probe()
             untrained = probe(state)
-            saver = Checkpoints(self.shared / "ckpt")
+            saver = Checkpoints(self.home / "ckpt")
             try:
                 with numbers_in(self.program.precision):
                     state = saver.restore(state) or state

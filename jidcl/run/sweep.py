@@ -171,15 +171,15 @@ def sweep(
     if memory_gib is not None:
         check_above("memory_gib", memory_gib, 0)
     pieces, rows = [], []
-    for shared, points in split_grid(held, config, grid):
+    for common, points in split_grid(held, config, grid):
         runs = [(point, seed) for point in points for seed in seeds]
         size = runs_that_fit(
             len(runs),
-            [held.make_program(phase) for phase, _ in phases_of(held, shared)],
+            [held.make_program(phase) for phase, _ in phases_of(held, common)],
             mesh=make_mesh(),
             memory_gib=memory_gib,
         )
-        pieces += [Piece(shared, runs[i : i + size]) for i in range(0, len(runs), size)]
+        pieces += [Piece(common, runs[i : i + size]) for i in range(0, len(runs), size)]
     for index, piece in enumerate(pieces):
         path = root / f"piece-{_hash(held, piece)}.json"
         phases = phases_of(held, piece.config)
@@ -229,8 +229,8 @@ def metric_names(system: str, config: Any, grid: Grid) -> list[str]:
         Names of scalar scores; `diverged` is the first.
     """
     held, names = load_system(system), {"diverged": None}
-    for shared, _ in split_grid(held, config, grid):
-        program = held.program(shared)
+    for common, _ in split_grid(held, config, grid):
+        program = held.program(common)
 
         def ended(keys, program=program):
             frozen = with_shared(program.freeze(keys[0]), program.shared)

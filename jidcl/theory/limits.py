@@ -164,8 +164,8 @@ def gauss_limit(n: int, marginal_std: float, cond_std: float, coeff: float) -> f
     ):
         check_above(name, value, 0)
     u = 1 + 2 * coeff * marginal_std**2
-    spread = coeff * marginal_std**2 / u
-    return n * (coeff * cond_std**2 - math.log(u) / 2 - spread)
+    apart = coeff * marginal_std**2 / u
+    return n * (coeff * cond_std**2 - math.log(u) / 2 - apart)
 
 
 def best_gauss_coefficient(marginal_std: float, cond_std: float) -> float:

@@ -121,17 +121,17 @@ def gradient(
     def sharded(mesh: Mesh) -> Program:
         inner = problem if problem.sharded is None else problem.sharded(mesh)
 
-        def spread(batch):
+        def divided(batch):
             return jax.tree.map(
                 lambda x: jax.lax.with_sharding_constraint(x, over_batch(mesh)), batch
             )
 
         def gather(run, frozen, key, t):
             batch, held, metrics = collect(run, frozen, key, t)  # type: ignore[misc]
-            return spread(batch), held, metrics
+            return divided(batch), held, metrics
 
         def draw(frozen, key):
-            return spread(inner.draw(frozen, key))
+            return divided(inner.draw(frozen, key))
 
         return gradient(
             dataclasses.replace(inner, draw=draw),

@@ -269,9 +269,9 @@ def _lit(setup: Layout, solid: Solid, pose: _Pose, seen: _Surface, lamp, level: 
         course = pose.rays(light.towards)
         low, high = _span(solid, start, course)
         span = low, jnp.minimum(high, light.away / _SCALE)
-        spread = softness * light.radius / light.away
+        opening = softness * light.radius / light.away
         return visibility(
-            solid.distance, start, course, span, spread, level.shadow_steps
+            solid.distance, start, course, span, opening, level.shadow_steps
         )
 
     def reflected(light_share):

@@ -168,12 +168,12 @@ def visibility(
     origin: Vec,
     ray: Vec,
     span: tuple[Array, Array],
-    spread: Array | float,
+    opening: Array | float,
     steps: int,
 ) -> Array:
     """Share of a round lamp that a point sees, from one ray to the lamp's centre.
 
-    The lamp's cone has the half-width w = spread s at distance s. With the least
+    The lamp's cone has the half-width w = opening s at distance s. With the least
     c = distance / w on the ray, the share is that of a disk cut by an edge at c:
     1/2 + (c sqrt(1 - c^2) + arcsin c) / pi on [-1, 1].
 
@@ -182,7 +182,7 @@ def visibility(
         origin: points to light.
         ray: unit directions to the lamp.
         span: the part of the ray that can be blocked, (near, far).
-        spread: lamp's radius over its distance.
+        opening: lamp's radius over its distance.
         steps: number of steps.
 
     Returns:
@@ -190,7 +190,7 @@ def visibility(
     """
     near, far = jax.lax.stop_gradient(span)
     fixed = jax.lax.stop_gradient((origin, ray))
-    slope = jax.lax.stop_gradient(spread)
+    slope = jax.lax.stop_gradient(opening)
 
     def step(k, carry):
         # The distance has one consumer, the next round: XLA then computes it once.
@@ -204,7 +204,7 @@ def visibility(
     start = jnp.maximum(near, 0.02)
     carry = start, jnp.zeros_like(start), jnp.full_like(start, 2.0), start
     *_, at = jax.lax.fori_loop(0, steps + 1, step, carry)
-    c = distance(origin + ray * at) / (spread * at + 1e-3)
+    c = distance(origin + ray * at) / (opening * at + 1e-3)
     return jnp.where(far > start, disk_share(c), 1)
 
 

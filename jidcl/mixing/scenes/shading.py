@@ -44,9 +44,9 @@ def rubber(normal: Vec, view: Vec, light: Vec) -> tuple[Array, Array]:
     y = jnp.where(lit, jnp.maximum(view.dot(half), 1e-3), 1)
     square = x * x
     tail = 1 - square
-    spread = jnp.exp(-square / (tail * _SIGMA**2)) / (jnp.pi * _SIGMA**2 * tail * tail)
+    sheen = jnp.exp(-square / (tail * _SIGMA**2)) / (jnp.pi * _SIGMA**2 * tail * tail)
     blocked = jnp.minimum(1, 2 * (x / y) * jnp.minimum(nv, nl))
-    velvet = spread * blocked / (4 * nv)
+    velvet = sheen * blocked / (4 * nv)
     facets = jnp.exp(-tail / (square * _ALPHA**2)) / (
         jnp.pi * _ALPHA**2 * square * square
     )
@@ -64,16 +64,16 @@ def _smith(cosine: Array) -> Array:
     return jnp.where(q >= 1.6, 1, share)
 
 
-def cone(cosine: Array, spread: Array) -> Array:
+def cone(cosine: Array, opening: Array) -> Array:
     """The spotlight's profile A, averaged over a lamp of some width.
 
     A(k) = k smoothstep((k - cos 17.5 deg) / w). Every point of the lamp throws the same
     cone, turned by its offset over the distance: the average over a disk is one over
-    turns of the angle whose law is a semicircle on [-spread, spread].
+    turns of the angle whose law is a semicircle on [-opening, opening].
 
     Args:
         cosine: k, of the angle to the cone's axis.
-        spread: lamp's radius over its distance.
+        opening: lamp's radius over its distance.
 
     Returns:
         Profile in [0, 1].
@@ -81,8 +81,8 @@ def cone(cosine: Array, spread: Array) -> Array:
     sine = jnp.sqrt(jnp.maximum(1 - cosine * cosine, 1e-6))
     total = jnp.zeros_like(cosine)
     for turn in _SEMICIRCLE:
-        k = cosine + sine * spread * turn
-        k = k - cosine * (0.5 * turn * turn) * spread * spread
+        k = cosine + sine * opening * turn
+        k = k - cosine * (0.5 * turn * turn) * opening * opening
         s = jnp.clip((k - _CONE) / _BLEND, 0, 1)
         total = total + s * s * (3 - 2 * s)
     return cosine * total / len(_SEMICIRCLE)

@@ -109,12 +109,12 @@ def _ellipse(u: Array, v: Array, a: float = 0.22, b: float = 0.11) -> Array:
     return size * (size - 1) / steep
 
 
-def _heart(u: Array, v: Array, unit: float = 0.34) -> Array:
+def _heart(u: Array, v: Array, scale: float = 0.34) -> Array:
     """Two circles over a right angle, its tip downwards."""
-    a, b = jnp.abs(u) / unit, 0.62 - v / unit
+    a, b = jnp.abs(u) / scale, 0.62 - v / scale
     lobe = jnp.sqrt((a - 0.25) ** 2 + (b - 0.75) ** 2 + 1e-9) - 0.125**0.5
     along = 0.5 * jnp.maximum(a + b, 0)
     side = jnp.sqrt((a - along) ** 2 + (b - along) ** 2 + 1e-9)
     notch = jnp.sqrt(a**2 + (b - 1) ** 2 + 1e-9)
     below = jnp.minimum(notch, side) * jnp.where(a > b, 1, -1)
-    return jnp.where(a + b > 1, lobe, below) * unit
+    return jnp.where(a + b > 1, lobe, below) * scale

@@ -231,11 +231,11 @@ QUICK = {
 }
 
 
-def spread(ratio: float, n: int = 4) -> tuple[float, ...]:
+def geometric(ratio: float, n: int = 4) -> tuple[float, ...]:
     """n precisions of geometric mean sqrt(5 * 25), the largest ratio times the least.
 
     Example:
-        >>> [round(v, 2) for v in spread(25.0, 3)]
+        >>> [round(v, 2) for v in geometric(25.0, 3)]
         [2.24, 11.18, 55.9]
     """
     steps = (i / (n - 1) - 0.5 for i in range(n))
@@ -259,7 +259,7 @@ def study() -> dict[str, Anisotropic]:
         "head": dict(head=(10, 10)),
     }
     for ratio in (1, 5, 25, 100, 400):
-        values = spread(float(ratio))
+        values = geometric(float(ratio))
         rows[f"ratio-{ratio}"] = dict(lam="custom", lam_values=values)
     rows |= {f"batch-{batch}": dict(batch=batch) for batch in (16, 64, 1000, 4000)}
     rows |= {f"outputs-{m}": dict(m=m) for m in (2, 6, 8)}

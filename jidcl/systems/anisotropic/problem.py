@@ -90,7 +90,7 @@ def make_problem(config: Anisotropic, mesh: Mesh | None = None) -> Problem:
 
         return run
 
-    spread = None if config.objective == "supervised" else partial(make_problem, config)
+    alone = config.objective == "supervised"  # its mean needs no other rows
     return Problem(
         freeze=lambda key: source.freeze(key, config.n),
         init=init,
@@ -98,7 +98,7 @@ def make_problem(config: Anisotropic, mesh: Mesh | None = None) -> Problem:
         loss=loss,
         probe=scored(probe),
         evaluate=scored(evaluate),
-        sharded=spread,
+        sharded=None if alone else partial(make_problem, config),
         precision=config.precision,
     )
 

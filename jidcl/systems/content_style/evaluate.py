@@ -150,7 +150,7 @@ def reference_losses(
         truths = [place(scale * truth(z)) for z in latents]
         own = value(*ys)
         if not boxed:
-            ys, truths = _at_unit_spread(ys), _at_unit_spread(truths)
+            ys, truths = _at_unit_deviation(ys), _at_unit_deviation(truths)
         # 0 * y keeps it a computed value: XLA would fold a constant for seconds.
         chance = value(*(0 * y + 0.5 for y in ys))
         return Losses(value(*ys), value(*truths), chance, extra={"own_loss": own})
@@ -164,10 +164,10 @@ def reference_losses(
     return found._replace(extra={**found.extra, "train_floor": floor})
 
 
-def _at_unit_spread(ys: Sequence[Array]) -> list[Array]:
+def _at_unit_deviation(ys: Sequence[Array]) -> list[Array]:
     """All scaled by one number, so that the first has mean variance 1."""
-    spread = jnp.sqrt(jnp.mean(jnp.var(ys[0], axis=0)))
-    return [y / jnp.where(spread > 0, spread, 1) for y in ys]
+    deviation = jnp.sqrt(jnp.mean(jnp.var(ys[0], axis=0)))
+    return [y / jnp.where(deviation > 0, deviation, 1) for y in ys]
 
 
 def _block_scores(config: ContentStyle, found: Metrics) -> Metrics:

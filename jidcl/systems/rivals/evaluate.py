@@ -62,7 +62,7 @@ def scores(
     """What a representation holds of what pairs share, and whether it collapsed.
 
     Args:
-        z_fit: latents that the regressions are fitted on, the shared ones first.
+        z_fit: latents that the regressions are fitted on, the content first.
         y_fit: their representation, `[rows, m]`, m >= n_c.
         z: latents that are scored.
         y: their representation.
@@ -106,8 +106,8 @@ def probe(config: Rivals, source: Source, f: Encode, frozen: Any, key) -> Metric
     z = draw_marginal(config, frozen, key, 2048)
     y = f(source.observe(frozen, z))
     z_hat = fit_linear(z[:1024], y[:1024])(y[1024:])
-    shared = determination(z[1024:], z_hat)[: config.n_c]
-    return {"r2": jnp.mean(shared), "effective_rank": effective_rank(y)}
+    content = determination(z[1024:], z_hat)[: config.n_c]
+    return {"r2": jnp.mean(content), "effective_rank": effective_rank(y)}
 
 
 def evaluate(

@@ -41,19 +41,24 @@ def make_image_encoder(config: Pictures, m: int | None, **output: Any) -> Encode
         An `Encoder` of pictures `[batch, size, size, channels]` in [0, 1].
     """
     scene = build_scene(config)
-    own = output | dict(dtype=jnp.bfloat16 if config.bfloat16 else jnp.float32)
+    dtype = jnp.bfloat16 if config.bfloat16 else jnp.float32
     if config.encoder == "mlp":
         net = _make_flat_mlp(config, scene.channels * config.size**2, m, **output)
     elif config.encoder == "cnn":
-        net = make_cnn(config.size, scene.channels, m, **own)
+        net = make_cnn(config.size, scene.channels, m, dtype=dtype, **output)
     else:
-        hidden = 0 if m is None else config.hidden
-        own |= dict(channels=scene.channels, hidden=hidden)
-        stem = "full" if config.size >= 64 else "small"
-        net = make_resnet(int(config.encoder[6:]), m, stem=stem, **own)
+        net = make_resnet(
+            int(config.encoder[6:]),
+            m,
+            stem="full" if config.size >= 64 else "small",
+            channels=scene.channels,
+            hidden=0 if m is None else config.hidden,
+            dtype=dtype,
+            **output,
+        )
 
     def apply(params, state, x, train=False):
-        # About zero mean and unit spread, what the start of the network expects.
+        # About zero mean and a deviation of 1, what the start of the network expects.
         return net.apply(params, state, 4 * (x - 0.3), train=train)
 
     return Encoder(net.init, apply)
@@ -64,9 +69,18 @@ def _make_flat_mlp(config: Pictures, d: int, m: int | None, **output: Any) -> En
 
     Source: Reizinger et al. 2024, section 5.2 and published code.
     """
-    own: dict[str, Any] = dict(hidden=(config.hidden,) * 3, slope=0.0, batch_norm=True)
-    own |= dict(init="fan_in_uniform") | output
-    net = from_nnx(lambda rngs: MLP(d, m, **own, rngs=rngs))
+    net = from_nnx(
+        lambda rngs: MLP(
+            d,
+            m,
+            hidden=(config.hidden,) * 3,
+            slope=0.0,
+            init="fan_in_uniform",
+            batch_norm=True,
+            **output,
+            rngs=rngs,
+        )
+    )
 
     def apply(params, state, x, train=False):
         return net.apply(params, state, x.reshape(len(x), -1), train=train)
