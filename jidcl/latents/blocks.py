@@ -31,6 +31,13 @@ class BlockLaw(NamedTuple):
         change: factor of Sigma_a, `[n_s, n_s]`.
         effect: B, how style depends on content, `[n_s, n_c]`.
         offset: a, `[n_s]`.
+
+    Example:
+        >>> law = init_blocks(jax.random.key(0), 3, 2)
+        >>> law.effect.shape
+        (2, 3)
+
+    Source: von Kuegelgen et al. 2021, section 5.1.
     """
 
     content: Array
@@ -72,6 +79,8 @@ def init_blocks(
         >>> law = init_blocks(jax.random.key(0), 3, 2, stat=True)
         >>> covariance(law.content).shape
         (3, 3)
+
+    Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
     check_at_least("n_c", n_c, 1)
     check_at_least("n_s", n_s, 1)
@@ -92,7 +101,23 @@ def init_blocks(
 
 
 def sample_blocks(key: Array, law: BlockLaw, *, batch: int) -> Array:
-    """z = (c, s), `[batch, n_c + n_s]`."""
+    """Draw z = (c, s).
+
+    Args:
+        key: a typed key.
+        law: the frozen draws.
+        batch: draws, >= 1.
+
+    Returns:
+        `[batch, n_c + n_s]`.
+
+    Example:
+        >>> law = init_blocks(jax.random.key(0), 3, 2)
+        >>> sample_blocks(jax.random.key(1), law, batch=4).shape
+        (4, 5)
+
+    Source: von Kuegelgen et al. 2021, section 5.1 and published code.
+    """
     k_content, k_style = jax.random.split(key)
     return jnp.concatenate(
         block_latents(
@@ -121,6 +146,14 @@ def sample_block_pair(
 
     Raises:
         ValueError: if batch < 2, or change is not in [0, 1].
+
+    Example:
+        >>> law = init_blocks(jax.random.key(0), 3, 2)
+        >>> z, z_pos = sample_block_pair(jax.random.key(1), law, batch=4)
+        >>> bool((z[:, :3] == z_pos[:, :3]).all())  # the content
+        True
+
+    Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
     check_at_least("batch", batch, 2)
     check_unit_interval("change", change)
@@ -133,7 +166,24 @@ def sample_block_pair(
 
 
 def block_latents(law: BlockLaw, content: Array, style: Array) -> tuple[Array, Array]:
-    """(c, s) from standard normal draws `[batch, n_c]` and `[batch, n_s]`."""
+    """(c, s) from standard normal draws.
+
+    Args:
+        law: the frozen draws.
+        content: standard normal draws, `[batch, n_c]`.
+        style: standard normal draws, `[batch, n_s]`.
+
+    Returns:
+        Content `[batch, n_c]` and style `[batch, n_s]`.
+
+    Example:
+        >>> law = init_blocks(jax.random.key(0), 1, 1)  # identities, no effect
+        >>> c, s = block_latents(law, jnp.ones((1, 1)), jnp.zeros((1, 1)))
+        >>> float(c[0, 0]), float(s[0, 0])
+        (1.0, 0.0)
+
+    Source: von Kuegelgen et al. 2021, section 5.1.
+    """
     check_features("content", content, law.content.shape[0])
     check_features("style", style, law.style.shape[0])
     c = _dot(content, law.content.T)
@@ -151,25 +201,75 @@ def changed_pair(law: BlockLaw, z: Array, delta: Array, changed: Array) -> Pair:
 
     Returns:
         `Pair(z, z_pos)`.
+
+    Example:
+        >>> law = init_blocks(jax.random.key(0), 1, 1)
+        >>> changed = jnp.array([[True], [False]])
+        >>> changed_pair(law, jnp.zeros((2, 2)), jnp.ones((2, 1)), changed).z_pos
+        Array([[0., 1.],
+               [0., 0.]], dtype=float32)
+
+    Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
     step = _dot(delta, law.change.T) * changed.astype(z.dtype)
     return Pair(z, z + jnp.pad(step, ((0, 0), (law.content.shape[0], 0))))
 
 
 def covariance(factor: Array) -> Array:
-    """Sigma = F F^T."""
+    """Sigma = F F^T.
+
+    Args:
+        factor: F, `[size, size]`.
+
+    Returns:
+        `[size, size]`.
+
+    Example:
+        >>> covariance(jnp.diag(jnp.array([1.0, 2.0])))
+        Array([[1., 0.],
+               [0., 4.]], dtype=float32)
+
+    Source: the definition.
+    """
     return _dot(factor, factor.T)
 
 
 @one_by_one
 def spectrum(factor: Array) -> Array:
-    """Eigenvalues of F F^T, largest first, `[size]`."""
+    """Eigenvalues of F F^T, largest first.
+
+    Args:
+        factor: F, `[size, size]`.
+
+    Returns:
+        `[size]`.
+
+    Example:
+        >>> spectrum(jnp.diag(jnp.array([1.0, 2.0])))
+        Array([4., 1.], dtype=float32)
+
+    Source: the definition.
+    """
     return jnp.linalg.svd(factor, compute_uv=False) ** 2
 
 
 @one_by_one
 def whitening(factor: Array) -> Array:
-    """F^-1: takes draws of N(0, F F^T) to standard normal ones."""
+    """F^-1: takes draws of N(0, F F^T) to standard normal ones.
+
+    Args:
+        factor: F, `[size, size]`, invertible.
+
+    Returns:
+        `[size, size]`. This is a matrix; `jidcl.losses.whitening` is a loss.
+
+    Example:
+        >>> whitening(jnp.diag(jnp.array([1.0, 2.0])))
+        Array([[1. , 0. ],
+               [0. , 0.5]], dtype=float32)
+
+    Source: the definition.
+    """
     return jnp.linalg.inv(factor)
 
 

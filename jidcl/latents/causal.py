@@ -73,6 +73,9 @@ def sample_causal(key: Array, *, batch: int) -> tuple[Array, Array]:
         >>> z, label = sample_causal(jax.random.key(0), batch=5)
         >>> z.shape, label.shape
         ((5, 11), (5,))
+
+    Source: von Kuegelgen et al. 2021, section 5.2 and appendix (the graph); the
+        mechanisms are this library's.
     """
     check_at_least("batch", batch, 1)
     label_key, root_key, *keys = jax.random.split(key, 5)
@@ -114,6 +117,12 @@ def transform(
 
     Raises:
         ValueError: on an unknown group, none, another width or scale <= 0.
+
+    Example:
+        >>> z, _ = sample_causal(jax.random.key(0), batch=5)
+        >>> turned = transform(jax.random.key(1), z, ["rotations"])
+        >>> [int(k) for k in jnp.flatnonzero((turned != z).any(0))]
+        [4, 5, 6]
 
     Source: von Kuegelgen et al. 2021, section 5.2, latent transformations.
     """

@@ -32,6 +32,12 @@ class TruncatedLaplace:
         scale: scale of the Laplace law (not its standard deviation).
         limit: bound on every coordinate, > 0.
         project: divide by the norm. The published code does not.
+
+    Example:
+        >>> TruncatedLaplace(0.1).limit
+        1.0
+
+    Source: Reizinger et al. 2024, published code.
     """
 
     scale: Any
@@ -49,6 +55,15 @@ class Instances(NamedTuple):
         z: latents, `[batch, n]`.
         index: instance labels in {0, ..., N - 1}, int32 `[batch]`.
         label: their classes in {0, ..., C - 1}, int32 `[batch]`.
+
+    Example:
+        >>> v = sample_cluster_vectors(jax.random.key(0), 4, 3)
+        >>> law = TruncatedLaplace(0.1)
+        >>> drawn = sample_instances(jax.random.key(1), v, law, instances=8, batch=5)
+        >>> drawn.z.shape, drawn.label.shape
+        ((5, 3), (5,))
+
+    Source: Reizinger et al. 2024, section 3.
     """
 
     z: jax.Array
@@ -63,6 +78,12 @@ class Rank(NamedTuple):
         rank: number of singular values above `rtol` times the largest.
         full: whether the rank is what the assumption asks for.
         singular_values: largest first.
+
+    Example:
+        >>> bool(affine_generator(jnp.array([[0.0], [1.0]])).full)
+        True
+
+    Source: Reizinger et al. 2024, section 3.
     """
 
     rank: jax.Array
@@ -71,7 +92,21 @@ class Rank(NamedTuple):
 
 
 def class_of_index(index: jax.Array, clusters: int) -> jax.Array:
-    """C(i) = i mod C, the class of an instance."""
+    """C(i) = i mod C, the class of an instance.
+
+    Args:
+        index: instance labels, integers of any shape.
+        clusters: C >= 1.
+
+    Returns:
+        Classes in {0, ..., C - 1}, of the same shape.
+
+    Example:
+        >>> class_of_index(jnp.arange(5), 3)
+        Array([0, 1, 2, 0, 1], dtype=int32)
+
+    Source: Reizinger et al. 2024, published code.
+    """
     check_at_least("clusters", clusters, 1)
     return index % clusters
 
@@ -79,8 +114,21 @@ def class_of_index(index: jax.Array, clusters: int) -> jax.Array:
 def index_counts(instances: int, clusters: int) -> jax.Array:
     """Number of instances of each class, int32 `[clusters]`; they differ by at most 1.
 
+    Args:
+        instances: N >= clusters.
+        clusters: C >= 1.
+
+    Returns:
+        int32 `[clusters]`.
+
     Raises:
         ValueError: when there are fewer instances than clusters: some would be empty.
+
+    Example:
+        >>> index_counts(8, 3)
+        Array([3, 3, 2], dtype=int32)
+
+    Source: Reizinger et al. 2024, published code.
     """
     check_instances(instances, clusters)
     rest = jnp.arange(clusters) < instances % clusters
@@ -115,6 +163,8 @@ def sample_cluster_vectors(
     Example:
         >>> sample_cluster_vectors(jax.random.key(0), 10, 3).shape
         (10, 3)
+
+    Source: Reizinger et al. 2024, section 3 and published code.
     """
     check_at_least("clusters", clusters, 1)
     return sample_marginal(key, density, Sphere(n), shape=(clusters,))
@@ -133,6 +183,13 @@ def sample_conditional(
 
     Returns:
         `[..., n]`, on the sphere unless `TruncatedLaplace.project` is False.
+
+    Example:
+        >>> v = sample_cluster_vectors(jax.random.key(0), 4, 3)
+        >>> sample_conditional(jax.random.key(1), v, TruncatedLaplace(0.1)).shape
+        (4, 3)
+
+    Source: Reizinger et al. 2024, section 3 and published code.
     """
     check_features("v", v)
     if not isinstance(conditional, TruncatedLaplace):
@@ -165,6 +222,15 @@ def sample_instances(
     Raises:
         ValueError: when a cluster would be empty.
 
+    Example:
+        >>> v = sample_cluster_vectors(jax.random.key(0), 4, 3)
+        >>> law = TruncatedLaplace(0.1)
+        >>> drawn = sample_instances(jax.random.key(1), v, law, instances=8, batch=5)
+        >>> bool((drawn.label == drawn.index % 4).all())
+        True
+
+    Source: Reizinger et al. 2024, section 3 and published code.
+
     Notes:
         A label is not tied to a latent: there is no finite set of latents.
     """
@@ -188,13 +254,35 @@ def affine_generator(v: jax.Array, *, rtol: float | None = None) -> Rank:
 
     Returns:
         `Rank`, full at rank n.
+
+    Example:
+        >>> v = jnp.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+        >>> int(affine_generator(v).rank), bool(affine_generator(v[:2]).full)
+        (2, False)
+
+    Source: Reizinger et al. 2024, section 3.
     """
     check_rows("v", v, 2)
     return _rank(v[1:] - v[:1], v.shape[1], rtol)
 
 
 def diverse(v: jax.Array, *, rtol: float | None = None) -> Rank:
-    """Whether the rows [v_c * v_c, v_c] have rank 2 n: "diverse data", for case C3."""
+    """Whether the rows [v_c * v_c, v_c] have rank 2 n: "diverse data", for case C3.
+
+    Args:
+        v: cluster vectors, `[clusters, n]`.
+        rtol: singular values up to this share of the largest count as 0; rounding by
+            default.
+
+    Returns:
+        `Rank`, full at rank 2 n.
+
+    Example:
+        >>> bool(diverse(sample_cluster_vectors(jax.random.key(0), 9, 3)).full)
+        True
+
+    Source: Reizinger et al. 2024, section 3.
+    """
     check_rows("v", v)
     return _rank(jnp.concatenate([v * v, v], axis=1), 2 * v.shape[1], rtol)
 

@@ -61,6 +61,8 @@ def sample_marginal(
         >>> z = sample_marginal(jax.random.key(0), Uniform(), Sphere(3), shape=(5,))
         >>> z.shape
         (5, 3)
+
+    Source: Zimmermann et al. 2021, section 4 and published code.
     """
     if isinstance(density, Uniform):
         return space.uniform(key, tuple(shape), dtype)
@@ -105,10 +107,27 @@ def sample(key: jax.Array, density: Density, space: Space, mean: jax.Array):
 def sample_with_acceptance(
     key: jax.Array, density: Density, space: Space, mean: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """As `sample`, with the share of proposals that were accepted (1 if exact).
+    """As `sample`, with the share of proposals that were accepted.
+
+    Args:
+        key: a typed key.
+        density: the conditional.
+        space: where z lives.
+        mean: `[..., n]`, points of the space.
 
     Returns:
-        `(z_pos [..., n], acceptance [])`.
+        `(z_pos [..., n], acceptance [])`; the acceptance is 1 where nothing is
+        rejected.
+
+    Example:
+        >>> from jidcl.latents import Normal, Real
+        >>> mean = jnp.zeros((4, 2))
+        >>> key = jax.random.key(0)
+        >>> z, acceptance = sample_with_acceptance(key, Normal(1.0), Real(2), mean)
+        >>> float(acceptance)
+        1.0
+
+    Source: Zimmermann et al. 2021, section 4 and published code.
     """
     check_features("mean", mean, space.n)
     _check_inside("mean", mean, space)
@@ -172,6 +191,8 @@ def log_prob(
         >>> from jidcl.latents import Real, Normal
         >>> float(log_prob(Normal(1.0), Real(1), jnp.zeros((1,)))) # -log(2 pi) / 2
         -0.91893...
+
+    Source: Zimmermann et al. 2021, section 4 (the densities).
 
     Notes:
         The normaliser of a box depends on the mean. On the sphere the projected

@@ -36,13 +36,31 @@ def _tag(name: str) -> Any:
 @_register
 @dataclasses.dataclass(frozen=True)
 class Uniform:
-    """The uniform density of a space of finite volume."""
+    """The uniform density of a space of finite volume.
+
+    Example:
+        >>> Uniform()
+        Uniform()
+
+    Source: Zimmermann et al. 2021, section 4.
+    """
 
 
 @_register
 @dataclasses.dataclass(frozen=True)
 class Laplace:
-    """(1 / 2 scale) exp(-|d| / scale) per coordinate; variance 2 scale^2."""
+    """(1 / 2 scale) exp(-|d| / scale) per coordinate; variance 2 scale^2.
+
+    Attributes:
+        scale: l > 0, a number or an array that broadcasts against z.
+        family: tells trees of this law from those of others; leave it alone.
+
+    Example:
+        >>> Laplace(0.05).p
+        1.0
+
+    Source: Zimmermann et al. 2021, section 4.
+    """
 
     scale: Any
     family: str = _tag("Laplace")
@@ -64,7 +82,18 @@ class Laplace:
 @_register
 @dataclasses.dataclass(frozen=True)
 class Normal:
-    """Normal with standard deviation `scale` per coordinate."""
+    """Normal with standard deviation `scale` per coordinate.
+
+    Attributes:
+        scale: standard deviation > 0, a number or an array that broadcasts against z.
+        family: tells trees of this law from those of others; leave it alone.
+
+    Example:
+        >>> round(Normal(1.0).length, 4)
+        1.4142
+
+    Source: Zimmermann et al. 2021, section 4.
+    """
 
     scale: Any
     family: str = _tag("Normal")
@@ -86,7 +115,18 @@ class Normal:
 @_register
 @dataclasses.dataclass(frozen=True)
 class GeneralisedNormal:
-    """p / (2 scale Gamma(1/p)) exp(-(|d| / scale)^p) per coordinate, p > 0."""
+    """p / (2 scale Gamma(1/p)) exp(-(|d| / scale)^p) per coordinate, p > 0.
+
+    Attributes:
+        scale: l > 0, a number or an array that broadcasts against z.
+        p: exponent > 0.
+
+    Example:
+        >>> GeneralisedNormal(0.1, p=4.0).length
+        0.1
+
+    Source: Zimmermann et al. 2021, section 4.
+    """
 
     scale: Any
     p: float = dataclasses.field(default=3.0, metadata=dict(static=True))
@@ -105,7 +145,17 @@ class GeneralisedNormal:
 @_register
 @dataclasses.dataclass(frozen=True)
 class ProductDensity:
-    """One density for each factor of a `Product` space."""
+    """One density for each factor of a `Product` space.
+
+    Attributes:
+        factors: densities, one for each factor of the space.
+
+    Example:
+        >>> len(ProductDensity((Normal(1.0), Laplace(0.1))).factors)
+        2
+
+    Source: Zimmermann et al. 2021 (the factors); the product is this library's.
+    """
 
     factors: tuple["Density", ...]
 
@@ -140,6 +190,8 @@ def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
     Example:
         >>> make_density("laplace", 0.05)
         Laplace(scale=0.05)
+
+    Source: Zimmermann et al. 2021, section 4 (the densities).
     """
     check_choice("density", name, DENSITIES)
     if name == "uniform":

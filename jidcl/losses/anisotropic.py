@@ -28,16 +28,37 @@ _SQUARES = Similarity("lp", 2.0)
 def to_lam(raw: jax.Array) -> jax.Array:
     """Lambda = softplus(r) > 0, of any shape.
 
+    Args:
+        raw: numbers r, of any shape.
+
+    Returns:
+        Numbers > 0 of the same shape.
+
     Example:
         >>> to_lam(from_lam(jnp.array([0.5, 25.0]))).round(4)
         Array([ 0.5, 25. ], dtype=float32)
+
+    Source: Rusak et al. 2024, published code.
     """
     # The root of 0, or of a number that is rounded to 0 when halved, has no derivative.
     return jnp.maximum(jax.nn.softplus(raw), 4 * float(jnp.finfo(raw.dtype).tiny))
 
 
 def from_lam(lam: jax.Array) -> jax.Array:
-    """r = log(exp(Lambda) - 1), the inverse of `to_lam`, without overflow."""
+    """r = log(exp(Lambda) - 1), the inverse of `to_lam`, without overflow.
+
+    Args:
+        lam: Lambda > 0, of any shape.
+
+    Returns:
+        Numbers of the same shape.
+
+    Example:
+        >>> from_lam(jnp.array([0.5, 25.0])).round(4)
+        Array([-0.4328, 25.    ], dtype=float32)
+
+    Source: Rusak et al. 2024, published code.
+    """
     return lam + jnp.log(-jnp.expm1(-lam))
 
 
@@ -196,6 +217,15 @@ def aninfonce_ensemble(
 
     Returns:
         `(loss, metrics)`, metrics `components` `[K]`.
+
+    Example:
+        >>> y = jnp.stack([jnp.eye(2), jnp.eye(2)])
+        >>> weights = jnp.full(2, 0.5)
+        >>> loss, metrics = aninfonce_ensemble(y, y, jnp.ones((2, 2)), weights)
+        >>> round(float(loss), 4), metrics["components"].shape
+        (0.5514, (2,))
+
+    Source: Rusak et al. 2024, published code.
     """
     check_at_least("weights", weights, 0)
     own = dict(cross=cross, beta=beta, tau_plus=tau_plus, axis=axis)

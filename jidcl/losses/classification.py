@@ -41,9 +41,24 @@ def class_logits(
     normalize_features: bool = False,
     normalize_rows: bool = False,
 ) -> jax.Array:
-    """beta <w_k, f_i> + b_k for all pairs, `[batch, classes]`, float32 or wider.
+    """beta <w_k, f_i> + b_k for all pairs.
 
-    See `instance_cross_entropy` for the arguments.
+    Args:
+        features: f(x), `[batch, m]`.
+        w: classifier rows, `[classes, m]`.
+        beta: inverse temperature, a scalar.
+        bias: `[classes]`; none when None.
+        normalize_features: divide every feature vector by its norm.
+        normalize_rows: divide every row of W by its norm.
+
+    Returns:
+        `[batch, classes]`, float32 or wider.
+
+    Example:
+        >>> class_logits(jnp.ones((1, 2)), jnp.eye(2), beta=2.0, bias=jnp.ones(2))
+        Array([[3., 3.]], dtype=float32)
+
+    Source: Reizinger et al. 2024, equation 1.
     """
     parts = _prepare(features, w, beta, bias, normalize_features, normalize_rows)
     return pairwise(DOT, *parts)
@@ -123,7 +138,21 @@ def instance_cross_entropy(
 
 
 def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Share of rows whose largest logit is the label's."""
+    """Share of rows whose largest logit is the label's.
+
+    Args:
+        logits: `[batch, classes]`.
+        labels: integers in [0, classes), `[batch]`.
+
+    Returns:
+        A scalar in [0, 1].
+
+    Example:
+        >>> float(accuracy(jnp.eye(4), jnp.array([0, 1, 2, 0])))
+        0.75
+
+    Source: the definition.
+    """
     best = jnp.argmax(logits, axis=1).astype(labels.dtype)
     return jnp.mean(best == labels, dtype=logits.dtype)
 

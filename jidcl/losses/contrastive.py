@@ -48,6 +48,17 @@ class NegativePolicy:
         log_mean: log-mean-exp instead of log-sum-exp over the entries.
         alpha: the loss is 2 (alpha P + (1 - alpha) N); 0.5 gives P + N = InfoNCE.
         symmetric: average with the other direction (anchors and positives swapped).
+
+    Raises:
+        ValueError: on an unknown choice, alpha outside of [0, 1], or `exclude_self` or
+            `symmetric` with independent negatives.
+
+    Example:
+        >>> NegativePolicy(negatives="two_view", exclude_self=True).entries(8)
+        15
+
+    Source: Zimmermann et al. 2021, published code (the defaults); Chen et al. 2020
+        (two_view); Wang and Isola 2020 (log_mean).
     """
 
     negatives: str = "in_batch"
@@ -218,11 +229,22 @@ def _check_settings(m: int, similarity, tau, lam, reduction, tile):
 
 
 def alignment(y: jax.Array, y_pos: jax.Array, *, p: float = 2.0, reduction="mean"):
-    """Mean over rows of sum_d |y_d - y_pos_d|^p (Wang and Isola 2020).
+    """Mean over rows of sum_d |y_d - y_pos_d|^p.
+
+    Args:
+        y: anchors f(x), `[batch, m]`.
+        y_pos: positives, `[batch, m]`.
+        p: exponent, >= 1.
+        reduction: `"mean"`, `"sum"` or `"none"` over the rows.
+
+    Returns:
+        A scalar, or `[batch]` for `"none"`.
 
     Example:
         >>> float(alignment(jnp.zeros((3, 2)), jnp.ones((3, 2))))
         2.0
+
+    Source: Wang and Isola 2020.
     """
     check_rows("y", y)
     check_same_shape("y_pos", y_pos, "y", y)
@@ -241,6 +263,10 @@ def uniformity(y: jax.Array, y_neg: jax.Array, *, p: float = 2.0, reduction="mea
 
     Returns:
         Nats; lower is more uniform.
+
+    Example:
+        >>> float(uniformity(jnp.zeros((3, 2)), jnp.zeros((4, 2))))
+        0.0
 
     Source: Wang and Isola 2020; Zimmermann et al. 2021, published code (rows index
         the negatives).
@@ -261,7 +287,26 @@ def align_uniform(
     p: float = 2.0,
     alpha: float = 0.5,
 ) -> tuple[jax.Array, Metrics]:
-    """(1 - alpha) alignment + alpha uniformity, `(loss, metrics)`."""
+    """(1 - alpha) alignment + alpha uniformity.
+
+    Args:
+        y: anchors f(x), `[batch, m]`.
+        y_pos: positives, `[batch, m]`.
+        y_neg: negatives, `[rows, m]`.
+        p: exponent of both terms, >= 1.
+        alpha: weight of the uniformity, in [0, 1].
+
+    Returns:
+        `(loss, metrics)`, metrics `alignment` and `uniformity`.
+
+    Example:
+        >>> y = jnp.eye(2)
+        >>> loss, metrics = align_uniform(y, y, y)
+        >>> float(metrics["alignment"]), bool(metrics["uniformity"] < 0)
+        (0.0, True)
+
+    Source: Wang and Isola 2020.
+    """
     check_unit_interval("alpha", alpha)
     align, uniform = alignment(y, y_pos, p=p), uniformity(y, y_neg, p=p)
     loss = (1 - alpha) * align + alpha * uniform
@@ -269,7 +314,21 @@ def align_uniform(
 
 
 def bits_above_chance(loss: jax.Array, entries: int) -> jax.Array:
-    """(log(entries) - loss) / log 2: 0 for a constant encoder."""
+    """(log(entries) - loss) / log 2: 0 for a constant encoder.
+
+    Args:
+        loss: InfoNCE, nats, of any shape.
+        entries: entries of a row's denominator, see `NegativePolicy.entries`.
+
+    Returns:
+        Bits, of the same shape.
+
+    Example:
+        >>> round(float(bits_above_chance(jnp.zeros(()), 8)), 4)
+        3.0
+
+    Source: the definition of a bit.
+    """
     return (math.log(entries) - loss) / math.log(2)
 
 

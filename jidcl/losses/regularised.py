@@ -80,6 +80,12 @@ def moco(
     Returns:
         `(loss, metrics)` of `infonce`; nats.
 
+    Example:
+        >>> q = jnp.eye(2)
+        >>> loss, _ = moco(q, q, -q, tau=1.0)
+        >>> round(float(loss), 4)  # log(1 + (1 + 1 / e) / e)
+        0.4076
+
     Source: He et al. 2020, equation 1; Chen, Fan et al. 2020.
     """
     key, queue = jax.lax.stop_gradient((key, queue))
@@ -100,6 +106,11 @@ def simsiam(
     Returns:
         `(loss, metrics)`, metric `cosine`.
 
+    Example:
+        >>> p = jnp.eye(2)
+        >>> float(simsiam(p, p, p, p)[0])
+        -1.0
+
     Source: Chen and He 2021, equations 1 to 4.
     """
     cosine = _predicted_cosine(p, p_pos, z, z_pos)
@@ -119,6 +130,11 @@ def byol(
 
     Returns:
         `(loss, metrics)`, metric `cosine`, the mean over both directions.
+
+    Example:
+        >>> p = jnp.eye(2)
+        >>> float(byol(p, p, p, p)[0]), float(byol(p, p, -p, -p)[0])
+        (0.0, 8.0)
 
     Source: Grill et al. 2020, equation 2.
     """
@@ -194,6 +210,12 @@ def swav(
         `(loss, metrics)`, metric `code_entropy`: nats of the mean code's entropy, at
         most log(clusters).
 
+    Example:
+        >>> z = jnp.eye(2)
+        >>> loss, metrics = swav(z, z, jnp.eye(2))
+        >>> round(float(metrics["code_entropy"]), 4)  # both clusters are used: log 2
+        0.6931
+
     Source: Caron et al. 2020, equations 1 to 3 and published code.
     """
     _check_views(z, z_pos)
@@ -212,9 +234,23 @@ def swav(
 
 
 def standardised(z: jax.Array, *, epsilon: float = 1e-5) -> jax.Array:
-    """(z - mean) / sqrt(variance + epsilon) over the batch; biased variance.
+    """Batch normalisation without trained scale and offset, biased variance.
 
-    Batch normalisation without trained scale and offset, `[batch, m]`.
+    (z - mean) / sqrt(variance + epsilon) over the batch.
+
+    Args:
+        z: `[batch, m]`.
+        epsilon: added to the variances, >= 0.
+
+    Returns:
+        `[batch, m]`.
+
+    Example:
+        >>> standardised(jnp.array([[1.0], [3.0]]), epsilon=0.0)
+        Array([[-1.],
+               [ 1.]], dtype=float32)
+
+    Source: Zbontar et al. 2021, the normalisation in Barlow Twins.
     """
     z = z - jnp.mean(z, axis=0, keepdims=True)
     return z / jnp.sqrt(jnp.mean(z * z, axis=0, keepdims=True) + epsilon)
@@ -242,6 +278,12 @@ def barlow(
     Returns:
         `(loss, metrics)`, metrics `diagonal` and `off_diagonal`, the two sums.
 
+    Example:
+        >>> z = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+        >>> loss, metrics = barlow(z, z)  # uncorrelated outputs, equal views
+        >>> bool(loss < 1e-6)
+        True
+
     Source: Zbontar et al. 2021, equations 1 and 2 (scale 1, lam 0.005).
     """
     _check_views(z, z_pos, rows=2)
@@ -264,6 +306,12 @@ class VICRegWeights:
         views: `"sum"` adds the variance terms of the views (a widely used library),
             `"mean"` averages them (the published code).
         epsilon: added to the variances.
+
+    Example:
+        >>> VICRegWeights(covariance=0.0).variance
+        25.0
+
+    Source: Bardes et al. 2022 and published code.
     """
 
     invariance: float = 25.0
@@ -295,6 +343,11 @@ def vicreg(
     Returns:
         `(loss, metrics)`, metrics `invariance`, `variance`, `covariance`, unweighted,
         sums over the views whatever `weights.views` is.
+
+    Example:
+        >>> z = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+        >>> float(vicreg(z, z)[0])  # equal views of variance 4 / 3, uncorrelated
+        0.0
 
     Source: Bardes et al. 2022, equations 1 to 6 and published code.
     """

@@ -29,6 +29,12 @@ class Similarity:
         precision: of products of float32 numbers: `"float32"`, or `"fast"`: what holds
             where the loss is traced, by default the platform's own (TF32 on NVIDIA, and
             always in kernels).
+
+    Example:
+        >>> Similarity("lp", p=1)
+        Similarity(kind='lp', p=1, power=True, precision='float32')
+
+    Source: Zimmermann et al. 2021 (the sphere: dot; convex bodies: p-norms).
     """
 
     kind: str = "dot"
@@ -51,9 +57,19 @@ def rowwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
 
     Sums and results in float32 or wider, whatever the inputs are.
 
+    Args:
+        similarity: s.
+        a: `[..., m]`.
+        b: `[..., m]`.
+
+    Returns:
+        `[...]`, float32 or wider.
+
     Example:
         >>> rowwise(Similarity("lp", p=1), jnp.zeros((1, 2)), jnp.ones((1, 2)))
         Array([-2.], dtype=float32)
+
+    Source: Zimmermann et al. 2021 (the similarities).
     """
     check_features("a", a)
     check_features("b", b, a.shape[-1])
@@ -68,8 +84,22 @@ def rowwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
 def pairwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
     """s(a_i, b_k) for all pairs, `[rows, m], [cols, m] -> [rows, cols]`.
 
+    Args:
+        similarity: s.
+        a: `[rows, m]`.
+        b: `[cols, m]`.
+
+    Returns:
+        `[rows, cols]`, float32 or wider.
+
     Raises:
         ValueError: on wrong shapes.
+
+    Example:
+        >>> pairwise(Similarity("lp"), jnp.zeros((1, 2)), jnp.eye(2))
+        Array([[-1., -1.]], dtype=float32)
+
+    Source: Zimmermann et al. 2021 (the similarities).
 
     Notes:
         The p-norm forms subtract before they square, so no digits cancel in the value

@@ -33,7 +33,22 @@ CROSS_VIEW = NegativePolicy(include_positive=False, compare="positive", symmetri
 
 
 def draw_directions(key: jax.Array, m: int, count: int) -> jax.Array:
-    """Directions for `sigreg`, uniform on the sphere up to length: `[m, count]`."""
+    """Directions for `sigreg`, uniform on the sphere up to length.
+
+    Args:
+        key: a typed key.
+        m: dimension of the representation, >= 1.
+        count: directions, >= 1.
+
+    Returns:
+        Standard normal numbers, `[m, count]`.
+
+    Example:
+        >>> draw_directions(jax.random.key(0), 3, 64).shape
+        (3, 64)
+
+    Source: Balestriero and LeCun 2025, LeJEPA.
+    """
     return jax.random.normal(key, (m, count))
 
 
@@ -148,6 +163,15 @@ def view_alignment(views: jax.Array) -> jax.Array:
 
     Args:
         views: `[views, batch, m]`.
+
+    Returns:
+        A scalar, float32 or wider.
+
+    Example:
+        >>> float(view_alignment(jnp.stack([jnp.zeros((4, 2)), jnp.ones((4, 2))])))
+        0.25
+
+    Source: Klindt, LeCun and Balestriero 2026, published code.
     """
     _check_views(views)
     views = views.astype(at_least_float32(views.dtype))
@@ -184,6 +208,16 @@ def lejepa(
     Raises:
         ValueError: on wrong shapes, a weight outside of [0, 1], an unknown form, or
             `global_views` that the form or the views do not have.
+
+    Example:
+        >>> y = jax.random.normal(jax.random.key(0), (2, 64, 3))
+        >>> directions = draw_directions(jax.random.key(1), 3, 16)
+        >>> loss, metrics = lejepa(y, directions, lam=0.5)
+        >>> sorted(metrics)
+        ['alignment', 'sigreg']
+
+    Source: Klindt, LeCun and Balestriero 2026 (pooled); Balestriero and LeCun 2025
+        (per_view).
     """
     _check_views(views)
     check_unit_interval("lam", lam)
@@ -211,7 +245,20 @@ def lejepa(
 
 
 def whitening(y: jax.Array) -> jax.Array:
-    """Mean over all entries of (Cov(y) - I)^2, unbiased covariance, `[rows, m]`."""
+    """Mean over all entries of (Cov(y) - I)^2, unbiased covariance.
+
+    Args:
+        y: `[rows, m]`, rows >= 2.
+
+    Returns:
+        A scalar, float32 or wider; 0 where the covariance is the identity.
+
+    Example:
+        >>> float(whitening(jnp.zeros((4, 2))))  # mean of I^2
+        0.5
+
+    Source: Klindt, LeCun and Balestriero 2026, published code.
+    """
     check_rows("y", y, 2)
     y = y.astype(at_least_float32(y.dtype))
     y = y - jnp.mean(y, axis=0, keepdims=True)
@@ -230,6 +277,12 @@ def whitened_alignment(
 
     Returns:
         `(loss, metrics)`, metrics `alignment` and `whitening`.
+
+    Example:
+        >>> y = jnp.array([[1.0], [-1.0]]) * 0.5**0.5  # unbiased variance 1
+        >>> loss, _ = whitened_alignment(jnp.stack([y, y]))
+        >>> round(float(loss), 4)  # of four rows the variance is 2 / 3
+        0.0556
 
     Source: Klindt, LeCun and Balestriero 2026, published code (there called VICReg).
     """
@@ -251,6 +304,14 @@ def gauss_infonce(y: jax.Array, y_pos: jax.Array, *, sigma: float = 1.0):
 
     Returns:
         `(loss, metrics)` of `infonce`.
+
+    Example:
+        >>> y = jnp.eye(2)
+        >>> loss, _ = gauss_infonce(y, y)
+        >>> round(float(loss), 4)  # log(1 + 1 / e)
+        0.3133
+
+    Source: Klindt, LeCun and Balestriero 2026, published code.
     """
     check_above("sigma", sigma, 0)
     return infonce(

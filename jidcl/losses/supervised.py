@@ -9,9 +9,18 @@ from jidcl.checks import check_choice, check_rows, check_same_shape
 def mse(y: jax.Array, z: jax.Array) -> jax.Array:
     """Mean over rows and dimensions of (y - z)^2.
 
+    Args:
+        y: predictions, `[batch, n]`.
+        z: targets, `[batch, n]`.
+
+    Returns:
+        A scalar.
+
     Example:
         >>> float(mse(jnp.zeros((4, 2)), jnp.full((4, 2), 2.0)))
         4.0
+
+    Source: the definition.
     """
     check_rows("y", y)
     check_same_shape("y", y, "z", z)
@@ -31,6 +40,11 @@ def r2_loss(
 
     Returns:
         A scalar, or `[n]` for `"none"`.
+
+    Example:
+        >>> z = jnp.array([[0.0], [2.0]])
+        >>> float(r2_loss(z, z)), float(r2_loss(jnp.ones((2, 1)), z))
+        (1.0, 0.0)
 
     Source: Zimmermann et al. 2021, published code.
     """

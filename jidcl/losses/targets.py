@@ -36,7 +36,22 @@ def ema_schedule(step: jax.Array, *, start: float, end: float, steps: int) -> ja
 
 
 def ema_update(average: Any, params: Any, momentum: jax.Array | float) -> Any:
-    """momentum average + (1 - momentum) params, leaf by leaf, without gradient."""
+    """momentum average + (1 - momentum) params, leaf by leaf, without gradient.
+
+    Args:
+        average: parameters so far, a tree of arrays.
+        params: the trained parameters, a tree of the same structure.
+        momentum: weight of the old average, in [0, 1].
+
+    Returns:
+        The tree.
+
+    Example:
+        >>> float(ema_update(jnp.zeros(()), jnp.ones(()), 0.75))
+        0.25
+
+    Source: He et al. 2020; Grill et al. 2020.
+    """
     params = jax.lax.stop_gradient(params)
 
     def one(old, new):
@@ -47,7 +62,22 @@ def ema_update(average: Any, params: Any, momentum: jax.Array | float) -> Any:
 
 
 def init_queue(key: jax.Array, rows: int, m: int) -> jax.Array:
-    """Unit vectors in random directions to start a queue with, `[rows, m]`."""
+    """Unit vectors in random directions to start a queue with.
+
+    Args:
+        key: a typed key.
+        rows: length of the queue, >= 1.
+        m: dimension, >= 1.
+
+    Returns:
+        `[rows, m]`.
+
+    Example:
+        >>> init_queue(jax.random.key(0), 8, 3).shape
+        (8, 3)
+
+    Source: He et al. 2020 (the queue).
+    """
     check_at_least("rows", rows, 1)
     return unit(jax.random.normal(key, (rows, m)))
 
@@ -64,6 +94,13 @@ def push(queue: jax.Array, rows: jax.Array) -> jax.Array:
 
     Raises:
         ValueError: on other shapes.
+
+    Example:
+        >>> push(jnp.array([[1.0], [2.0]]), jnp.array([[3.0]]))
+        Array([[3.],
+               [1.]], dtype=float32)
+
+    Source: He et al. 2020 (the queue).
     """
     check_rows("queue", queue)
     check_features("rows", rows, queue.shape[1])

@@ -11,6 +11,13 @@ def gaussian_kl(mean: jax.Array, log_var: jax.Array) -> jax.Array:
 
     -1/2 sum_k (1 + log_var_k - mean_k^2 - exp(log_var_k)).
 
+    Args:
+        mean: `[..., n]`.
+        log_var: logarithms of the variances, `[..., n]`.
+
+    Returns:
+        `[...]`.
+
     Example:
         >>> float(gaussian_kl(jnp.array([2.0, 0.0]), jnp.zeros(2)))
         2.0
@@ -27,9 +34,18 @@ def bernoulli_nll(logits: jax.Array, x: jax.Array) -> jax.Array:
 
     sum_k log(1 + exp(logits_k)) - x_k logits_k, for x in [0, 1].
 
+    Args:
+        logits: `[..., d]`.
+        x: `[..., d]`, in [0, 1].
+
+    Returns:
+        `[...]`.
+
     Example:
         >>> float(bernoulli_nll(jnp.zeros(2), jnp.ones(2)))  # 2 log 2
         1.38629...
+
+    Source: Kingma and Welling 2014.
     """
     check_same_shape("x", x, "logits", logits)
     return jnp.sum(jax.nn.softplus(logits) - x * logits, axis=-1)

@@ -15,6 +15,7 @@ from jidcl.metrics.blocks import (
     predict,
 )
 from jidcl.metrics.collapse import effective_rank, feature_variance, spread
+from jidcl.metrics.columns import fit_affine
 from jidcl.metrics.decoding import (
     balanced_logistic,
     decode_factors,
@@ -37,7 +38,6 @@ from jidcl.metrics.recovery import (
     assign,
     bootstrap_interval,
     correlation_matrix,
-    fit_affine,
     isometry_error,
     linear_pearson,
     mcc,

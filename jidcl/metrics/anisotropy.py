@@ -20,6 +20,13 @@ class LambdaRecovery(NamedTuple):
         pearson: correlation of aligned with lam, 0 where either is constant.
         sorted_error: the error of both in order: for equal lam, where no assignment is
             right.
+
+    Example:
+        >>> lam = jnp.array([5.0, 25.0])
+        >>> float(lambda_recovery(lam, lam, jnp.array([0, 1])).error)
+        0.0
+
+    Source: this library.
     """
 
     aligned: jax.Array
@@ -44,6 +51,12 @@ def lambda_recovery(
     Raises:
         ValueError: if m < n.
 
+    Example:
+        >>> lam = jnp.array([5.0, 25.0])
+        >>> found = lambda_recovery(lam, 2 * lam[::-1], jnp.array([1, 0]))
+        >>> float(found.error), round(float(found.pearson), 4)
+        (1.0, 1.0)
+
     Source: Rusak et al. 2024, training logs (the values); the scores are ours.
     """
     n = lam.shape[0]
@@ -61,11 +74,19 @@ def lambda_recovery(
 def equal_blocks(*lams: Sequence[float]) -> list[list[int]]:
     """Latents with equal precisions in every setting, the largest first.
 
+    Args:
+        *lams: precisions of the latents, of one setting each.
+
+    Returns:
+        Lists of latents, a partition of all.
+
     Example:
         >>> equal_blocks((25, 25, 5, 5))
         [[0, 1], [2, 3]]
         >>> equal_blocks((25, 25, 5, 5), (25, 5, 25, 5))
         [[0], [1], [2], [3]]
+
+    Source: this library.
     """
     values = list(zip(*lams, strict=True))
     return [
@@ -91,6 +112,14 @@ def block_r2(
     Returns:
         In-sample scores, as of `jidcl.metrics.r2`; 1 where y is z rotated within
         blocks.
+
+    Example:
+        >>> z = jax.random.normal(jax.random.key(0), (50, 2))
+        >>> lam_hat = jnp.array([5.0, 25.0])  # output 1 has the larger precision
+        >>> block_r2(z, z[:, ::-1], lam_hat, [[0], [1]]).round(3)
+        Array([1., 1.], dtype=float32)
+
+    Source: this library.
     """
     order = jnp.argsort(-lam_hat)
     scores, begin = jnp.zeros(z.shape[1], z.dtype), 0

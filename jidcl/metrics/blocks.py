@@ -1,7 +1,7 @@
 """What a representation holds of a block of latents: held-out linear and kernel R2.
 
 Both regressions are fitted on one set of rows and scored on others. The linear one is
-the affine least squares of `jidcl.metrics.recovery`; the other is kernel ridge
+the affine least squares of `jidcl.metrics.columns`; the other is kernel ridge
 regression with an RBF kernel, its two settings chosen by cross-validation, which reads
 any smooth function of the representation.
 
@@ -17,7 +17,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 
 from jidcl.checks import check_above, check_at_least, check_features, check_rows
-from jidcl.metrics.recovery import _dot, _moments, fit_affine
+from jidcl.metrics.columns import dot, fit_affine, moments
 from jidcl.numerics import at_least_float32, one_by_one
 from jidcl.types import Array
 
@@ -41,6 +41,13 @@ class KernelRidge:
         gamma: kernel exp(-gamma d^2) of each block, `[blocks]`.
         scores: R2 of each block over the folds, `[blocks, alphas, gammas]`.
         blocks: sizes of the blocks.
+
+    Example:
+        >>> y = jax.random.normal(jax.random.key(0), (60, 1))
+        >>> fit_kernel_ridge(y**2, y).weights.shape
+        (60, 1)
+
+    Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
 
     y: Array
@@ -64,8 +71,15 @@ def determination(z: Array, z_hat: Array) -> Array:
 
     Returns:
         `[n]`; a block's score is the mean over its columns.
+
+    Example:
+        >>> z = jnp.array([[0.0], [2.0]])
+        >>> float(determination(z, z)[0]), float(determination(z, 0 * z + 1)[0])
+        (1.0, 0.0)
+
+    Source: the definition.
     """
-    std = _moments(z)[1]
+    std = moments(z)[1]
     missed = jnp.mean(((z - z_hat) / std) ** 2, axis=0)
     return jnp.where(jnp.isinf(std[0]), 0, 1 - missed)
 
@@ -79,6 +93,13 @@ def fit_linear(z: Array, y: Array) -> Callable[[Array], Array]:
 
     Returns:
         `[rows, m] -> [rows, n]`.
+
+    Example:
+        >>> y = jnp.array([[0.0], [1.0], [2.0]])
+        >>> float(fit_linear(2 * y + 1, y)(jnp.array([[3.0]])).round(3)[0, 0])
+        7.0
+
+    Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
     z, y = _arrays(z, y)
     return fit_affine(y, z)
@@ -122,6 +143,8 @@ def fit_kernel_ridge(
         >>> bool(determination(y**2, predict(fit, y))[0] > 0.95)
         True
 
+    Source: von Kuegelgen et al. 2021, section 5.1 and published code.
+
     Notes:
         One Cholesky factor for each (fold, gamma, alpha) serves all columns of all
         blocks; factors are made one after another, also under `vmap` (a batch of
@@ -132,7 +155,7 @@ def fit_kernel_ridge(
     z, y = _arrays(z, y)
     blocks = (z.shape[1],) if blocks is None else tuple(blocks)
     _check(z, blocks, alphas, gammas, folds)
-    (y_mean, y_std), (z_mean, z_std) = _moments(y), _moments(z)
+    (y_mean, y_std), (z_mean, z_std) = moments(y), moments(z)
 
     @one_by_one
     def solve(z, y):
@@ -156,11 +179,26 @@ def fit_kernel_ridge(
 
 
 def predict(fit: KernelRidge, y: Array) -> Array:
-    """z_hat of other rows of y `[rows, m]`, in the units of z: `[rows, n]`."""
+    """Predictions of a kernel ridge regression for other rows.
+
+    Args:
+        fit: of `fit_kernel_ridge`.
+        y: representation, `[rows, m]`.
+
+    Returns:
+        `[rows, n]`, in the units of z.
+
+    Example:
+        >>> y = jax.random.normal(jax.random.key(0), (60, 1))
+        >>> predict(fit_kernel_ridge(y**2, y), y[:5]).shape
+        (5, 1)
+
+    Source: von Kuegelgen et al. 2021, section 5.1 and published code.
+    """
     check_features("y", y, fit.y.shape[1])
     squared = _squared_distances((y - fit.y_mean) / fit.y_std, fit.y)
     parts = [
-        _dot(jnp.exp(-gamma * squared), weights)
+        dot(jnp.exp(-gamma * squared), weights)
         for gamma, weights in zip(
             fit.gamma, _split(fit.weights, fit.blocks), strict=True
         )
@@ -183,8 +221,15 @@ def linear_share(effect: Array, cause: Array, noise: Array) -> Array:
 
     Returns:
         `[n_s]`.
+
+    Example:
+        >>> eye = jnp.eye(1)
+        >>> float(linear_share(eye, eye, eye)[0])  # effect and noise of equal variance
+        0.5
+
+    Source: this library.
     """
-    explained = jnp.diagonal(_dot(_dot(effect, cause), effect.T))
+    explained = jnp.diagonal(dot(dot(effect, cause), effect.T))
     return explained / (explained + jnp.diagonal(noise))
 
 
@@ -202,7 +247,7 @@ def _cross_validate(z, y, alphas, gammas, folds: int) -> Array:
         def score(setting, inner=inner, outer=outer, held=held, kept=kept):
             alpha, gamma = setting
             weights = _cholesky_solve(jnp.exp(-gamma * inner), alpha, z[kept])
-            return determination(z[held], _dot(jnp.exp(-gamma * outer), weights))
+            return determination(z[held], dot(jnp.exp(-gamma * outer), weights))
 
         grid = jnp.meshgrid(
             *(jnp.asarray(v, y.dtype) for v in (alphas, gammas)), indexing="ij"
@@ -222,7 +267,7 @@ def _cholesky_solve(kernel: Array, alpha: Array, z: Array) -> Array:
 def _squared_distances(a: Array, b: Array) -> Array:
     """||a_i - b_k||^2, `[rows, cols]`."""
     squares = jnp.sum(a * a, 1)[:, None] + jnp.sum(b * b, 1)[None]
-    return jnp.maximum(squares - 2 * _dot(a, b.T), 0)
+    return jnp.maximum(squares - 2 * dot(a, b.T), 0)
 
 
 def _split(columns: Array, blocks: tuple[int, ...]) -> list[Array]:

@@ -4,12 +4,25 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_rows
-from jidcl.metrics.recovery import _moments
+from jidcl.metrics.columns import moments
 from jidcl.numerics import at_least_float32, one_by_one, unit
 
 
 def feature_variance(y: jax.Array) -> jax.Array:
-    """Population variance of each output, `[rows, m] -> [m]`."""
+    """Population variance of each output.
+
+    Args:
+        y: `[rows, m]`, rows >= 2.
+
+    Returns:
+        `[m]`; 0 where an output is constant.
+
+    Example:
+        >>> feature_variance(jnp.array([[0.0, 1.0], [2.0, 1.0]]))
+        Array([1., 0.], dtype=float32)
+
+    Source: the definition.
+    """
     return jnp.var(_wide(y), axis=0)
 
 
@@ -23,6 +36,10 @@ def spread(y: jax.Array) -> jax.Array:
 
     Returns:
         A scalar.
+
+    Example:
+        >>> float(spread(jnp.array([[1.0, 0.0], [2.0, 0.0]])))  # one direction
+        0.0
 
     Source: Chen and He 2021, section 4.1.
     """
@@ -39,6 +56,11 @@ def effective_rank(y: jax.Array) -> jax.Array:
         A scalar: 1 for a line, m for equal spread in all directions, 0 when every row
         is the same.
 
+    Example:
+        >>> y = jnp.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        >>> round(float(effective_rank(y)), 3)
+        2.0
+
     Source: Roy and Vetterli 2007.
 
     Notes:
@@ -46,7 +68,7 @@ def effective_rank(y: jax.Array) -> jax.Array:
         time also under `vmap`; values below the rounding of the largest count as 0.
     """
     y = _wide(y)
-    mean, std = _moments(y)
+    mean, std = moments(y)
     y = jnp.where(jnp.isinf(std), 0, y - mean)
     # Any scale: squares neither overflow nor underflow.
     largest = jnp.max(jnp.abs(y))

@@ -15,7 +15,17 @@ import numpy as np
 import optax.assignment
 
 from jidcl.checks import check_at_least, check_rows
-from jidcl.numerics import at_least_float32, safe_norm, safe_root
+from jidcl.metrics.columns import (
+    centred,
+    correlate,
+    dot,
+    fit_affine,
+    moments,
+    ranks,
+    standardised,
+    unit_total,
+)
+from jidcl.numerics import at_least_float32
 
 
 class R2(NamedTuple):
@@ -80,12 +90,12 @@ def r2(
             stacklevel=2,
         )
     half = samples // 2
-    z = _standardised(z) if intercept else z / _moments(z)[1]
+    z = standardised(z) if intercept else z / moments(z)[1]
     z_fit, y_fit = (z[:half], y[:half]) if split else (z, y)
     z_score, y_score = (z[half:], y[half:]) if split else (z, y)
     predicted = fit_affine(y_fit, z_fit, intercept=intercept)(y_score)
-    left, varies = z_score - predicted, jnp.isfinite(_moments(z_score)[1][0])
-    total = jnp.sum(_centred(z_score) ** 2, axis=0)
+    left, varies = z_score - predicted, jnp.isfinite(moments(z_score)[1][0])
+    total = jnp.sum(centred(z_score) ** 2, axis=0)
     missed = jnp.sum(left**2, axis=0) / jnp.where(varies, total, 1)
     # A constant latent scores 0; where a sum is NaN, so is the score.
     per_dim = jnp.where(varies | jnp.isnan(missed), 1 - missed, 0)
@@ -96,10 +106,25 @@ def r2(
 
 
 def linear_pearson(z: jax.Array, y: jax.Array) -> jax.Array:
-    """Mean |Pearson correlation| of each latent with its own in-sample linear fit."""
+    """Mean |Pearson correlation| of each latent with its own in-sample linear fit.
+
+    Args:
+        z: true latents, `[samples, n]`.
+        y: representation, `[samples, m]`.
+
+    Returns:
+        A scalar in [0, 1].
+
+    Example:
+        >>> z = jax.random.normal(jax.random.key(0), (50, 2))
+        >>> round(float(linear_pearson(z, 3 * z + 1)), 4)
+        1.0
+
+    Source: this library; the root of an in-sample R2 for each latent.
+    """
     z, y = _both(z, y)
     predicted = fit_affine(y, z)(y)
-    return jnp.mean(jnp.abs(_correlate_columns(z, predicted)))
+    return jnp.mean(jnp.abs(correlate(z, predicted)))
 
 
 def mcc(z: jax.Array, y: jax.Array, *, spearman: bool = False) -> Mcc:
@@ -123,6 +148,8 @@ def mcc(z: jax.Array, y: jax.Array, *, spearman: bool = False) -> Mcc:
         >>> float(mcc(z, -2 * z[:, ::-1]).mean.round(5))
         1.0
 
+    Source: Zimmermann et al. 2021, section 5.
+
     Notes:
         The assignment maximises the sum of absolute correlations, inside jit
         (`optax.assignment.hungarian_algorithm`). No split: nothing is fitted.
@@ -138,12 +165,28 @@ def mcc(z: jax.Array, y: jax.Array, *, spearman: bool = False) -> Mcc:
 
 
 def correlation_matrix(z: jax.Array, y: jax.Array, *, spearman: bool = False):
-    """Correlations of every column of z with every column of y, `[n, m]`."""
+    """Correlations of every column of z with every column of y.
+
+    Args:
+        z: `[samples, n]`.
+        y: `[samples, m]`.
+        spearman: of the ranks in each column instead of the numbers.
+
+    Returns:
+        `[n, m]`, in [-1, 1]; 0 where a column is constant.
+
+    Example:
+        >>> z = jnp.array([[0.0], [1.0], [2.0]])
+        >>> float(correlation_matrix(z, -(z**3), spearman=True).round(4)[0, 0])
+        -1.0
+
+    Source: the definitions of Pearson and Spearman.
+    """
     z, y = _both(z, y)
     if spearman:
-        z, y = _ranks(z), _ranks(y)
-    z, y = _standardised(z), _standardised(y)
-    return _dot(z.T, y) / z.shape[0]
+        z, y = ranks(z), ranks(y)
+    z, y = standardised(z), standardised(y)
+    return dot(z.T, y) / z.shape[0]
 
 
 def assign(score: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -154,6 +197,13 @@ def assign(score: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     Returns:
         `(columns [n], total [])`.
+
+    Example:
+        >>> columns, total = assign(jnp.array([[0.1, 0.9], [0.8, 0.7]]))
+        >>> columns.tolist(), round(float(total), 2)
+        ([1, 0], 1.7)
+
+    Source: Kuhn 1955 (the assignment problem).
     """
     rows, columns = optax.assignment.hungarian_algorithm(-score)
     columns = columns[jnp.argsort(rows)]
@@ -175,11 +225,18 @@ def procrustes_error(z: jax.Array, y: jax.Array) -> jax.Array:
 
     Raises:
         ValueError: on different shapes.
+
+    Example:
+        >>> z = jax.random.normal(jax.random.key(0), (50, 2))
+        >>> round(float(procrustes_error(z, 2 - 3 * z[:, ::-1])), 4)
+        0.0
+
+    Source: Schoenemann and Carroll 1970 (the best similarity map).
     """
     z, y = _both(z, y, common=True)
     if z.shape != y.shape:
         raise ValueError(f"y must have shape {list(z.shape)}, got {list(y.shape)}")
-    product = _dot(_unit_total(z).T, _unit_total(y))
+    product = dot(unit_total(z).T, unit_total(y))
     explained = jnp.sum(jnp.linalg.svd(product, compute_uv=False)) ** 2
     return jnp.maximum(1 - explained, 0)
 
@@ -197,13 +254,32 @@ def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Arra
     Returns:
         A scalar, in nats.
 
+    Example:
+        >>> float(isometry_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 1.0])))
+        0.5
+
     Source: Zimmermann et al. 2021, propositions 1 and 2.
     """
     return jnp.mean(jnp.abs(similarity_z - similarity_y))
 
 
 def read_back(z: jax.Array, y: jax.Array) -> jax.Array:
-    """z_hat: the in-sample affine read-out of z from y, `[samples, n]` (plots)."""
+    """The in-sample affine read-out of z from y, for figures.
+
+    Args:
+        z: true latents, `[samples, n]`.
+        y: representation, `[samples, m]`.
+
+    Returns:
+        z_hat, `[samples, n]`.
+
+    Example:
+        >>> z = jax.random.normal(jax.random.key(0), (50, 2))
+        >>> bool(jnp.allclose(read_back(z, 3 * z + 1), z, atol=1e-4))
+        True
+
+    Source: least squares.
+    """
     _, scaled = _both(z, y)
     z = jnp.asarray(z, scaled.dtype)
     return fit_affine(scaled, z)(scaled)
@@ -233,6 +309,15 @@ def bootstrap_interval(
 
     Raises:
         ValueError: on a level outside of (0, 1) or fewer than two resamples.
+
+    Example:
+        >>> z = jax.random.normal(jax.random.key(0), (100, 2))
+        >>> key, score = jax.random.key(1), lambda z, y: r2(z, y).mean
+        >>> low, high = bootstrap_interval(key, score, z, z + z**2, resamples=20)
+        >>> bool(low < high)
+        True
+
+    Source: Efron 1979 (the bootstrap).
     """
     z, y = _both(z, y)
     check_at_least("resamples", resamples, 2)
@@ -272,107 +357,3 @@ def _rounded(x, common: bool) -> jax.Array:
         largest = np.abs(x).max(axis=None if common else 0)
         x = (x / np.where(largest > 0, largest, 1)).astype(np.float32)
     return jnp.asarray(x)
-
-
-def _centred(x: jax.Array) -> jax.Array:
-    return x - jnp.mean(x, axis=0, keepdims=True)
-
-
-def _moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean and standard deviation of each column, `[1, n]`; constant: infinity.
-
-    Columns of any scale: squares neither overflow nor underflow.
-    """
-    mean = jnp.mean(x, axis=0, keepdims=True)
-    mean = mean + jnp.mean(x - mean, axis=0, keepdims=True)
-    largest = jnp.max(jnp.abs(x - mean), axis=0, keepdims=True)
-    relative = (x - mean) / jnp.where(largest > 0, largest, 1)
-    std = largest * safe_root(jnp.mean(relative**2, axis=0, keepdims=True), 2.0)
-    # Rounding leaves a constant column with a tiny, meaningless spread.
-    noise = 2 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x), axis=0, keepdims=True)
-    return mean, jnp.where(std <= noise, jnp.inf, std)
-
-
-def _standardised(x: jax.Array) -> jax.Array:
-    """Columns of mean 0 and variance 1; 0 where constant."""
-    mean, std = _moments(x)
-    return (x - mean) / std
-
-
-def _unit_total(x: jax.Array) -> jax.Array:
-    """Centred, with Frobenius norm 1; 0 where every column is constant."""
-    mean, std = _moments(x)
-    x = jnp.where(jnp.isinf(std), 0, x - mean)
-    largest = jnp.max(jnp.abs(x))
-    x = x / jnp.where(largest > 0, largest, 1)
-    norm = safe_norm(x.reshape(-1))
-    return x / jnp.where(norm > 0, norm, 1)
-
-
-def _correlate_columns(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.mean(_standardised(a) * _standardised(b), axis=0)
-
-
-def fit_affine(
-    y: jax.Array, z: jax.Array, *, intercept: bool = True
-) -> Callable[[jax.Array], jax.Array]:
-    """Least squares z ~ W y + b for columns of any scale and any rank: the predictor.
-
-    Args:
-        y: `[samples, m]`.
-        z: `[samples, n]`.
-        intercept: whether b is fitted, or 0.
-
-    Returns:
-        A function `[rows, m] -> [rows, n]`.
-    """
-    mean, std = _moments(y)
-    z_mean = jnp.mean(z, axis=0, keepdims=True)
-    if not intercept:
-        largest = jnp.max(jnp.abs(y), axis=0, keepdims=True)
-        mean, std, z_mean = 0 * mean, jnp.where(largest > 0, largest, 1), 0 * z_mean
-    q, t = _orthonormal((y - mean) / std)
-    weights = _dot(t, _dot(q.T, z - z_mean))
-    return lambda y: z_mean + _dot((y - mean) / std, weights)
-
-
-def _orthonormal(y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Q with orthonormal columns (or 0) spanning y, and T with Q = y T.
-
-    Gram-Schmidt, twice for each column; a column that the earlier ones explain to
-    rounding becomes 0. Plain products, so it maps over seeds on every device.
-    """
-    samples, m = y.shape
-    smallest = 10 * m * jnp.finfo(y.dtype).eps
-
-    def add(carry, j):
-        q, t = carry
-        column, combination = y[:, j], jax.nn.one_hot(j, m, dtype=y.dtype)
-        size = safe_norm(column)
-        for _ in range(2):
-            inside = _dot(q.T, column)
-            column = column - _dot(q, inside)
-            combination = combination - _dot(t, inside)
-        rest = safe_norm(column)
-        scale = jnp.where(rest > smallest * size, rest, jnp.inf)
-        q, t = q.at[:, j].set(column / scale), t.at[:, j].set(combination / scale)
-        return (q, t), None
-
-    start = (jnp.zeros((samples, m), y.dtype), jnp.zeros((m, m), y.dtype))
-    return jax.lax.scan(add, start, jnp.arange(m))[0]
-
-
-def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
-
-
-def _ranks(x: jax.Array) -> jax.Array:
-    """Average ranks of each column."""
-
-    def column(v):
-        ordered = jnp.sort(v)
-        low = jnp.searchsorted(ordered, v, side="left")
-        high = jnp.searchsorted(ordered, v, side="right")
-        return jnp.where(jnp.isnan(v).any(), v, (low + high).astype(v.dtype) / 2)
-
-    return jax.vmap(column, in_axes=1, out_axes=1)(x)

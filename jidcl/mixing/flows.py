@@ -29,6 +29,12 @@ def init_coupling(
 
     Raises:
         ValueError: on an odd n, or n or layers out of range.
+
+    Example:
+        >>> init_coupling(jax.random.key(0), 4)["kernels"].shape
+        (4, 2, 2)
+
+    Source: Klindt, LeCun and Balestriero 2026, published code.
     """
     check_even(n)
     check_at_least("layers", layers, 1)
@@ -45,17 +51,41 @@ def init_coupling(
 def couple(params: Params, z: jax.Array) -> jax.Array:
     """x = g(z), `[..., n] -> [..., n]`.
 
+    Args:
+        params: of `init_coupling`.
+        z: `[..., n]`.
+
+    Returns:
+        `[..., n]`.
+
     Example:
         >>> g = init_coupling(jax.random.key(0), 4)
         >>> z = jnp.ones((3, 4))
         >>> bool(jnp.allclose(uncouple(g, couple(g, z)), z, atol=1e-5))
         True
+
+    Source: Klindt, LeCun and Balestriero 2026, published code.
     """
     return _layers(params, z, 1)
 
 
 def uncouple(params: Params, x: jax.Array) -> jax.Array:
-    """z = g^{-1}(x): the layers undone in reverse order."""
+    """z = g^{-1}(x): the layers undone in reverse order.
+
+    Args:
+        params: of `init_coupling`.
+        x: `[..., n]`.
+
+    Returns:
+        `[..., n]`.
+
+    Example:
+        >>> g = init_coupling(jax.random.key(0), 4)
+        >>> uncouple(g, jnp.ones((3, 4))).shape
+        (3, 4)
+
+    Source: Klindt, LeCun and Balestriero 2026, published code.
+    """
     return _layers(params, x, -1)
 
 

@@ -14,7 +14,18 @@ from jidcl.numerics import safe_norm
 
 
 class PlaneMap(NamedTuple):
-    """x = g(z) and z = g^{-1}(x), both `[..., 2] -> [..., 2]`."""
+    """A mixing of the plane and its inverse.
+
+    Attributes:
+        mix: g, `[..., 2] -> [..., 2]`.
+        unmix: g^{-1}, `[..., 2] -> [..., 2]`.
+
+    Example:
+        >>> PLANE_MAPS["banana"].mix(jnp.array([2.0, 1.0]))
+        Array([2., 5.], dtype=float32)
+
+    Source: Klindt, LeCun and Balestriero 2026, published code.
+    """
 
     mix: Callable[[jax.Array], jax.Array]
     unmix: Callable[[jax.Array], jax.Array]

@@ -1,6 +1,16 @@
 """What theory allows: closed-form limits, finite-sample corrections, oracle floors."""
 
 from jidcl.latents.vmf import vmf_entropy, vmf_log_normaliser, vmf_mean_cosine
+from jidcl.theory.boxes import (
+    box_energy,
+    box_limit,
+    box_log_mass,
+    box_mean_energy,
+    box_mismatched_limit,
+    box_moment,
+    box_self_weight,
+    gennorm_moments,
+)
 from jidcl.theory.classification import (
     Floor,
     affine_solution,
@@ -10,26 +20,20 @@ from jidcl.theory.classification import (
 )
 from jidcl.theory.limits import (
     best_gauss_coefficient,
-    box_energy,
-    box_limit,
-    box_log_mass,
-    box_mean_energy,
-    box_mismatched_limit,
-    box_moment,
-    box_self_weight,
     finite_negatives,
     gauss_limit,
-    gennorm_moments,
     ou_alignment_limit,
-    projected_normal_log_ratio,
-    projected_normal_mean_cosine,
-    projected_normal_tv,
     vmf_correction,
     vmf_limit,
     vmf_moment,
     vmf_self_weight,
 )
 from jidcl.theory.oracle import OracleMap, apply_oracle, best_scale, fit_oracle
+from jidcl.theory.projected import (
+    projected_normal_log_ratio,
+    projected_normal_mean_cosine,
+    projected_normal_tv,
+)
 
 __all__ = [
     "Floor",

@@ -18,14 +18,41 @@ from jidcl.types import Pair
 
 
 class OracleMap(NamedTuple):
-    """h(z) = scale * (z - shift), projected on the sphere for sphere outputs."""
+    """h(z) = scale * (z - shift), projected on the sphere for sphere outputs.
+
+    Attributes:
+        scale: a scalar > 0.
+        shift: `[n]`.
+
+    Example:
+        >>> OracleMap(jnp.asarray(2.0), jnp.zeros(3)).shift.shape
+        (3,)
+
+    Source: this library.
+    """
 
     scale: jax.Array
     shift: jax.Array
 
 
 def apply_oracle(oracle: OracleMap, output: str, z: jax.Array) -> jax.Array:
-    """The oracle's representation of z, `[..., n]`."""
+    """The oracle's representation of z.
+
+    Args:
+        oracle: of `fit_oracle`.
+        output: output space of the model, one of `jidcl.encoders.OUTPUTS`.
+        z: latents, `[..., n]`.
+
+    Returns:
+        `[..., n]`.
+
+    Example:
+        >>> oracle = OracleMap(jnp.asarray(2.0), jnp.ones(2))
+        >>> apply_oracle(oracle, "none", jnp.array([[1.0, 2.0]]))
+        Array([[0., 2.]], dtype=float32)
+
+    Source: this library.
+    """
     if output in ("sphere", "learnable_sphere"):
         z = unit(z)
     shift = jnp.expand_dims(oracle.shift, tuple(range(z.ndim - 1)))
@@ -64,6 +91,16 @@ def fit_oracle(
 
     Raises:
         ValueError: on an unknown output space or low >= high.
+
+    Example:
+        >>> from jidcl.losses import infonce
+        >>> z = jax.random.normal(jax.random.key(0), (2, 8, 3))
+        >>> loss = lambda y, y_pos: infonce(y, y_pos)[0]
+        >>> oracle = fit_oracle("learnable_sphere", loss, Pair(z, z))
+        >>> bool(oracle.scale > 0)
+        True
+
+    Source: this library.
     """
     check_choice("output", output, OUTPUTS)
     check_ordered("low", low, "high", high)
@@ -109,6 +146,13 @@ def best_scale(
 
     Returns:
         A scalar.
+
+    Example:
+        >>> scale = best_scale(lambda s: (jnp.log(s) - 1) ** 2, rounds=6)
+        >>> bool(abs(jnp.log(scale) - 1) < 0.01)
+        True
+
+    Source: this library.
     """
     low, high = (jnp.log(jnp.asarray(end, dtype)) for end in span)
     for index in range(rounds):

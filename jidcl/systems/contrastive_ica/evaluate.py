@@ -18,7 +18,7 @@ from jidcl.metrics import (
     rotation_null,
     shuffled,
 )
-from jidcl.metrics.recovery import fit_affine
+from jidcl.metrics.columns import fit_affine
 from jidcl.systems.contrastive_ica.process import (
     Parts,
     draw_pair,

@@ -16,7 +16,7 @@ from jidcl.metrics import (
     shuffled,
     tied_kappa,
 )
-from jidcl.metrics.recovery import fit_affine
+from jidcl.metrics.columns import fit_affine
 from jidcl.systems.diet.presets import Diet
 from jidcl.systems.diet.process import (
     beta_of,
