@@ -171,7 +171,7 @@ def view_alignment(views: jax.Array) -> jax.Array:
         >>> float(view_alignment(jnp.stack([jnp.zeros((4, 2)), jnp.ones((4, 2))])))
         0.25
 
-    Source: Klindt, LeCun and Balestriero 2026, published code.
+    Source: Klindt, LeCun and Balestriero 2026.
     """
     _check_views(views)
     views = views.astype(at_least_float32(views.dtype))
@@ -311,7 +311,7 @@ def gauss_infonce(y: jax.Array, y_pos: jax.Array, *, sigma: float = 1.0):
         >>> round(float(loss), 4)  # log(1 + 1 / e)
         0.3133
 
-    Source: Klindt, LeCun and Balestriero 2026, published code.
+    Source: Klindt, LeCun and Balestriero 2026.
     """
     check_above("sigma", sigma, 0)
     return infonce(

@@ -68,7 +68,7 @@ def total_r2(a: jax.Array, b: jax.Array) -> jax.Array:
         >>> round(float(total_r2(a, 3 * a + 1)), 4)
         1.0
 
-    Source: Klindt, LeCun and Balestriero 2026, published code.
+    Source: Klindt, LeCun and Balestriero 2026.
     """
     check_rows("a", a, 2)
     check_rows("b", b, 2)
@@ -174,7 +174,7 @@ def plane_grid(points: int = 100, span: float = 3.0) -> jax.Array:
         >>> plane_grid(3, 1.0).shape
         (9, 2)
 
-    Source: Klindt, LeCun and Balestriero 2026, published code.
+    Source: Klindt, LeCun and Balestriero 2026.
     """
     line = jnp.linspace(-span, span, points)
     return jnp.stack(jnp.meshgrid(line, line), axis=-1).reshape(-1, 2)
