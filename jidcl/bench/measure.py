@@ -111,6 +111,12 @@ def measure_ceilings(repeats: int = 5) -> Ceilings:
 
     On a CPU the exponential is of an array in its cache; an accelerator, which would
     wait for its memory, takes many of each number.
+
+    Args:
+        repeats: timed runs of each, >= 1.
+
+    Returns:
+        The rates.
     """
     on_cpu = jax.default_backend() == "cpu"
     width, long, short, each = (2048, 24, 20, 1) if on_cpu else (8192, 28, 24, 32)

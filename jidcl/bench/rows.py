@@ -116,7 +116,20 @@ def loss_row(
     precision: str = "float32",
     repeats: int,
 ) -> dict[str, Any]:
-    """One infonce with gradients for anchors and positives."""
+    """One infonce with gradients for anchors and positives.
+
+    Args:
+        name: of a similarity in `SIMILARITIES`.
+        batch: anchors, >= 2.
+        n: dimension of the embeddings.
+        top: what the machine can do, see `measure_ceilings`.
+        tile: see `jidcl.losses.infonce`.
+        precision: of matrix products, float32 or fast.
+        repeats: timed runs, >= 1.
+
+    Returns:
+        Shapes, times, memory and ratios by name.
+    """
     y, y_pos = _embeddings(batch, n)
     similarity = dataclasses.replace(SIMILARITIES[name], precision=precision)
 
@@ -142,7 +155,19 @@ def step_row(
     steps: int = 1,
     repeats: int,
 ) -> dict[str, Any]:
-    """Whole training steps (draw, mix, encode, loss, gradients, update), each."""
+    """Whole training steps (draw, mix, encode, loss, gradients, update), each.
+
+    Args:
+        name: what the row is called.
+        config: settings of contrastive ICA.
+        top: what the machine can do, see `measure_ceilings`.
+        seeds: runs that are trained together, >= 1.
+        steps: updates per dispatch, >= 1.
+        repeats: timed dispatches, >= 1.
+
+    Returns:
+        Shapes, times, memory and ratios by name.
+    """
     program, mesh = load_system("contrastive_ica").make_program(config), make_mesh()
     state = loop.start(program, np.arange(seeds), mesh=mesh)
     compiled, compiling = loop.compile_chunk(program, state, steps=steps, mesh=mesh)

@@ -64,8 +64,8 @@ def main(args: list[str]) -> int:
     for precision in options.precisions:
         check_choice("precision", precision, PRECISIONS)
     fields = ("batch", "n", "repeats", "peer", "similarities", "forms", "precisions")
-    shared = Options(**{name: getattr(options, name) for name in fields})
-    show_bench(measure(options.suites, shared, options.out))
+    chosen = Options(**{name: getattr(options, name) for name in fields})
+    show_bench(measure(options.suites, chosen, options.out))
     return 0
 
 

@@ -52,9 +52,9 @@ def main(args: list[str]) -> int:
     system, label, config = find_preset(name)
     options = parse(Sweep, rest, f"sweep {name}")
     check_at_least("seeds", options.seeds, 1)
-    shared = parse_grid(config, options.set)
+    fixed = parse_grid(config, options.set)
     grid = parse_grid(config, options.grid)
-    for key, values in shared.items():
+    for key, values in fixed.items():
         if len(values) > 1 or key in grid:
             raise ValueError(f"set takes one value of a setting outside grid: {key}")
         config = dataclasses.replace(config, **{key: values[0]})
@@ -63,7 +63,7 @@ def main(args: list[str]) -> int:
     from jidcl.run.sweep import metric_names, sweep
 
     check_choice("metric", options.metric, metric_names(system, config, grid))
-    about = dict(preset=label, set=shared, grid=grid, seeds=options.seeds)
+    about = dict(preset=label, set=fixed, grid=grid, seeds=options.seeds)
     out = options.root / run_name(label, {"system": system, **about})
     events = sweep(
         config,

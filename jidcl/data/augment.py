@@ -16,7 +16,14 @@ from jidcl.types import Array
 
 
 def grey(image: Array) -> Array:
-    """(19595 R + 38470 G + 7471 B + 32768) >> 16, three equal channels."""
+    """(19595 R + 38470 G + 7471 B + 32768) >> 16, three equal channels.
+
+    Args:
+        image: `[..., height, width, 3]`, whole numbers in [0, 255] as floats.
+
+    Returns:
+        The image, in the same form.
+    """
     check_features("image", image, 3)
     weights = jnp.asarray([19595.0, 38470.0, 7471.0], image.dtype) / 65536
     level = jnp.floor(jnp.sum(image * _last(weights, image), -1, keepdims=True) + 0.5)
@@ -24,18 +31,42 @@ def grey(image: Array) -> Array:
 
 
 def brightness(image: Array, factor: Array | float) -> Array:
-    """Blend with black: 0 is black, 1 changes nothing, more is brighter."""
+    """Blend with black: 0 is black, 1 changes nothing, more is brighter.
+
+    Args:
+        image: `[..., height, width, 3]`, whole numbers in [0, 255] as floats.
+        factor: >= 0, one number or one for each image.
+
+    Returns:
+        The image, in the same form.
+    """
     return _blend(jnp.zeros_like(image), image, factor)
 
 
 def contrast(image: Array, factor: Array | float) -> Array:
-    """Blend with the mean grey level of the image."""
+    """Blend with the mean grey level of the image.
+
+    Args:
+        image: `[..., height, width, 3]`, whole numbers in [0, 255] as floats.
+        factor: >= 0, one number or one for each image: 0 is grey, 1 changes nothing.
+
+    Returns:
+        The image, in the same form.
+    """
     mean = jnp.mean(grey(image), axis=(-3, -2, -1), keepdims=True)
     return _blend(jnp.floor(mean + 0.5), image, factor)
 
 
 def saturation(image: Array, factor: Array | float) -> Array:
-    """Blend with the grey version of the image."""
+    """Blend with the grey version of the image.
+
+    Args:
+        image: `[..., height, width, 3]`, whole numbers in [0, 255] as floats.
+        factor: >= 0, one number or one for each image: 0 is grey, 1 changes nothing.
+
+    Returns:
+        The image, in the same form.
+    """
     return _blend(grey(image), image, factor)
 
 

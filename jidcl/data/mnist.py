@@ -16,7 +16,14 @@ _LABELS = np.uint8, (None,)
 
 
 class Mnist(NamedTuple):
-    """Images `[count, 28, 28]` and labels `[count]`, uint8; white digits on black."""
+    """White digits on black.
+
+    Attributes:
+        train_images: uint8 `[count, 28, 28]`.
+        train_labels: uint8 `[count]`.
+        test_images: uint8 `[count, 28, 28]`.
+        test_labels: uint8 `[count]`.
+    """
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -26,6 +33,9 @@ class Mnist(NamedTuple):
 
 def load_mnist() -> Mnist:
     """The arrays of `JIDCL_DATA/mnist/mnist.npz`, of any number of rows.
+
+    Returns:
+        The arrays.
 
     Raises:
         ValueError: where the file is missing, or its arrays are not those of `Mnist`.
@@ -37,7 +47,11 @@ def load_mnist() -> Mnist:
 
 
 def mnist_digest() -> str:
-    """SHA-256 of the file, which names the data that a decoder was trained on."""
+    """SHA-256 of the file, which names the data that a decoder was trained on.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     return hashlib.sha256(data_file(FILE).read_bytes()).hexdigest()
 
 

@@ -29,7 +29,11 @@ CHUNK = 4096  # pictures shrunk at once
 
 
 class PictureGrid(NamedTuple):
-    """`x`: pictures of all points, uint8 `[points, size, size, channels]`."""
+    """The pictures of a whole grid of factors.
+
+    Attributes:
+        x: pictures of all points, uint8 `[points, size, size, channels]`.
+    """
 
     x: Array
 
@@ -47,6 +51,9 @@ def load_picture_grid(
         counts: how many values each factor has.
         size: rows and columns, a divisor of the file's.
 
+    Returns:
+        The pictures of all points, the last factor changing fastest.
+
     Raises:
         ValueError: where the file is missing or holds something else, with its name.
         ImportError: for 3D Shapes without h5py.
@@ -57,6 +64,13 @@ def load_picture_grid(
 
 def picture_grid_digest(folder: str | Path, *, scene: str) -> str:
     """SHA-256 of the file, which a run on it is known by.
+
+    Args:
+        folder: holds the file of `FILES`.
+        scene: `sprites` or `shapes3d`.
+
+    Returns:
+        64 hexadecimal digits.
 
     Raises:
         ValueError: where the file is missing.

@@ -54,6 +54,9 @@ def load_picture_sets(
         layout: of `LAYOUTS`.
         size: rows and columns.
 
+    Returns:
+        `{"train": PictureSet, "test": PictureSet}`.
+
     Raises:
         ValueError: where a file is missing or is not what the layout says, with its
             name; on latents outside [-1, 1], or a part of which some class has fewer
@@ -72,6 +75,13 @@ def picture_sets_digest(folder: str | Path, *, layout: str) -> str:
     """What a run on a folder is known by: SHA-256 of latents and of files' sizes.
 
     No picture is opened.
+
+    Args:
+        folder: see the module.
+        layout: of `LAYOUTS`.
+
+    Returns:
+        64 hexadecimal digits.
 
     Raises:
         ValueError: as `load_picture_sets`.

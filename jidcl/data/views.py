@@ -141,6 +141,15 @@ def crop_box(
 
     Share of the area uniform, aspect log-uniform; the first of ten that fits, else the
     largest box in the middle whose aspect is allowed.
+
+    Args:
+        key: a typed key.
+        shape: (rows, columns) of the image.
+        area: least and largest share of the area, in (0, 1].
+        aspect: least and largest width over height, > 0.
+
+    Returns:
+        Four scalars, pixels.
     """
     rows, cols = shape
     area_key, aspect_key, place_key = jax.random.split(key, 3)

@@ -19,6 +19,9 @@ def make_inverse_coupling(n: int, *, layers: int = 4, scale: float = 1.0) -> Enc
         scale: of the kernels at the start, > 0. 1 as published; near 0 it starts near
             the identity, and fewer runs end in a local minimum.
 
+    Returns:
+        The encoder, of `[..., n]`.
+
     Raises:
         ValueError: on an odd n, or n or layers out of range.
 

@@ -27,7 +27,15 @@ def rescale(x: jax.Array, r: jax.Array | float = 1.0, *, at_most: bool = False):
 
 
 def softclip(x: jax.Array, bound: jax.Array | float = 1.0) -> jax.Array:
-    """sigmoid(x) * bound: the open box (0, bound)."""
+    """sigmoid(x) * bound: the open box (0, bound).
+
+    Args:
+        x: `[..., m]`.
+        bound: b > 0, a scalar or `[m]`.
+
+    Returns:
+        `[..., m]`.
+    """
     if jnp.ndim(bound):
         bound = jnp.expand_dims(bound, tuple(range(x.ndim - 1)))
     return jax.nn.sigmoid(x) * bound
@@ -39,6 +47,11 @@ class OutputSpace(nnx.Module):
     `none`: y = x; `sphere` and `learnable_sphere`: y = r x / ||x||, r = 1 or trained
     from `size`; `box` and `learnable_box`: y_i = sigmoid(x_i) b_i, b = 1 or trained
     from `size` (published: 1).
+
+    Args:
+        kind: one of `OUTPUTS`.
+        m: width of the output, >= 1.
+        size: where a learnable radius or bound starts, > 0.
 
     Source: Zimmermann et al. 2021, published code.
     """

@@ -192,6 +192,15 @@ class ResNet(nnx.Module):
 def make_cnn(size: int, channels: int, m: int | None, **settings: Any) -> Encoder:
     """`CNN` as pure functions; `settings` are its keyword arguments.
 
+    Args:
+        size: rows and columns of the pictures.
+        channels: of the pictures.
+        m: outputs, >= 1; None: without a last layer.
+        **settings: keyword arguments of `CNN`.
+
+    Returns:
+        The encoder, of `[batch, size, size, channels]`.
+
     Example:
         >>> f = make_cnn(32, 3, 4)
         >>> params, state = jax.eval_shape(f.init, jax.random.key(0))
@@ -207,6 +216,14 @@ def make_resnet(depth: int, m: int | None, **settings: Any) -> Encoder:
 
     In training it normalises by the batch it is given (all of it, also where jit
     spreads it over devices), in evaluation by running statistics.
+
+    Args:
+        depth: 18 or 50.
+        m: outputs, >= 1; None: without a last layer.
+        **settings: keyword arguments of `ResNet`.
+
+    Returns:
+        The encoder, of `[batch, height, width, channels]`.
     """
     return from_nnx(lambda rngs: ResNet(depth, m, **settings, rngs=rngs))
 

@@ -37,6 +37,10 @@ class MLP(nnx.Module):
         batch_norm: batch normalisation between each hidden affine layer and its
             activation; the input is `[batch, d]` then.
         rngs: NNX random streams.
+
+    Raises:
+        ValueError: on an unknown choice, or `"looks_linear"` without a last layer or with
+            odd hidden widths.
     """
 
     def __init__(

@@ -10,7 +10,12 @@ from jidcl.checks import check_at_least, check_unit_interval
 
 
 class Running(NamedTuple):
-    """Statistics of each feature, `[features]`."""
+    """Statistics of each feature.
+
+    Attributes:
+        mean: `[features]`.
+        var: `[features]`, >= 0.
+    """
 
     mean: jax.Array
     var: jax.Array

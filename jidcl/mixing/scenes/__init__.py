@@ -42,7 +42,21 @@ _PICTURES: dict[Any, Callable[[Any, Array], Array]] = {
 
 
 def make_scene(name: str, **settings: Any) -> Any:
-    """Settings of a scene by its name; `settings` are the fields of its class."""
+    """Settings of a scene by its name; `settings` are the fields of its class.
+
+    Args:
+        name: one of `SCENES`.
+        **settings: fields of the scene's class.
+
+    Returns:
+        The scene's settings.
+
+    Example:
+        >>> make_scene("sprites", size=16).size
+        16
+
+    Source: this library.
+    """
     check_choice("scene", name, SCENES)
     fields = [field.name for field in dataclasses.fields(SCENES[name])]
     for field in settings:
@@ -69,6 +83,8 @@ def render(scene: Any, z: Array) -> Array:
         >>> import jax.numpy as jnp
         >>> render(Sprites(size=16), jnp.zeros(5)).shape
         (16, 16, 1)
+
+    Source: the scene's own; the pictures are drawn by this library.
     """
     if type(scene) not in _PICTURES:
         names = [kind.__name__ for kind in _PICTURES]

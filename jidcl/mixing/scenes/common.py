@@ -39,13 +39,44 @@ def check_latents(z: Array, factors: tuple[str, ...]) -> None:
 
 
 def factor_index(factors: tuple[str, ...], name: str) -> int:
-    """Column of a factor; an unknown one is refused with the nearest name."""
+    """Column of a factor; an unknown one is refused with the nearest name.
+
+    Args:
+        factors: names of a scene's factors.
+        name: one of them.
+
+    Returns:
+        The column.
+
+    Example:
+        >>> factor_index(("x", "y"), "y")
+        1
+
+    Source: this library.
+    """
     check_choice("factor", name, factors)
     return factors.index(name)
 
 
 def vary(factors: tuple[str, ...], name: str, z: Array, values: Array) -> Array:
-    """Latents `[len(values), n]` that differ from z, `[n]`, in one factor only."""
+    """Latents `[len(values), n]` that differ from z, `[n]`, in one factor only.
+
+    Args:
+        factors: names of a scene's factors.
+        name: the factor that varies.
+        z: latents of the others, `[n]`, in [-1, 1].
+        values: of that factor, `[rows]`, in [-1, 1].
+
+    Returns:
+        `[rows, n]`.
+
+    Example:
+        >>> vary(("x", "y"), "y", jnp.zeros(2), jnp.array([-1.0, 1.0]))
+        Array([[ 0., -1.],
+               [ 0.,  1.]], dtype=float32)
+
+    Source: this library.
+    """
     column = factor_index(factors, name)
     check_features("z", z, len(factors))
     values = jnp.asarray(values)
@@ -86,6 +117,13 @@ def grid_latents(scene: Any, index: Array) -> Array:
     Raises:
         ValueError: without a grid or, concretely, beyond it.
         TypeError: on an index that is not whole.
+
+    Example:
+        >>> from jidcl.mixing.scenes import Sprites
+        >>> grid_latents(Sprites(), jnp.array([0]))
+        Array([[-1., -1., -1., -1., -1.]], dtype=float32)
+
+    Source: this library; the order of the published files.
     """
     counts = getattr(scene, "grid", None)
     if counts is None:

@@ -79,6 +79,12 @@ class Ident3D:
             miss; `reference`, sixteen of each, filtered and spread over the lamps.
         hue: `circle`, half a turn of the ordinary hue circle; `published`, the
             conversion of the published scripts, neither injective nor continuous.
+
+    Example:
+        >>> len(Ident3D().factors)
+        10
+
+    Source: Zimmermann et al. 2021, 3DIdent; the renderer is this library's.
     """
 
     size: int = 64
@@ -101,6 +107,10 @@ class Figures(Ident3D):
     The object is that of one of seven equal parts of [-1, 1], in the order of
     `jidcl.mixing.scenes.figures.NAMES`; the other ten factors follow. Our figures, in
     the layout of Causal3DIdent.
+
+    Example:
+        >>> len(Figures().factors)
+        11
 
     Source: von Kuegelgen et al. 2021, section 5.2 (Causal3DIdent).
     """

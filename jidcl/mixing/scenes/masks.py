@@ -20,7 +20,17 @@ from jidcl.types import Array
 
 @dataclasses.dataclass(frozen=True)
 class Masks:
-    """Settings: rows and columns of the image."""
+    """Settings of the scene.
+
+    Attributes:
+        size: rows and columns of the image.
+
+    Example:
+        >>> Masks(size=16).factors
+        ('x', 'y', 'scale')
+
+    Source: Klindt et al. 2021, KITTI Masks (the factors); the shape is this library's.
+    """
 
     size: int = 64
 

@@ -31,10 +31,20 @@ _LAMP = (1.5, 1.0, 4.6)
 
 @dataclasses.dataclass(frozen=True)
 class Shapes3D:
-    """Settings: rows and columns of the image, steps of the rays.
+    """Settings of the scene.
 
     Shape (cube, cylinder, sphere, capsule) is read from z in four equal steps: it
     cannot be recovered as a number.
+
+    Attributes:
+        size: rows and columns of the image.
+        steps: of the rays.
+
+    Example:
+        >>> Shapes3D(size=16).channels
+        3
+
+    Source: Burgess and Kim 2018, 3D Shapes (factors and grid).
     """
 
     size: int = 64

@@ -25,6 +25,15 @@ class Sprites:
     the square by 90 degrees, of the ellipse by 180, or of any shape by 360 (both ends
     of its range) shows the same picture; shape is read from z in three equal steps. So
     orientation and shape are no function of the picture, and no score of theirs is 1.
+
+    Attributes:
+        size: rows and columns of the image.
+
+    Example:
+        >>> Sprites(size=16).channels
+        1
+
+    Source: Matthey et al. 2017, dSprites (factors and grid).
     """
 
     size: int = 64
@@ -42,6 +51,15 @@ class Triangles:
     """One coloured triangle on black: x, y, scale, hue.
 
     The hue goes once round the circle, as published: both ends look the same.
+
+    Attributes:
+        size: rows and columns of the image.
+
+    Example:
+        >>> Triangles(size=16).factors
+        ('x', 'y', 'scale', 'hue')
+
+    Source: Reizinger et al. 2022 (coloured sprites).
     """
 
     size: int = 64
