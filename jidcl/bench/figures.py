@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jidcl.bench.measure import Ceilings
-from jidcl.bench.rows import SIMILARITIES, exponent
+from jidcl.bench.rows import SIMILARITIES
 from jidcl.report.plots import new_figure
 
 # Suites that vary one setting, and how the time grows with it in theory.
@@ -142,3 +142,8 @@ def _peers(rows, path: Path) -> Path:
         axis.legend()
     figure.savefig(path)
     return path
+
+
+def exponent(batches: Any, values: Any) -> float:
+    """Slope of log values against log batches (least squares)."""
+    return float(np.polyfit(np.log(batches), np.log(values), 1)[0])

@@ -120,8 +120,7 @@ def loss_row(
 
     Args:
         name: of a similarity in `SIMILARITIES`.
-        batch: anchors, >= 2.
-        n: dimension of the embeddings.
+        batch, n: shape of the embeddings, batch >= 2.
         top: what the machine can do, see `measure_ceilings`.
         tile: see `jidcl.losses.infonce`.
         precision: of matrix products, float32 or fast.
@@ -378,11 +377,6 @@ def benchmark_result(rows: list, options: Options, top: Ceilings) -> dict[str, A
         "process_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "rows": rows,
     }
-
-
-def exponent(batches: Any, values: Any) -> float:
-    """Slope of log values against log batches (least squares)."""
-    return float(np.polyfit(np.log(batches), np.log(values), 1)[0])
 
 
 def _embeddings(batch: int, n: int) -> tuple[jax.Array, jax.Array]:

@@ -39,8 +39,8 @@ class MLP(nnx.Module):
         rngs: NNX random streams.
 
     Raises:
-        ValueError: on an unknown choice, or `"looks_linear"` without a last layer or with
-            odd hidden widths.
+        ValueError: on an unknown choice, or `"looks_linear"` without a last layer or
+            with odd hidden widths.
     """
 
     def __init__(

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from jidcl.bench import Ceilings, loss_row, measure
-from jidcl.bench.figures import draw
+from jidcl.bench.figures import draw, exponent
 from jidcl.bench.rows import (
     SIMILARITIES,
     Options,
     benchmark_result,
-    exponent,
     loss_forms,
 )
 from jidcl.bench.scenes import scene_row, step_rows
