@@ -43,7 +43,7 @@ SOURCED = {"latents", "losses", "metrics", "mixing", "theory"}
 
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Source", "Example")
 HEADING = re.compile(r"(Args|Attributes|Returns|Yields|Raises|Source|Example|Notes):")
-ENTRY = re.compile(r"(\*{0,2}\w+(?:, \*{0,2}\w+)*):(?:\s|$)(.*)")
+ENTRY = re.compile(r"(\*{0,2}\w+):(?:\s|$)(.*)")
 
 # What a docstring says ---------------------------------------------------------------
 
@@ -68,14 +68,14 @@ def sections(docstring):
 
 def entries(text):
     """The description of each name of an Args or Attributes section."""
-    found, names = {}, ()
+    found, name = {}, None
     for line in text.splitlines():
         match = ENTRY.match(line)
         if match:
-            names = match[1].split(", ")
-            found.update(dict.fromkeys(names, match[2].strip()))
-        else:
-            found.update({name: found[name] + line.strip() for name in names})
+            name = match[1]
+            found[name] = match[2].strip()
+        elif name is not None:
+            found[name] += line.strip()
     return found
 
 
@@ -428,8 +428,10 @@ CASES = (
             """It computes x + y.
 
             Args:
-                x, y: `[batch]`,
+                x: `[batch]`,
                     finite.
+                y:
+                    `[batch]`.
 
             Returns:
                 The sum.

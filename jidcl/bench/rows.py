@@ -120,7 +120,8 @@ def loss_row(
 
     Args:
         name: of a similarity in `SIMILARITIES`.
-        batch, n: shape of the embeddings, batch >= 2.
+        batch: anchors, >= 2.
+        n: dimension of the embeddings.
         top: what the machine can do, see `measure_ceilings`.
         tile: see `jidcl.losses.infonce`.
         precision: of matrix products, float32 or fast.
@@ -369,9 +370,7 @@ def benchmark_result(rows: list, options: Options, top: Ceilings) -> dict[str, A
     return {
         "device": f"{device.platform} {device.device_kind}",
         "cores": os.cpu_count(),
-        "versions": {
-            name: version(name) for name in ("jax", "torch") if find_spec(name)
-        },
+        "versions": {p: version(p) for p in ("jax", "torch") if find_spec(p)},
         "options": dataclasses.asdict(options),
         "ceilings": top._asdict(),
         "process_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -96,7 +96,7 @@ def fit_linear(z: Array, y: Array) -> Callable[[Array], Array]:
 
     Example:
         >>> y = jnp.array([[0.0], [1.0], [2.0]])
-        >>> float(fit_linear(2 * y + 1, y)(jnp.array([[3.0]])).round(3)[0, 0])
+        >>> round(float(fit_linear(2 * y + 1, y)(jnp.array([[3.0]]))[0, 0]), 3)
         7.0
 
     Source: von Kuegelgen et al. 2021, section 5.1 and published code.

@@ -23,7 +23,7 @@ def fit_affine(
 
     Example:
         >>> y = jnp.array([[0.0], [1.0], [2.0]])
-        >>> float(fit_affine(y, 2 * y + 1)(jnp.array([[3.0]])).round(3)[0, 0])
+        >>> round(float(fit_affine(y, 2 * y + 1)(jnp.array([[3.0]]))[0, 0]), 3)
         7.0
 
     Source: least squares by Gram-Schmidt orthogonalisation, each column twice.
