@@ -111,7 +111,9 @@ class Verification:
         work = self.stages()
         for index, (name, claims) in enumerate(work.items()):
             config = self._config(name)
-            label = f"train {name}" if config.phases() else f"check {name}"
+            label = f"{claims[0].source}: {claims[0].text}"
+            if config.phases() and self.budget in ("quick", "smoke"):
+                label = f"train {name}"  # several claims share it
             yield VerifyEvent(index, len(work), label)
             for event in self._run(name, config, claims):
                 yield VerifyEvent(index, len(work), label, run=event)
