@@ -212,6 +212,7 @@ class OrderingClaim(Claim):
     xlabel: str = ""
     mark: str = ""
     vocabulary: str = "behaviour"
+    budgets: tuple[str, ...] = ("quick", "smoke")
 
     def __post_init__(self):
         super().__post_init__()

@@ -128,6 +128,8 @@ def judge_finished(root: Path) -> tuple[list[Verdict], dict[Path, Record]]:
 def by_name(runs: Mapping[Path, Record], system: str) -> dict[str, Record]:
     """The records of a system by the names that `Claim.needs` uses.
 
+    Of several runs of a preset, the one with the most seeds.
+
     Args:
         runs: records by run folder.
         system: name of the system.
@@ -135,7 +137,8 @@ def by_name(runs: Mapping[Path, Record], system: str) -> dict[str, Record]:
     Returns:
         `{preset: record}`.
     """
-    return {r.preset: r for r in runs.values() if r.system == system}
+    own = [record for record in runs.values() if record.system == system]
+    return {r.preset: r for r in sorted(own, key=lambda record: len(record.seeds))}
 
 
 def _draw(
@@ -151,8 +154,8 @@ def _draw(
         if record.curve:
             curve = plots.plot_curve(record, folder / f"{short}-curve.png")
             figures[f"{name}: loss and recovery"] = curve
-        elif not (run / "samples.npz").exists():
-            continue  # nothing was trained, nothing kept
+        if not (run / "samples.npz").exists():
+            continue  # nothing was kept
         try:
             samples = read_samples(run)
         except ValueError as error:

@@ -36,7 +36,8 @@ class Record:
         scores: values for each seed by name, in their own unit (scores of recovery in
             [0, 1]); a list for each seed where a score has one value a dimension.
         losses: loss, floor, chance, gap and its standard error gap_se, and what else
-            the system compares, for each seed, nats. Empty where nothing is trained.
+            the system compares, for each seed, nats. Empty where nothing is trained,
+            or where losses compare with nothing.
         nulls: by score, then by null: values for each seed, in the score's unit.
         untrained: scores of the encoder before the first step.
         curve: rows of step, loss and scores (per-seed lists).
@@ -62,8 +63,8 @@ class Record:
 
     @property
     def trained(self) -> bool:
-        """Whether the run trained something."""
-        return bool(self.losses)
+        """Whether the run trained something: it then has a curve or losses."""
+        return bool(self.curve or self.losses)
 
     def has(self, name: str) -> bool:
         """Whether there is a score or a loss of that name."""

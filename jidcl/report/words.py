@@ -44,7 +44,7 @@ def has_floor(record: Record) -> bool:
     Returns:
         False for a run that trains nothing, too.
     """
-    return record.floor_kind != "none" and record.trained
+    return record.floor_kind != "none" and "gap" in record.losses
 
 
 def gap_bar(record: Record, own: float | None = None) -> np.ndarray:
@@ -54,7 +54,8 @@ def gap_bar(record: Record, own: float | None = None) -> np.ndarray:
     signal is the loss of a constant encoder minus the floor. Where the best linear map
     of x is known, the share is also at most 5 % of what separates its loss from the
     floor, though not below 1 % of the signal: at large batches most of it is gained
-    before anything is recovered.
+    before anything is recovered. Where no constant encoder's loss is known, the errors
+    alone decide.
 
     Args:
         record: of a run with a floor.
@@ -65,6 +66,8 @@ def gap_bar(record: Record, own: float | None = None) -> np.ndarray:
     """
     if own is not None:
         return np.full(len(record.seeds), own)
+    if "chance" not in record.losses:
+        return 3 * record.values("gap_se")
     floor = record.values("floor")
     signal = record.values("chance") - floor
     share = 0.02 * signal

@@ -96,10 +96,23 @@ def identity_of(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any
     Returns:
         A dict that JSON can hold.
     """
+    held = load_system(system)
     identity: dict[str, Any] = {"system": system, "config": config_dict(config)}
-    # A run on files is another one when the files change.
-    data = load_system(system).data_identity(config)
-    return {**identity, "seeds": list(seeds), **data}
+    identity["seeds"] = list(seeds)
+    # A run on files is another one when the files change, and one of a module outside
+    # of the package when its source does.
+    for name, own in (
+        ("data", dict(held.data_identity(config))),
+        ("source", held.source_digest),
+    ):
+        if own:
+            identity[name] = own
+    try:
+        return json.loads(json.dumps(identity))
+    except TypeError as error:
+        raise ValueError(
+            f"data_identity of {system} must hold what JSON does: {error}"
+        ) from error
 
 
 def claim_folder(folder: Path, identity: dict[str, Any]) -> None:

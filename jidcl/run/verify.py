@@ -6,12 +6,12 @@ finished runs are read back from disk.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jidcl.checks import check_choice
-from jidcl.claims import BUDGETS, Claim, Claims, CurveClaim
+from jidcl.claims import BUDGETS, Claim, Claims, CurveClaim, OrderingClaim
 from jidcl.report.document import write_report
 from jidcl.report.judge import judge
 from jidcl.report.records import Record
@@ -83,7 +83,9 @@ class Verification:
         ids = {claim.id: claim for claim in self.claims.at(self.budget)}
         for row in self.rows or ():
             check_choice("claim", row, ids)
-        self._chosen: list[Claim] = [ids[row] for row in self.rows or ids]
+        self._chosen: list[Claim] = [ids[row] for row in self.rows or self._usual(ids)]
+        for name in self.stages():
+            check_choice("preset of a claim", self._preset(name), self._presets)
 
     @property
     def folder(self) -> Path:
@@ -167,10 +169,24 @@ class Verification:
     def _judged(self, claim: Claim) -> Verdict:
         return judge([self._records[n] for n in claim.needs(self.budget)], claim)
 
-    def _config(self, name: str) -> Any:
+    def _usual(self, ids: Mapping[str, Claim]) -> list[str]:
+        """All claims but orderings whose runs no other claim needs."""
+        single = [c for c in ids.values() if not isinstance(c, OrderingClaim)]
+        trained = {name for claim in single for name in claim.needs(self.budget)}
+        return [
+            claim.id
+            for claim in ids.values()
+            if claim in single or trained.issuperset(claim.needs(self.budget))
+        ]
+
+    def _preset(self, name: str) -> str:
+        """The preset of a run's name: a smoke run is a short quick one."""
         budget, _, preset = name.partition("/")
-        smoke = budget == "smoke"
-        config = self._presets[f"quick/{preset}" if smoke else name]
+        return f"quick/{preset}" if budget == "smoke" else name
+
+    def _config(self, name: str) -> Any:
+        preset = self._preset(name)
+        config, smoke = self._presets[preset], preset != name
         if self.pictures:
             if not hasattr(config, "folder"):
                 raise ValueError(

@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from jidcl.checks import check_choice
 from jidcl.claims import Claims
 from jidcl.systems.shared.settings import Settings
 from jidcl.types import Program
 
-VOCABULARIES = ("four words", "behaviour")
 FLOORS = ("limit", "oracle", "none")
 
 
@@ -81,11 +81,11 @@ class System:
         conformance: functions that replay them, by kind.
         errata: values of that file that are known to be wrong.
         legend: meanings of its own scores, by name.
-        vocabulary: `"four words"` or `"behaviour"`: how its claims are judged.
+        source_digest: of the module that holds it, where it is none of the package's:
+            what another source drew or trained is not taken for its own.
 
     Raises:
         TypeError: on a part of another type, by name.
-        ValueError: on an unknown vocabulary.
     """
 
     name: str
@@ -102,7 +102,7 @@ class System:
     conformance: Mapping[str, Callable] = dataclasses.field(default_factory=dict)
     errata: Sequence[Erratum] = ()
     legend: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    vocabulary: str = VOCABULARIES[0]
+    source_digest: str = ""
 
     def __post_init__(self):
         for name in ("name", "title", "paper", "vectors"):
@@ -116,10 +116,6 @@ class System:
             held = getattr(self, name)
             if not isinstance(held, tuple) or not all(isinstance(f, str) for f in held):
                 raise TypeError(f"{name} of a System must be a tuple of names")
-        if self.vocabulary not in VOCABULARIES:
-            raise ValueError(
-                f"vocabulary must be one of {VOCABULARIES}, got {self.vocabulary!r}"
-            )
 
     def program(self, config: Settings) -> Program:
         """What `make_program` returns.
@@ -127,7 +123,14 @@ class System:
         Raises:
             ValueError: when it is no `Program`.
         """
-        program = self.make_program(config)
+        try:
+            program = self.make_program(config)
+        except Exception as error:
+            if not self.source_digest or isinstance(error, ValueError):
+                raise
+            raise ValueError(
+                f"make_program of {self.name} failed: {type(error).__name__}: {error}"
+            ) from error
         if not isinstance(program, Program):
             raise ValueError(
                 f"make_program of {self.name} must return a Program (jidcl.gradient "
@@ -141,4 +144,15 @@ class System:
         own = {
             name: getattr(config, name) for name in self.frozen_fields if name in held
         }
-        return {"system": self.name, **own, **self.data_identity(config)}
+        data = {"data": dict(self.data_identity(config))}
+        return {"system": self.name, "source": self.source_digest, **own, **data}
+
+    def floor(self, config: Settings) -> str:
+        """What `floor_kind` returns.
+
+        Raises:
+            ValueError: when it is none of `FLOORS`.
+        """
+        kind = self.floor_kind(config)
+        check_choice(f"floor_kind of {self.name}", kind, FLOORS)
+        return kind

@@ -1,5 +1,7 @@
 """The systems by name. Imports no JAX; modules load on first use."""
 
+import dataclasses
+import hashlib
 import importlib
 import traceback
 from collections.abc import Mapping
@@ -35,7 +37,7 @@ def load_system(name: str) -> Any:
 
     Raises:
         ValueError: on an unknown name, a module that cannot be imported, or an object
-            that is no `System`.
+            that is no `System`, or names fields that no preset has.
     """
     from jidcl.systems.contract import System
 
@@ -56,7 +58,27 @@ def load_system(name: str) -> Any:
             f"{name} must be a jidcl.systems.contract.System, got a "
             f"{type(held).__name__}"
         )
-    return held
+    _check_fields(name, held)
+    return dataclasses.replace(held, source_digest=_digest(module))
+
+
+def _check_fields(name: str, system: Any) -> None:
+    """Refuse a field that no preset has: a cache would miss the setting it means."""
+    try:
+        presets = [c for c in system.presets().values() if isinstance(c, Settings)]
+    except Exception:  # `load_presets` says what is wrong with them
+        return
+    known = {field.name for config in presets for field in dataclasses.fields(config)}
+    for part in ("frozen_fields", "traced_fields"):
+        for field in getattr(system, part) if presets else ():
+            check_choice(f"{part} of {name}", field, known)
+
+
+def _digest(module: str) -> str:
+    """Of the source of a module; not of what it imports."""
+    path = getattr(importlib.import_module(module), "__file__", None)
+    source = Path(path).read_bytes() if path else b""
+    return hashlib.sha256(source).hexdigest()[:16]
 
 
 def _called(name: str, part: str) -> Any:

@@ -144,8 +144,9 @@ def test_a_malformed_system_is_refused_by_name():
             System(**{**parts, name: value})
     with pytest.raises(TypeError, match="missing 1 required .* 'presets'"):
         System(**{k: v for k, v in parts.items() if k != "presets"})
-    with pytest.raises(ValueError, match="vocabulary must be one of"):
-        System(**{**parts, "vocabulary": "moods"})
+    wrong = System(**{**parts, "floor_kind": lambda config: "orakle"})
+    with pytest.raises(ValueError, match="did you mean 'oracle'"):
+        wrong.floor(quick("contrastive_ica")[1])
 
 
 @pytest.mark.parametrize(
