@@ -94,7 +94,10 @@ def identity_of(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any
         seeds: integers.
 
     Returns:
-        A dict that JSON can hold.
+        A dict as JSON gives it back.
+
+    Raises:
+        ValueError: where the system's `data_identity` holds what JSON cannot.
     """
     held = load_system(system)
     identity: dict[str, Any] = {"system": system, "config": config_dict(config)}
