@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jidcl.checks import check_choice
+from jidcl.checks import check_at_least, check_choice
 
 SCHEMA_VERSION = 2
 BUDGETS = ("smoke", "quick", "full", "published")
@@ -176,6 +176,8 @@ class QuickClaim(Claim):
         super().__post_init__()
         check_choice("bound", self.bound, BOUNDS)
         check_choice("expect", self.expect, VOCABULARIES[self.vocabulary])
+        if self.unit == "percent" and self.threshold > 0:
+            check_at_least("threshold (percent)", self.threshold, 1)
 
     def _names(self, budget: str) -> Sequence[str]:
         return (f"{budget}/{self.preset}",)

@@ -43,7 +43,10 @@ def _presets(systems: Sequence[str]) -> None:
 
     for system in systems:
         for name, config in load_presets(system).items():
-            print(f"{system:<16} {name:<26} {config.summary()}")
+            if ":" in system:  # as `jidcl train` takes it
+                print(f"{system}:{name:<26} {config.summary()}".rstrip())
+            else:
+                print(f"{system:<16} {name:<26} {config.summary()}")
 
 
 def _claims(systems: Sequence[str]) -> None:

@@ -97,7 +97,12 @@ def show_run(
 
     from jidcl.cli.progress import Watcher, print_verdicts, stoppable
     from jidcl.report.judge import judge_free, judge_record
+    from jidcl.run.check import check_system
     from jidcl.run.runner import run
+    from jidcl.systems.registry import load_system
+
+    if ":" in system:  # ours are checked by the tests
+        check_system(load_system(system), config)
     from jidcl.systems.registry import find_claims, load_legend
     from jidcl.train import hosts
 

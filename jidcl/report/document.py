@@ -50,9 +50,10 @@ def write_report(
         f"Claims: {source}.",
         "",
         f"{good} of {len(claimed)} came out as expected. Scores are percent, mean ± "
-        "standard deviation over seeds, unless a unit is named; gaps are nats above "
-        "the loss of the true latents on the same draws, closed below the number in "
-        "brackets. A row's verdict is that of its mean; the second table counts seeds.",
+        "standard deviation over seeds, unless a unit is named. A gap is the loss "
+        "minus its reference: that of the true latents on the same draws, or a closed form. "
+        "It is closed below the number in brackets. A row's verdict is that of its "
+        "mean; the second table counts seeds.",
         "",
         to_markdown(verdicts),
     ]

@@ -16,8 +16,9 @@ from jidcl.report.document import write_report
 from jidcl.report.judge import judge
 from jidcl.report.records import Record
 from jidcl.report.verdict import Verdict
+from jidcl.run.check import check_system
 from jidcl.run.runner import RunEvent, run
-from jidcl.systems.registry import load_claims, load_presets
+from jidcl.systems.registry import load_claims, load_presets, load_system
 
 SMOKE = dict(steps=20, eval_batch=256)  # what a smoke run has of a quick one
 
@@ -38,6 +39,10 @@ class VerifyEvent(NamedTuple):
     label: str
     run: RunEvent | None = None
     verdicts: tuple[Verdict, ...] = ()
+
+
+def _metrics_of(claim: Claim) -> tuple[str, ...]:
+    return getattr(claim, "metrics", None) or (getattr(claim, "metric", "excess"),)
 
 
 @dataclasses.dataclass
@@ -86,6 +91,13 @@ class Verification:
         self._chosen: list[Claim] = [ids[row] for row in self.rows or self._usual(ids)]
         for name in self.stages():
             check_choice("preset of a claim", self._preset(name), self._presets)
+        system = load_system(self.system) if ":" in self.system else None
+        for name, claims in self.stages().items() if system is not None else ():
+            found = check_system(system, self._config(name))
+            for claim in claims:
+                for metric in _metrics_of(claim):
+                    known = {**found.scores, **found.losses}
+                    check_choice(f"metric of claim {claim.id}", metric, known)
 
     @property
     def folder(self) -> Path:

@@ -65,3 +65,47 @@ def test_a_mistake_in_it_is_one_line(written, tmp_path, capsys):
         assert cli.main(["verify", "--system", name]) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert message in line
+
+
+MISTAKES = {
+    "loss": ("objective(*(batch[0] @ w)), (state, {})", "objective(*(batch[0] @ w))"),
+    "probe": ('{"norm": jnp.linalg.norm(w)}', "jnp.linalg.norm(w)"),
+    "init": ("(jax.random.orthogonal(key, n), {})", "jax.random.orthogonal(key, n)"),
+    "losses": ("Losses(*losses)", "losses[0]"),
+    "batches": ('{"mcc": jnp.mean(found)}', '{"mcc": found[:, None]}'),
+    "nulls": ('{"mcc": nulls}', "nulls"),
+    "no floor": ('"oracle"', '"none"'),
+    "unknown floor": ('"oracle"', '"orakel"'),
+    "metric": ('metric="mcc"', 'metric="mmc"'),
+    "preset": ("preset=name", "preset=name + name"),
+    "field": ('("rhos",)', '("rho",)'),
+    "unit": ("threshold=95.0", "threshold=0.95"),
+}
+SAID = {
+    "loss": "step of slow_features cannot be traced: TypeError: loss must return",
+    "probe": "probe of slow_features must be arrays by name",
+    "init": "start (a problem's init) of slow_features cannot be traced",
+    "losses": "losses of evaluate of slow_features must be a jidcl.Losses or None",
+    "batches": "scores of evaluate of slow_features: 'mcc' must have at most 1 axes",
+    "nulls": "nulls of 'identity' of evaluate of slow_features must be arrays by name",
+    "no floor": "floor_kind of slow_features is 'none', but evaluate returns Losses",
+    "unknown floor": "floor_kind of slow_features must be one of",
+    "metric": "metric of claim distinct must be one of",
+    "preset": "preset of a claim must be one of",
+    "field": "frozen_fields of slow_features:SYSTEM must be one of",
+    "unit": "threshold (percent) must be >= 1, got 0.95",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_what_a_function_returns_is_said_before_training(
+    written, tmp_path, capsys, mistake
+):
+    right, wrong = MISTAKES[mistake]
+    assert written.count(right) == 1
+    (tmp_path / "slow_features.py").write_text(written.replace(right, wrong))
+    name, root = "slow_features:SYSTEM", str(tmp_path / "runs")
+    assert cli.main(["verify", "--system", name, "--root", root]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert SAID[mistake] in line
+    assert not (tmp_path / "runs").exists()
