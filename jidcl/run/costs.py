@@ -63,11 +63,15 @@ def estimate(
 
     Returns:
         `Estimate`.
+
+    Raises:
+        ValueError: as `phases_of`, on repeated seeds, and on seeds or a batch that do
+            not divide over the mesh.
     """
     seeds, held = check_seeds(seeds), load_system(system)
     mesh = make_mesh() if mesh is None else mesh
     done, parts = 0, []
-    for phase, until in phases_of(held, config):
+    for phase, until in phases_of(config, held.program(config)):
         check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
         parts.append((until - done, _probe_cost(phase, held, seeds, mesh, steps)))
         done = until
@@ -86,18 +90,33 @@ def estimate(
     )
 
 
-def phases_of(system: System, config: Any) -> list[tuple[Any, int]]:
+def phases_of(config: Any, program: Program) -> list[tuple[Any, int]]:
     """Settings of each phase of a run, and the update up to which they hold.
 
     Args:
-        system: the system.
-        config: its settings.
+        config: settings.
+        program: what the system makes of them.
 
     Returns:
         `config.phases()`; none where the program has no step.
+
+    Raises:
+        ValueError: when settings of a program with a step do not say how it is
+            trained: they have no phase, no `chunk`, or a phase without a `batch`.
     """
+    if program.step is None:
+        return []
     phases = config.phases()
-    return phases if phases and system.program(config).step is not None else []
+    lacks = [] if phases else ["phases"]
+    lacks += [] if hasattr(config, "chunk") else ["chunk"]
+    lacks += [] if all(hasattr(own, "batch") for own, _ in phases) else ["batch"]
+    if lacks:
+        raise ValueError(
+            "settings of a program with a step must say how it is trained (inherit "
+            f"jidcl.systems.shared.settings.Optimisation), {type(config).__name__} "
+            f"has no {' and no '.join(lacks)}"
+        )
+    return phases
 
 
 def estimates(

@@ -27,7 +27,7 @@ from jidcl.report.records import (
     read_record,
     write_record,
 )
-from jidcl.run.costs import runs_that_fit
+from jidcl.run.costs import phases_of, runs_that_fit
 from jidcl.run.folders import (
     cached_frozen,
     claim_folder,
@@ -100,20 +100,23 @@ def run(
 
     Raises:
         ValueError: on repeated seeds, seeds or batch that do not divide over the
-            mesh, or a folder that holds another configuration.
+            mesh, settings that do not say how a program with a step is trained, or a
+            folder that holds another configuration.
         jidcl.train.loop.NonFiniteLoss: when the loss diverges; nothing is recorded
             as finished and the last checkpoint stays.
     """
     seeds = check_seeds(seeds)
     mesh = make_mesh() if mesh is None else mesh
-    phases = config.phases()
+    folder = run_folder(root, system, preset, config, seeds)
+    finished = (folder / "result.json").exists()  # the last thing that a run writes
+    program = None if finished else load_system(system).program(config)
+    phases = phases_of(config, program) if program else config.phases()
     for phase, _ in phases:
         check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
     steps = phases[-1][1] if phases else 0
-    folder = run_folder(root, system, preset, config, seeds)
     if hosts.writes():
         claim_folder(folder, identity_of(system, config, seeds))
-    if (folder / "result.json").exists():  # the last thing that a run writes
+    if finished:
         record = read_record(folder)
         if not record.trained or (folder / "samples.npz").exists():
             yield RunEvent("done", steps, steps, {}, record, folder)
@@ -232,7 +235,7 @@ class _Run:
         self.program = dataclasses.replace(program, shared=shared)
         self.phases = [
             (dataclasses.replace(made(phase), shared=shared), until)
-            for phase, until in (config.phases() if program.step is not None else [])
+            for phase, until in phases_of(config, program)
         ]
         self.steps = self.phases[-1][1] if self.phases else 0
         self.seconds = {"train": 0.0, "compile": 0.0, "evaluate": 0.0}

@@ -165,24 +165,26 @@ def sweep(
         `SweepEvent`; the last one has all rows: settings, seed and scores of each run.
 
     Raises:
-        ValueError: on an unknown setting, a value that it refuses, or repeated seeds.
+        ValueError: on an unknown setting, a value that it refuses, repeated seeds, or
+            settings that do not say how a program with a step is trained.
     """
     seeds, held = check_seeds(seeds), load_system(system)
     if memory_gib is not None:
         check_above("memory_gib", memory_gib, 0)
     pieces, rows = [], []
     for common, points in split_grid(held, config, grid):
+        phases = phases_of(common, held.program(common))
         runs = [(point, seed) for point in points for seed in seeds]
         size = runs_that_fit(
             len(runs),
-            [held.make_program(phase) for phase, _ in phases_of(held, common)],
+            [held.make_program(phase) for phase, _ in phases],
             mesh=make_mesh(),
             memory_gib=memory_gib,
         )
         pieces += [Piece(common, runs[i : i + size]) for i in range(0, len(runs), size)]
     for index, piece in enumerate(pieces):
         path = root / f"piece-{_hash(held, piece)}.json"
-        phases = phases_of(held, piece.config)
+        phases = phases_of(piece.config, held.program(piece.config))
         steps = phases[-1][1] if phases else 0
         if not path.exists():
             for step in _train(held, piece, path):
@@ -301,13 +303,13 @@ def _rows(system: System, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[
 
 def _prepare(system: System, config: Any, runs: list[tuple[dict[str, float], int]]):
     """(phases, state before the first step) of all runs."""
+    base = system.make_program(config)
     phases = [
         (traced_program(system, config, phase), until)
-        for phase, (_, until) in enumerate(phases_of(system, config))
+        for phase, (_, until) in enumerate(phases_of(config, base))
     ]
     numbers = np.asarray([seed for _, seed in runs], np.int32)
     distinct, where = np.unique(numbers, return_inverse=True)
-    base = system.make_program(config)
     draws = jax.jit(jax.vmap(lambda seed: frozen_draws(base, seed)))(distinct)
     settings = {
         name: jnp.asarray([point[name] for point, _ in runs], jnp.float32)
