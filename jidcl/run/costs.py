@@ -25,7 +25,8 @@ class Estimate(NamedTuple):
     """What a run costs, from its compiled program and a few probed steps.
 
     Attributes:
-        parameters: trained numbers of one seed.
+        parameters: trained numbers of one seed: `params` of what the program's step
+            updates, or else its floating-point numbers.
         flops: floating-point operations of one step of all seeds, see `count_flops`;
             of the widest phase, as is the memory.
         memory: bytes of arguments and temporaries of the compiled program.
@@ -145,10 +146,13 @@ def estimates(
 
 
 def _probe_cost(config, system: System, seeds, mesh: Mesh, steps: int) -> Estimate:
-    """`estimate` of one phase."""
+    """`estimate` of one phase; `seconds` are of the probed steps."""
     program = system.make_program(config)
     state = _stand_in(loop.like_start(program, len(seeds), mesh=mesh))
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    trained = jax.tree.leaves(getattr(state.run, "params", state.run))
+    parameters = sum(
+        leaf.size for leaf in trained if jnp.issubdtype(leaf.dtype, jnp.floating)
+    )
     one = jax.vmap(make_step(program), in_axes=(0, None))
     with numbers_in(program.precision):
         step = jax.make_jaxpr(one)(state, program.shared)
@@ -165,7 +169,7 @@ def _probe_cost(config, system: System, seeds, mesh: Mesh, steps: int) -> Estima
         memory=program_bytes(compiled),
         compile_seconds=compile_seconds,
         step_seconds=step_seconds,
-        seconds=step_seconds * config.steps,
+        seconds=step_seconds * steps,
     )
 
 

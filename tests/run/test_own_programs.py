@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import pytest
 
 from jidcl.run import costs, runner
@@ -56,3 +57,12 @@ def test_settings_that_do_not_say_how_a_step_is_trained_are_refused(
 def test_what_has_no_step_needs_no_phases(tmp_path, monkeypatch):
     changed(monkeypatch, step=None)
     assert finish(tmp_path, Untold()).record.scores["w"] == pytest.approx([1 / 3] * 2)
+
+
+def test_an_estimate_counts_the_numbers_of_a_run_of_any_form(monkeypatch):
+    own = dict(system=descent.NAME, seeds=[0, 1], steps=1)
+    assert costs.estimate(CONFIG, **own).parameters == 1
+    start = lambda frozen, key: {"w": jnp.ones(()), "key": key, "n": jnp.int32(3)}  # noqa: E731
+    step = lambda run, *_: ({**run, "w": run["w"] / 2}, {"loss": run["w"]})  # noqa: E731
+    changed(monkeypatch, start=start, step=step)
+    assert costs.estimate(CONFIG, **own).parameters == 1
