@@ -148,7 +148,9 @@ def estimates(
 def _probe_cost(config, system: System, seeds, mesh: Mesh, steps: int) -> Estimate:
     """`estimate` of one phase; `seconds` are of the probed steps."""
     program = system.make_program(config)
-    state = _stand_in(loop.like_start(program, len(seeds), mesh=mesh))
+    shapes = loop.like_start(program, len(seeds), mesh=mesh)
+    with numbers_in(program.precision):
+        state = _stand_in(shapes)
     trained = jax.tree.leaves(getattr(state.run, "params", state.run))
     parameters = sum(
         leaf.size for leaf in trained if jnp.issubdtype(leaf.dtype, jnp.floating)

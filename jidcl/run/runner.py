@@ -231,7 +231,8 @@ class _Run:
         made = self.system.make_program
         program = self.system.program(config)
         # One copy on each device, for all programs.
-        shared = loop.place(program.shared, mesh)
+        with numbers_in(program.precision):
+            shared = loop.place(program.shared, mesh)
         self.program = dataclasses.replace(program, shared=shared)
         self.phases = [
             (dataclasses.replace(made(phase), shared=shared), until)

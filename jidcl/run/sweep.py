@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.checks import check_above, check_choice
+from jidcl.numerics import numbers_in
 from jidcl.report import plots
 from jidcl.report.records import write_json
 from jidcl.run.costs import phases_of, runs_that_fit
@@ -239,7 +240,8 @@ def metric_names(system: str, config: Any, grid: Grid) -> list[str]:
             run = program.start(frozen, keys[1])
             return summarised(program.evaluate(run, frozen, keys[2]))
 
-        scores = jax.eval_shape(ended, jax.random.split(jax.random.key(0), 3))
+        with numbers_in(program.precision):
+            scores = jax.eval_shape(ended, jax.random.split(jax.random.key(0), 3))
         flat = flat_scores(scores).items()
         names |= {name: None for name, score in flat if score.ndim == 0}
     return list(names)
@@ -294,7 +296,7 @@ def _rows(system: System, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[
         yield from _rows(system, Piece(config, runs[half:]), rows)
         return
     evaluate = loop.on_each_seed(program.evaluate, program, mesh=mesh)
-    flat = flat_scores(evaluate(state))
+    flat = flat_scores(summarised(evaluate(state)))
     scores = {name: values for name, values in flat.items() if values.ndim == 1}
     for i, (settings, seed) in enumerate(runs):
         row = {name: float(values[i]) for name, values in scores.items()}
@@ -310,12 +312,13 @@ def _prepare(system: System, config: Any, runs: list[tuple[dict[str, float], int
     ]
     numbers = np.asarray([seed for _, seed in runs], np.int32)
     distinct, where = np.unique(numbers, return_inverse=True)
-    draws = jax.jit(jax.vmap(lambda seed: frozen_draws(base, seed)))(distinct)
-    settings = {
-        name: jnp.asarray([point[name] for point, _ in runs], jnp.float32)
-        for name in runs[0][0]
-    }
-    base_draws = jax.tree.map(lambda leaf: leaf[where], draws)
+    with numbers_in(base.precision):
+        draws = jax.jit(jax.vmap(lambda seed: frozen_draws(base, seed)))(distinct)
+        settings = {
+            name: jnp.asarray([point[name] for point, _ in runs], float)
+            for name in runs[0][0]
+        }
+        base_draws = jax.tree.map(lambda leaf: leaf[where], draws)
     frozen = {"base": base_draws, "settings": settings}
     first = phases[0][0] if phases else traced_program(system, config)
     state = loop.start(first, numbers, mesh=make_mesh(), frozen=frozen)

@@ -125,7 +125,7 @@ def compile_chunk(
     Returns:
         `(Chunk, seconds)`.
     """
-    rest = _shared(program.shared, mesh)
+    rest = _shared(program, mesh)
     began = time.perf_counter()
     with numbers_in(program.precision):
         chunk = make_chunk(program, steps=steps, mesh=mesh)
@@ -258,7 +258,7 @@ def on_each_seed(
     Returns:
         The function of a state.
     """
-    rest = _shared(program.shared, mesh)
+    rest = _shared(program, mesh)
 
     def scores(state: TrainState, shared: Any = None):
         def one(held: TrainState):
@@ -293,9 +293,10 @@ def place(shared: Any, mesh: Mesh) -> Any:
     return None if shared is None else jax.device_put(shared, everywhere(mesh))
 
 
-def _shared(shared: Any, mesh: Mesh) -> tuple:
+def _shared(program: Program, mesh: Mesh) -> tuple:
     """The further argument of a program; none where there is none."""
-    return () if shared is None else (place(shared, mesh),)
+    with numbers_in(program.precision):
+        return () if program.shared is None else (place(program.shared, mesh),)
 
 
 def _stop_if_not_finite(loss: np.ndarray, done: int, seeds: jax.Array) -> None:

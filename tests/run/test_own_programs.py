@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jidcl.run import costs, runner
@@ -66,3 +67,49 @@ def test_an_estimate_counts_the_numbers_of_a_run_of_any_form(monkeypatch):
     step = lambda run, *_: ({**run, "w": run["w"] / 2}, {"loss": run["w"]})  # noqa: E731
     changed(monkeypatch, start=start, step=step)
     assert costs.estimate(CONFIG, **own).parameters == 1
+
+
+def in_64_bits(config):
+    """The descent of exact thirds, that refuses numbers of 32 bits."""
+    program, rate = descent.make_program(config), config.rate
+
+    def start(frozen, key):
+        assert frozen["a"].dtype == jnp.float64
+        return {"w": jnp.ones(()) / 3}
+
+    def step(run, frozen, key, t):
+        held = (run["w"], frozen["a"], frozen["shared"]["third"])
+        assert all(x.dtype == jnp.float64 for x in held)
+        w = run["w"] * (1 - rate)
+        return {"w": w}, {"loss": w + 0 * frozen["shared"]["third"]}
+
+    def evaluate(run, frozen, key):
+        third = frozen["shared"]["third"]
+        assert third.dtype == jnp.float64
+        return {"w": run["w"], "third": third, "off": jnp.abs(third - 1 / 3)}
+
+    return dataclasses.replace(
+        program,
+        start=start,
+        step=step,
+        evaluate=evaluate,
+        precision="float64",
+        shared={"third": np.float64(1) / np.full((), 3.0)},
+    )
+
+
+def test_all_numbers_of_a_float64_program_have_64_bits(tmp_path, monkeypatch):
+    changed(monkeypatch, in_64_bits)
+    own = dict(system=descent.NAME, seeds=[0, 3])
+    costs.estimate(CONFIG, **own, steps=1)
+    grid = {"rate": [0.1, 0.5]}
+    named = sweeping.metric_names(descent.NAME, CONFIG, grid)
+    assert set(named) == {"diverged", "off", "third", "w"}
+    *_, last = sweeping.sweep(CONFIG, grid, root=tmp_path / "sweep", **own)
+    scores = finish(tmp_path).record.scores
+    assert scores["off"] == [0, 0]
+    for row in last.rows:
+        assert row["off"] == 0
+        assert row["w"] == pytest.approx((1 - row["rate"]) ** 4 / 3, rel=1e-14)
+    assert scores["w"] == pytest.approx([1 / 48] * 2, rel=1e-14)
+    assert jnp.ones(()).dtype == jnp.float32
