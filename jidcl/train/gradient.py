@@ -162,7 +162,8 @@ def _seeded(opt_state: Any, key: Array) -> Any:
     word = jax.random.bits(key, dtype=jnp.uint32)
 
     def own(leaf: Any) -> Any:
-        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        dtype = getattr(leaf, "dtype", None)  # a Python number has none
+        is_key = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
         return jax.random.fold_in(leaf, word) if is_key else leaf
 
     return jax.tree.map(own, opt_state)

@@ -310,3 +310,12 @@ def test_a_step_without_a_loss_is_refused():
     )
     with pytest.raises(TypeError, match=r"scalar 'loss', got \['reward'\]"):
         loop.fit(program, seeds=1, steps=1)
+
+
+def test_an_optimiser_may_hold_python_numbers():
+    def update(grads, state, params=None):
+        return jax.tree.map(lambda g: -0.5 * g, grads), {"count": state["count"] + 1}
+
+    counting = optax.GradientTransformation(lambda params: {"count": 0}, update)
+    _, scores = loop.fit(descent(optimiser=counting), seeds=1, steps=2)
+    np.testing.assert_allclose(scores["w"], [0.25], rtol=1e-6)
