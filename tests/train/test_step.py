@@ -319,3 +319,26 @@ def test_an_optimiser_may_hold_python_numbers():
     counting = optax.GradientTransformation(lambda params: {"count": 0}, update)
     _, scores = loop.fit(descent(optimiser=counting), seeds=1, steps=2)
     np.testing.assert_allclose(scores["w"], [0.25], rtol=1e-6)
+
+
+def test_the_start_of_a_run_sees_the_shared_arrays_and_no_state_holds_them():
+    seen = []
+
+    def carry(frozen, key):
+        seen.append(frozen["shared"]["x"])
+        return jnp.sum(frozen["shared"]["x"])
+
+    def collect(run, frozen, key, t):
+        return jnp.zeros(4), run.carry + jnp.sum(frozen["shared"]["x"]), {}
+
+    program = descent(carry=carry, collect=collect)
+    program = dataclasses.replace(program, shared={"x": np.arange(5, dtype="f4")})
+    mesh = make_mesh()
+    shapes = loop.like_start(program, 2, mesh=mesh)
+    state = loop.start(program, np.arange(2), mesh=mesh)
+    assert all(isinstance(x, jax.core.Tracer) for x in seen)  # no constant
+    np.testing.assert_array_equal(state.run.carry, [10, 10])
+    assert jax.tree.map(jnp.shape, state) == jax.tree.map(jnp.shape, shapes)
+    assert state.frozen == {}
+    *_, last = loop.train(program, state, steps=2, chunk_steps=2, mesh=mesh)
+    np.testing.assert_array_equal(last.state.run.carry, [30, 30])
