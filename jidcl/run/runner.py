@@ -107,6 +107,7 @@ def run(
     """
     seeds = check_seeds(seeds)
     mesh = make_mesh() if mesh is None else mesh
+    check_divisible(mesh, seeds=len(seeds))
     folder = run_folder(root, system, preset, config, seeds)
     finished = (folder / "result.json").exists()  # the last thing that a run writes
     program = None if finished else load_system(system).program(config)

@@ -9,6 +9,7 @@ import pytest
 from jidcl.run import costs, runner
 from jidcl.run import sweep as sweeping
 from jidcl.systems.shared.settings import Settings
+from jidcl.train.sharding import make_mesh
 from reference import descent
 from reference.descent import CONFIG, changed
 
@@ -113,3 +114,11 @@ def test_all_numbers_of_a_float64_program_have_64_bits(tmp_path, monkeypatch):
         assert row["w"] == pytest.approx((1 - row["rate"]) ** 4 / 3, rel=1e-14)
     assert scores["w"] == pytest.approx([1 / 48] * 2, rel=1e-14)
     assert jnp.ones(()).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_seeds_divide_over_the_mesh_whatever_is_trained(tmp_path, monkeypatch, trained):
+    changed(monkeypatch, **({} if trained else {"step": None}))
+    with pytest.raises(ValueError, match=r"seeds must be a multiple .* \(2\), got 3"):
+        finish(tmp_path, seeds=(0, 1, 2), mesh=make_mesh(seed=2))
+    assert not list(tmp_path.iterdir())

@@ -342,3 +342,26 @@ def test_the_start_of_a_run_sees_the_shared_arrays_and_no_state_holds_them():
     assert state.frozen == {}
     *_, last = loop.train(program, state, steps=2, chunk_steps=2, mesh=mesh)
     np.testing.assert_array_equal(last.state.run.carry, [30, 30])
+
+
+def test_numbers_of_a_batch_are_not_spread():
+    def draw(frozen, key):
+        return {"x": jax.random.normal(key, (4,)), "scale": jnp.float32(2), "power": 2}
+
+    def loss(w, state, batch, key):
+        spread = jnp.mean((batch["scale"] * batch["x"]) ** batch["power"])
+        return spread * w**2, (state, {})
+
+    own = Problem(
+        freeze=lambda key: {},
+        init=lambda key: (jnp.ones(()), {}),
+        draw=draw,
+        loss=loss,
+        probe=lambda w, *_: {"w": w},
+        evaluate=lambda w, *_: {"w": w},
+    )
+    (_, one), (_, many) = (
+        loop.fit(own, optax.sgd(0.01), seeds=2, steps=2, mesh=make_mesh(data=size))
+        for size in (1, 2)
+    )
+    np.testing.assert_allclose(one["w"], many["w"], rtol=1e-6)
