@@ -100,8 +100,9 @@ def run(
 
     Raises:
         ValueError: on repeated seeds, seeds or batch that do not divide over the
-            mesh, settings that do not say how a program with a step is trained, or a
-            folder that holds another configuration.
+            mesh, settings that do not say how a program with a step is trained, a
+            folder that holds another configuration, or a score of the probe that has
+            the name of a metric of the step.
         jidcl.train.loop.NonFiniteLoss: when the loss diverges; nothing is recorded
             as finished and the last checkpoint stays.
     """
@@ -217,6 +218,22 @@ def _joined(pieces: Iterable[Iterator[RunEvent]], folder: Path) -> Iterator[RunE
     yield parts[-1]._replace(record=record, folder=folder)
 
 
+def _check_names(metrics: Iterable[str], probed: Iterable[str]) -> None:
+    """ValueError unless the names in a row of the curve differ."""
+    clash = sorted({*metrics} & {*probed} | {"step"} & {*metrics, *probed})
+    if clash:
+        raise ValueError(
+            "names of a step's metrics and of the probe's scores must differ, and be "
+            f"none 'step', got {clash}"
+        )
+
+
+def _means(seen: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The mean of each metric over the chunks that have it."""
+    names = dict.fromkeys(name for chunk in seen for name in chunk)
+    return {k: np.mean([m[k] for m in seen if k in m], axis=0) for k in names}
+
+
 class _Run:
     """The stages of one run; holds what they share.
 
@@ -262,7 +279,7 @@ class _Run:
                 with numbers_in(self.program.precision):
                     state = saver.restore(state) or state
                 curve = self._curve_until(int(hosts.to_host(state.step)[0]))
-                state = yield from self._train(state, saver, probe, curve)
+                state = yield from self._train(state, saver, probe, untrained, curve)
             finally:
                 saver.close()
         yield RunEvent("evaluate", self.steps, self.steps, {})
@@ -275,7 +292,7 @@ class _Run:
             return lambda state: {}
         return loop.on_each_seed(self.program.probe, self.program, mesh=self.mesh)
 
-    def _train(self, state: TrainState, saver, probe, curve):
+    def _train(self, state: TrainState, saver, probe, untrained, curve):
         chunk = self.config.chunk
         every = max(1, self.steps // chunk // CURVE_POINTS)
         saved, scores = time.monotonic(), {}
@@ -285,17 +302,19 @@ class _Run:
                 self.phases, state, chunk_steps=chunk, mesh=self.mesh
             ):
                 state = event.state
+                _check_names(event.metrics, untrained)
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
                 seen.append({k: v.mean(axis=0) for k, v in event.metrics.items()})
                 last = event.step == self.steps
                 # Where a curve has its points does not depend on interruptions.
                 if -(-event.step // chunk) % every == 0 or last:
-                    means = {k: np.mean([m[k] for m in seen], axis=0) for k in seen[0]}
-                    point = {
-                        k: v.tolist() for k, v in {**means, **probe(state)}.items()
+                    point = {**_means(seen), **probe(state)}
+                    row = {
+                        "step": event.step,
+                        **{k: v.tolist() for k, v in point.items()},
                     }
-                    row, seen = {"step": event.step, **point}, []
+                    seen = []
                     curve.append(row)
                     log.write(json.dumps(row) + "\n")
                     log.flush()

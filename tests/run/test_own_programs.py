@@ -21,6 +21,10 @@ def finish(root, config=CONFIG, seeds=(0, 1), **options):
     return last
 
 
+def f32(value):
+    return float(np.float32(value))
+
+
 @dataclasses.dataclass(frozen=True)
 class Untold(Settings):
     """Settings that do not say how a run is trained."""
@@ -122,3 +126,34 @@ def test_seeds_divide_over_the_mesh_whatever_is_trained(tmp_path, monkeypatch, t
     with pytest.raises(ValueError, match=r"seeds must be a multiple .* \(2\), got 3"):
         finish(tmp_path, seeds=(0, 1, 2), mesh=make_mesh(seed=2))
     assert not list(tmp_path.iterdir())
+
+
+def test_phases_may_have_metrics_of_their_own(tmp_path, monkeypatch):
+    def make(config):
+        def step(run, frozen, key, t):
+            own = {"early": run["w"]} if config.batch == 2 else {"late": run["w"]}
+            return run, {"loss": 0 * run["w"], **own}
+
+        return dataclasses.replace(descent.make_program(config), step=step)
+
+    changed(monkeypatch, make)
+    monkeypatch.setattr(runner, "CURVE_POINTS", 1)  # one point spans both phases
+    config = dataclasses.replace(CONFIG, late_share=0.5, late_batch=4)
+    (row,) = finish(tmp_path, config, seeds=[0]).record.curve
+    assert row.pop("step") == 4
+    assert row == {"loss": [0], **dict.fromkeys(("early", "late", "w"), [f32(1 / 3)])}
+
+
+@pytest.mark.parametrize(
+    ("metric", "probed"), [("step", "w"), ("m", "step"), ("m", "loss"), ("w", "w")]
+)
+def test_names_that_clash_in_a_curve_are_refused(tmp_path, monkeypatch, metric, probed):
+    changed(
+        monkeypatch,
+        step=lambda run, *_: (run, {"loss": run["w"], metric: run["w"]}),
+        probe=lambda run, *_: {probed: run["w"]},
+    )
+    name = "step" if "step" in (metric, probed) else probed
+    with pytest.raises(ValueError, match=rf"none 'step', got \['{name}'\]"):
+        finish(tmp_path)
+    assert not list(tmp_path.glob("*/result.json"))
