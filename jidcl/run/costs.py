@@ -25,7 +25,8 @@ class Estimate(NamedTuple):
     """What a run costs, from its compiled program and a few probed steps.
 
     Attributes:
-        parameters: trained numbers of one seed.
+        parameters: trained numbers of one seed: `params` of what the program's step
+            updates, or else its floating-point numbers.
         flops: floating-point operations of one step of all seeds, see `count_flops`;
             of the widest phase, as is the memory.
         memory: bytes of arguments and temporaries of the compiled program.
@@ -63,11 +64,15 @@ def estimate(
 
     Returns:
         `Estimate`.
+
+    Raises:
+        ValueError: as `phases_of`, on repeated seeds, and on seeds or a batch that do
+            not divide over the mesh.
     """
     seeds, held = check_seeds(seeds), load_system(system)
     mesh = make_mesh() if mesh is None else mesh
     done, parts = 0, []
-    for phase, until in phases_of(held, config):
+    for phase, until in phases_of(config, held.program(config)):
         check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
         parts.append((until - done, _probe_cost(phase, held, seeds, mesh, steps)))
         done = until
@@ -86,18 +91,33 @@ def estimate(
     )
 
 
-def phases_of(system: System, config: Any) -> list[tuple[Any, int]]:
+def phases_of(config: Any, program: Program) -> list[tuple[Any, int]]:
     """Settings of each phase of a run, and the update up to which they hold.
 
     Args:
-        system: the system.
-        config: its settings.
+        config: settings.
+        program: what the system makes of them.
 
     Returns:
         `config.phases()`; none where the program has no step.
+
+    Raises:
+        ValueError: when settings of a program with a step do not say how it is
+            trained: they have no phase, no `chunk`, or a phase without a `batch`.
     """
+    if program.step is None:
+        return []
     phases = config.phases()
-    return phases if phases and system.program(config).step is not None else []
+    lacks = [] if phases else ["phases"]
+    lacks += [] if hasattr(config, "chunk") else ["chunk"]
+    lacks += [] if all(hasattr(own, "batch") for own, _ in phases) else ["batch"]
+    if lacks:
+        raise ValueError(
+            "settings of a program with a step must say how it is trained (inherit "
+            f"jidcl.systems.shared.settings.Optimisation), {type(config).__name__} "
+            f"has no {' and no '.join(lacks)}"
+        )
+    return phases
 
 
 def estimates(
@@ -126,10 +146,15 @@ def estimates(
 
 
 def _probe_cost(config, system: System, seeds, mesh: Mesh, steps: int) -> Estimate:
-    """`estimate` of one phase."""
+    """`estimate` of one phase; `seconds` are of the probed steps."""
     program = system.make_program(config)
-    state = _stand_in(loop.like_start(program, len(seeds), mesh=mesh))
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    shapes = loop.like_start(program, len(seeds), mesh=mesh)
+    with numbers_in(program.precision):
+        state = _stand_in(shapes)
+    trained = jax.tree.leaves(getattr(state.run, "params", state.run))
+    parameters = sum(
+        leaf.size for leaf in trained if jnp.issubdtype(leaf.dtype, jnp.floating)
+    )
     one = jax.vmap(make_step(program), in_axes=(0, None))
     with numbers_in(program.precision):
         step = jax.make_jaxpr(one)(state, program.shared)
@@ -146,7 +171,7 @@ def _probe_cost(config, system: System, seeds, mesh: Mesh, steps: int) -> Estima
         memory=program_bytes(compiled),
         compile_seconds=compile_seconds,
         step_seconds=step_seconds,
-        seconds=step_seconds * config.steps,
+        seconds=step_seconds * steps,
     )
 
 

@@ -27,7 +27,7 @@ from jidcl.report.records import (
     read_record,
     write_record,
 )
-from jidcl.run.costs import runs_that_fit
+from jidcl.run.costs import phases_of, runs_that_fit
 from jidcl.run.folders import (
     cached_frozen,
     claim_folder,
@@ -100,20 +100,25 @@ def run(
 
     Raises:
         ValueError: on repeated seeds, seeds or batch that do not divide over the
-            mesh, or a folder that holds another configuration.
+            mesh, settings that do not say how a program with a step is trained, a
+            folder that holds another configuration, or a score of the probe that has
+            the name of a metric of the step.
         jidcl.train.loop.NonFiniteLoss: when the loss diverges; nothing is recorded
             as finished and the last checkpoint stays.
     """
     seeds = check_seeds(seeds)
     mesh = make_mesh() if mesh is None else mesh
-    phases = config.phases()
+    check_divisible(mesh, seeds=len(seeds))
+    folder = run_folder(root, system, preset, config, seeds)
+    finished = (folder / "result.json").exists()  # the last thing that a run writes
+    program = None if finished else load_system(system).program(config)
+    phases = phases_of(config, program) if program else config.phases()
     for phase, _ in phases:
         check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
     steps = phases[-1][1] if phases else 0
-    folder = run_folder(root, system, preset, config, seeds)
     if hosts.writes():
         claim_folder(folder, identity_of(system, config, seeds))
-    if (folder / "result.json").exists():  # the last thing that a run writes
+    if finished:
         record = read_record(folder)
         if not record.trained or (folder / "samples.npz").exists():
             yield RunEvent("done", steps, steps, {}, record, folder)
@@ -213,6 +218,22 @@ def _joined(pieces: Iterable[Iterator[RunEvent]], folder: Path) -> Iterator[RunE
     yield parts[-1]._replace(record=record, folder=folder)
 
 
+def _check_names(metrics: Iterable[str], probed: Iterable[str]) -> None:
+    """ValueError unless the names in a row of the curve differ."""
+    clash = sorted({*metrics} & {*probed} | {"step"} & {*metrics, *probed})
+    if clash:
+        raise ValueError(
+            "names of a step's metrics and of the probe's scores must differ, and be "
+            f"none 'step', got {clash}"
+        )
+
+
+def _means(seen: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The mean of each metric over the chunks that have it."""
+    names = dict.fromkeys(name for chunk in seen for name in chunk)
+    return {k: np.mean([m[k] for m in seen if k in m], axis=0) for k in names}
+
+
 class _Run:
     """The stages of one run; holds what they share.
 
@@ -228,11 +249,12 @@ class _Run:
         made = self.system.make_program
         program = self.system.program(config)
         # One copy on each device, for all programs.
-        shared = loop.place(program.shared, mesh)
+        with numbers_in(program.precision):
+            shared = loop.place(program.shared, mesh)
         self.program = dataclasses.replace(program, shared=shared)
         self.phases = [
             (dataclasses.replace(made(phase), shared=shared), until)
-            for phase, until in (config.phases() if program.step is not None else [])
+            for phase, until in phases_of(config, program)
         ]
         self.steps = self.phases[-1][1] if self.phases else 0
         self.seconds = {"train": 0.0, "compile": 0.0, "evaluate": 0.0}
@@ -257,7 +279,7 @@ class _Run:
                 with numbers_in(self.program.precision):
                     state = saver.restore(state) or state
                 curve = self._curve_until(int(hosts.to_host(state.step)[0]))
-                state = yield from self._train(state, saver, probe, curve)
+                state = yield from self._train(state, saver, probe, untrained, curve)
             finally:
                 saver.close()
         yield RunEvent("evaluate", self.steps, self.steps, {})
@@ -270,7 +292,7 @@ class _Run:
             return lambda state: {}
         return loop.on_each_seed(self.program.probe, self.program, mesh=self.mesh)
 
-    def _train(self, state: TrainState, saver, probe, curve):
+    def _train(self, state: TrainState, saver, probe, untrained, curve):
         chunk = self.config.chunk
         every = max(1, self.steps // chunk // CURVE_POINTS)
         saved, scores = time.monotonic(), {}
@@ -280,17 +302,19 @@ class _Run:
                 self.phases, state, chunk_steps=chunk, mesh=self.mesh
             ):
                 state = event.state
+                _check_names(event.metrics, untrained)
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
                 seen.append({k: v.mean(axis=0) for k, v in event.metrics.items()})
                 last = event.step == self.steps
                 # Where a curve has its points does not depend on interruptions.
                 if -(-event.step // chunk) % every == 0 or last:
-                    means = {k: np.mean([m[k] for m in seen], axis=0) for k in seen[0]}
-                    point = {
-                        k: v.tolist() for k, v in {**means, **probe(state)}.items()
+                    point = {**_means(seen), **probe(state)}
+                    row = {
+                        "step": event.step,
+                        **{k: v.tolist() for k, v in point.items()},
                     }
-                    row, seen = {"step": event.step, **point}, []
+                    seen = []
                     curve.append(row)
                     log.write(json.dumps(row) + "\n")
                     log.flush()

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.checks import check_above, check_choice
+from jidcl.numerics import numbers_in
 from jidcl.report import plots
 from jidcl.report.records import write_json
 from jidcl.run.costs import phases_of, runs_that_fit
@@ -165,24 +166,26 @@ def sweep(
         `SweepEvent`; the last one has all rows: settings, seed and scores of each run.
 
     Raises:
-        ValueError: on an unknown setting, a value that it refuses, or repeated seeds.
+        ValueError: on an unknown setting, a value that it refuses, repeated seeds, or
+            settings that do not say how a program with a step is trained.
     """
     seeds, held = check_seeds(seeds), load_system(system)
     if memory_gib is not None:
         check_above("memory_gib", memory_gib, 0)
     pieces, rows = [], []
     for common, points in split_grid(held, config, grid):
+        phases = phases_of(common, held.program(common))
         runs = [(point, seed) for point in points for seed in seeds]
         size = runs_that_fit(
             len(runs),
-            [held.make_program(phase) for phase, _ in phases_of(held, common)],
+            [held.make_program(phase) for phase, _ in phases],
             mesh=make_mesh(),
             memory_gib=memory_gib,
         )
         pieces += [Piece(common, runs[i : i + size]) for i in range(0, len(runs), size)]
     for index, piece in enumerate(pieces):
         path = root / f"piece-{_hash(held, piece)}.json"
-        phases = phases_of(held, piece.config)
+        phases = phases_of(piece.config, held.program(piece.config))
         steps = phases[-1][1] if phases else 0
         if not path.exists():
             for step in _train(held, piece, path):
@@ -237,7 +240,8 @@ def metric_names(system: str, config: Any, grid: Grid) -> list[str]:
             run = program.start(frozen, keys[1])
             return summarised(program.evaluate(run, frozen, keys[2]))
 
-        scores = jax.eval_shape(ended, jax.random.split(jax.random.key(0), 3))
+        with numbers_in(program.precision):
+            scores = jax.eval_shape(ended, jax.random.split(jax.random.key(0), 3))
         flat = flat_scores(scores).items()
         names |= {name: None for name, score in flat if score.ndim == 0}
     return list(names)
@@ -292,7 +296,7 @@ def _rows(system: System, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[
         yield from _rows(system, Piece(config, runs[half:]), rows)
         return
     evaluate = loop.on_each_seed(program.evaluate, program, mesh=mesh)
-    flat = flat_scores(evaluate(state))
+    flat = flat_scores(summarised(evaluate(state)))
     scores = {name: values for name, values in flat.items() if values.ndim == 1}
     for i, (settings, seed) in enumerate(runs):
         row = {name: float(values[i]) for name, values in scores.items()}
@@ -301,19 +305,20 @@ def _rows(system: System, piece: Piece, rows: list[dict[str, Any]]) -> Iterator[
 
 def _prepare(system: System, config: Any, runs: list[tuple[dict[str, float], int]]):
     """(phases, state before the first step) of all runs."""
+    base = system.make_program(config)
     phases = [
         (traced_program(system, config, phase), until)
-        for phase, (_, until) in enumerate(phases_of(system, config))
+        for phase, (_, until) in enumerate(phases_of(config, base))
     ]
     numbers = np.asarray([seed for _, seed in runs], np.int32)
     distinct, where = np.unique(numbers, return_inverse=True)
-    base = system.make_program(config)
-    draws = jax.jit(jax.vmap(lambda seed: frozen_draws(base, seed)))(distinct)
-    settings = {
-        name: jnp.asarray([point[name] for point, _ in runs], jnp.float32)
-        for name in runs[0][0]
-    }
-    base_draws = jax.tree.map(lambda leaf: leaf[where], draws)
+    with numbers_in(base.precision):
+        draws = jax.jit(jax.vmap(lambda seed: frozen_draws(base, seed)))(distinct)
+        settings = {
+            name: jnp.asarray([point[name] for point, _ in runs], float)
+            for name in runs[0][0]
+        }
+        base_draws = jax.tree.map(lambda leaf: leaf[where], draws)
     frozen = {"base": base_draws, "settings": settings}
     first = phases[0][0] if phases else traced_program(system, config)
     state = loop.start(first, numbers, mesh=make_mesh(), frozen=frozen)

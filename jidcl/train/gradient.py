@@ -122,9 +122,12 @@ def gradient(
         inner = problem if problem.sharded is None else problem.sharded(mesh)
 
         def divided(batch):
-            return jax.tree.map(
-                lambda x: jax.lax.with_sharding_constraint(x, over_batch(mesh)), batch
-            )
+            def spread(x):  # a number has no rows
+                rows = getattr(x, "ndim", 0) > 0
+                own = over_batch(mesh)
+                return jax.lax.with_sharding_constraint(x, own) if rows else x
+
+            return jax.tree.map(spread, batch)
 
         def gather(run, frozen, key, t):
             batch, held, metrics = collect(run, frozen, key, t)  # type: ignore[misc]
@@ -162,7 +165,8 @@ def _seeded(opt_state: Any, key: Array) -> Any:
     word = jax.random.bits(key, dtype=jnp.uint32)
 
     def own(leaf: Any) -> Any:
-        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        dtype = getattr(leaf, "dtype", None)  # a Python number has none
+        is_key = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
         return jax.random.fold_in(leaf, word) if is_key else leaf
 
     return jax.tree.map(own, opt_state)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -76,14 +77,16 @@ def start(
     """
     seeds = np.asarray(seeds, np.int32)
     shard = over_seeds(mesh)
-    make = jax.vmap(lambda seed, held: start_state(program, seed, held))
+    rest = _shared(program, mesh)
+    axes = (0, 0, *(None for _ in rest))
+    make = jax.vmap(partial(start_state, program), in_axes=axes)
     with numbers_in(program.precision):
         if frozen is None:
             draw = jax.vmap(lambda seed: frozen_draws(program, seed))
             frozen = jax.jit(draw, out_shardings=shard)(seeds)
         else:
             frozen = jax.device_put(frozen, shard)
-        return jax.jit(make, out_shardings=shard)(seeds, frozen)
+        return jax.jit(make, out_shardings=shard)(seeds, frozen, *rest)
 
 
 def like_start(program: Program, count: int, *, mesh: Mesh) -> TrainState:
@@ -98,13 +101,13 @@ def like_start(program: Program, count: int, *, mesh: Mesh) -> TrainState:
         A `TrainState` of `jax.ShapeDtypeStruct`.
     """
 
-    def made(seeds):
-        frozen = jax.vmap(lambda seed: frozen_draws(program, seed))(seeds)
-        return jax.vmap(lambda s, held: start_state(program, s, held))(seeds, frozen)
+    def made(seed, shared):
+        return start_state(program, seed, frozen_draws(program, seed), shared)
 
     shard = over_seeds(mesh)
     with numbers_in(program.precision):
-        shapes = jax.eval_shape(made, np.zeros(count, np.int32))
+        many = jax.vmap(made, in_axes=(0, None))
+        shapes = jax.eval_shape(many, np.zeros(count, np.int32), program.shared)
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=shard),
         shapes,
@@ -125,7 +128,7 @@ def compile_chunk(
     Returns:
         `(Chunk, seconds)`.
     """
-    rest = _shared(program.shared, mesh)
+    rest = _shared(program, mesh)
     began = time.perf_counter()
     with numbers_in(program.precision):
         chunk = make_chunk(program, steps=steps, mesh=mesh)
@@ -258,7 +261,7 @@ def on_each_seed(
     Returns:
         The function of a state.
     """
-    rest = _shared(program.shared, mesh)
+    rest = _shared(program, mesh)
 
     def scores(state: TrainState, shared: Any = None):
         def one(held: TrainState):
@@ -293,9 +296,10 @@ def place(shared: Any, mesh: Mesh) -> Any:
     return None if shared is None else jax.device_put(shared, everywhere(mesh))
 
 
-def _shared(shared: Any, mesh: Mesh) -> tuple:
+def _shared(program: Program, mesh: Mesh) -> tuple:
     """The further argument of a program; none where there is none."""
-    return () if shared is None else (place(shared, mesh),)
+    with numbers_in(program.precision):
+        return () if program.shared is None else (place(program.shared, mesh),)
 
 
 def _stop_if_not_finite(loss: np.ndarray, done: int, seeds: jax.Array) -> None:

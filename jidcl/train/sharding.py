@@ -75,10 +75,10 @@ def check_seeds(seeds: Iterable[Any]) -> list[int]:
     return numbers
 
 
-def check_divisible(mesh: Mesh, *, seeds: int, batch: int) -> None:
+def check_divisible(mesh: Mesh, *, seeds: int, batch: int | None = None) -> None:
     """Raise `ValueError` unless seeds and batch divide evenly over their axes."""
     for name, size, axis in (("seeds", seeds, "seed"), ("batch", batch, "data")):
-        if size % mesh.shape[axis]:
+        if size is not None and size % mesh.shape[axis]:
             raise ValueError(
                 f"{name} must be a multiple of mesh axis {axis} "
                 f"({mesh.shape[axis]}), got {size}"

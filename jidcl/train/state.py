@@ -39,20 +39,23 @@ class TrainState:
         return self.run.params
 
 
-def start_state(program: Program, seed: jax.Array, frozen: Any) -> TrainState:
+def start_state(
+    program: Program, seed: jax.Array, frozen: Any, shared: Any = None
+) -> TrainState:
     """State before the first step; `jax.vmap` over seed and frozen for many runs.
 
     Args:
         program: the program.
         seed: an integer.
         frozen: draws of `frozen_draws`.
+        shared: the program's shared arrays, or None; the state does not hold them.
 
     Returns:
         A `TrainState` at step 0.
     """
     seed = jnp.asarray(seed, jnp.int32)
     with products_in("float32"):
-        run = program.start(frozen, jax.random.key(seed))
+        run = program.start(with_shared(frozen, shared), jax.random.key(seed))
     return TrainState(jnp.zeros((), jnp.int32), seed, run, frozen)
 
 

@@ -310,3 +310,58 @@ def test_a_step_without_a_loss_is_refused():
     )
     with pytest.raises(TypeError, match=r"scalar 'loss', got \['reward'\]"):
         loop.fit(program, seeds=1, steps=1)
+
+
+def test_an_optimiser_may_hold_python_numbers():
+    def update(grads, state, params=None):
+        return jax.tree.map(lambda g: -0.5 * g, grads), {"count": state["count"] + 1}
+
+    counting = optax.GradientTransformation(lambda params: {"count": 0}, update)
+    _, scores = loop.fit(descent(optimiser=counting), seeds=1, steps=2)
+    np.testing.assert_allclose(scores["w"], [0.25], rtol=1e-6)
+
+
+def test_the_start_of_a_run_sees_the_shared_arrays_and_no_state_holds_them():
+    seen = []
+
+    def carry(frozen, key):
+        seen.append(frozen["shared"]["x"])
+        return jnp.sum(frozen["shared"]["x"])
+
+    def collect(run, frozen, key, t):
+        return jnp.zeros(4), run.carry + jnp.sum(frozen["shared"]["x"]), {}
+
+    program = descent(carry=carry, collect=collect)
+    program = dataclasses.replace(program, shared={"x": np.arange(5, dtype="f4")})
+    mesh = make_mesh()
+    shapes = loop.like_start(program, 2, mesh=mesh)
+    state = loop.start(program, np.arange(2), mesh=mesh)
+    assert all(isinstance(x, jax.core.Tracer) for x in seen)  # no constant
+    np.testing.assert_array_equal(state.run.carry, [10, 10])
+    assert jax.tree.map(jnp.shape, state) == jax.tree.map(jnp.shape, shapes)
+    assert state.frozen == {}
+    *_, last = loop.train(program, state, steps=2, chunk_steps=2, mesh=mesh)
+    np.testing.assert_array_equal(last.state.run.carry, [30, 30])
+
+
+def test_numbers_of_a_batch_are_not_spread():
+    def draw(frozen, key):
+        return {"x": jax.random.normal(key, (4,)), "scale": jnp.float32(2), "power": 2}
+
+    def loss(w, state, batch, key):
+        spread = jnp.mean((batch["scale"] * batch["x"]) ** batch["power"])
+        return spread * w**2, (state, {})
+
+    own = Problem(
+        freeze=lambda key: {},
+        init=lambda key: (jnp.ones(()), {}),
+        draw=draw,
+        loss=loss,
+        probe=lambda w, *_: {"w": w},
+        evaluate=lambda w, *_: {"w": w},
+    )
+    (_, one), (_, many) = (
+        loop.fit(own, optax.sgd(0.01), seeds=2, steps=2, mesh=make_mesh(data=size))
+        for size in (1, 2)
+    )
+    np.testing.assert_allclose(one["w"], many["w"], rtol=1e-6)
