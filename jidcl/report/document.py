@@ -52,8 +52,8 @@ def write_report(
         f"{good} of {len(claimed)} came out as expected. Scores are percent, mean ± "
         "standard deviation over seeds, unless a unit is named. A gap is the loss "
         "minus its reference: that of the true latents on the same draws, or a closed "
-        "form. It is closed below the number in brackets. A row's verdict is that of its "
-        "mean; the second table counts seeds.",
+        "form. It is closed below the number in brackets. A row's verdict is that of "
+        "its mean; the second table counts seeds.",
         "",
         to_markdown(verdicts),
     ]

@@ -128,7 +128,7 @@ def split_grid(system: System, config: Any, grid: Grid) -> list[tuple[Any, list[
         if len(set(values)) < len(values):
             raise ValueError(f"values of {name} must be distinct, got {list(values)}")
         for value in values:
-            dataclasses.replace(config, **{name: value})
+            config.changed(**{name: value})
     traced = [name for name in grid if name in system.traced_fields]
     static = [name for name in grid if name not in system.traced_fields]
     points = [
@@ -136,7 +136,7 @@ def split_grid(system: System, config: Any, grid: Grid) -> list[tuple[Any, list[
         for values in itertools.product(*(grid[name] for name in traced))
     ]
     return [
-        (dataclasses.replace(config, **dict(zip(static, values, strict=True))), points)
+        (config.changed(**dict(zip(static, values, strict=True))), points)
         for values in itertools.product(*(grid[name] for name in static))
     ]
 
