@@ -91,13 +91,8 @@ class Verification:
         self._chosen: list[Claim] = [ids[row] for row in self.rows or self._usual(ids)]
         for name in self.stages():
             check_choice("preset of a claim", self._preset(name), self._presets)
-        system = load_system(self.system) if ":" in self.system else None
-        for name, claims in self.stages().items() if system is not None else ():
-            found = check_system(system, self._config(name))
-            for claim in claims:
-                for metric in _metrics_of(claim):
-                    known = {**found.scores, **found.losses}
-                    check_choice(f"metric of claim {claim.id}", metric, known)
+        if ":" in self.system:  # ours are checked by the tests
+            self._check_system()
 
     @property
     def folder(self) -> Path:
@@ -180,6 +175,16 @@ class Verification:
 
     def _judged(self, claim: Claim) -> Verdict:
         return judge([self._records[n] for n in claim.needs(self.budget)], claim)
+
+    def _check_system(self) -> None:
+        """Trace every preset that claims need, and look for the scores they name."""
+        system = load_system(self.system)
+        for name, claims in self.stages().items():
+            found = check_system(system, self._config(name))
+            known = {**found.scores, **found.losses}
+            for claim in claims:
+                for metric in _metrics_of(claim):
+                    check_choice(f"metric of claim {claim.id}", metric, known)
 
     def _usual(self, ids: Mapping[str, Claim]) -> list[str]:
         """All claims but orderings whose runs no other claim needs."""

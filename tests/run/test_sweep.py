@@ -110,6 +110,6 @@ def test_scores_are_known_before_anything_is_trained(tmp_path):
     assert known == set(last.rows[0]) - {"tau", "seed"}
     # Of any point, not of the first alone.
     grid = {"objective": ["supervised", "contrastive"]}
-    config = dataclasses.replace(TINY, objective="supervised")
+    config = TINY.changed(objective="supervised")
     assert "gap" in sweeping.metric_names(SYSTEM, config, grid)
     assert "gap" not in sweeping.metric_names(SYSTEM, config, {"tau": [0.1]})
