@@ -12,7 +12,8 @@ from jidcl.checks import check_choice
 
 STREAMS = ("freeze", "init", "data", "loss", "eval", "null")
 STREAMS += ("optimiser", "carry", "edit")
-PRECISIONS = ("float32", "fast", "float64")
+PRODUCTS = ("float32", "fast")  # precisions of matrix products, see `products_in`
+PRECISIONS = (*PRODUCTS, "float64")  # and of programs, see `numbers_in`
 
 
 def stream_key(key: jax.Array, purpose: str) -> jax.Array:

@@ -59,11 +59,8 @@ LEAVES = (
     "bench/*",
     "cli/*",
     "data/*",
-    "encoders/export.py",
-    "report/log.py",
     "report/plots.py",
     "train/checkpoint.py",
-    "train/launch.py",
 )
 
 MAX_FILE_LINES = 400

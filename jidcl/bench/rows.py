@@ -22,7 +22,7 @@ from jidcl.bench.measure import Ceilings, Timing, repeat, time_program, timing
 from jidcl.bench.scenes import scene_rows
 from jidcl.losses.contrastive import infonce
 from jidcl.losses.similarity import Similarity
-from jidcl.numerics import PRECISIONS
+from jidcl.numerics import PRODUCTS
 from jidcl.run import runner
 from jidcl.systems.registry import load_presets, load_system
 from jidcl.train import loop
@@ -64,7 +64,7 @@ class Options:
     peer: bool = True
     similarities: tuple[str, ...] = tuple(SIMILARITIES)
     forms: tuple[str, ...] = tuple(FORMS)
-    precisions: tuple[str, ...] = PRECISIONS
+    precisions: tuple[str, ...] = PRODUCTS
 
     def precisions_of(self, name: str) -> list[str]:
         """Those that differ for a similarity's loss on this platform."""

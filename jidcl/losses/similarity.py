@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, check_choice, check_features, check_finite
 from jidcl.numerics import (
-    PRECISIONS,
+    PRODUCTS,
     at_least_float32,
     safe_root,
     unit,
@@ -44,7 +44,7 @@ class Similarity:
 
     def __post_init__(self):
         check_choice("similarity", self.kind, SIMILARITIES)
-        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("precision", self.precision, PRODUCTS)
         check_at_least("p", self.p, 1)
         check_finite("p", self.p)
 

@@ -119,10 +119,8 @@ def run(
     if hosts.writes():
         claim_folder(folder, identity_of(system, config, seeds))
     if finished:
-        record = read_record(folder)
-        if not record.trained or (folder / "samples.npz").exists():
-            yield RunEvent("done", steps, steps, {}, record, folder)
-            return
+        yield RunEvent("done", steps, steps, {}, read_record(folder), folder)
+        return
     with _own_files(folder) as files:
         write_environment(files / "env.json", mesh)
         yield RunEvent("setup", 0, steps, {})
@@ -207,7 +205,7 @@ def _joined(pieces: Iterable[Iterator[RunEvent]], folder: Path) -> Iterator[RunE
         yield parts[-1]
         return
     samples = [read_arrays(part.folder / "samples.npz") for part in parts]
-    if samples[0]:
+    if all(samples):
         joined: Any = {
             name: np.concatenate([sample[name] for sample in samples])
             for name in samples[0]
@@ -355,7 +353,7 @@ class _Run:
         )
         found = summarised(evaluate(state))
         self.seconds["evaluate"] = time.perf_counter() - began
-        if found.samples or self.phases:
+        if found.samples:
             arrays: Any = found.samples
             np.savez_compressed(self.folder / "samples.npz", **arrays)
         device = self.mesh.devices.flat[0]

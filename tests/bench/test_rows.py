@@ -20,7 +20,7 @@ from jidcl.bench.scenes import scene_row, step_rows
 from jidcl.bench.suite import measure as measured
 from jidcl.bench.tables import performance_table
 from jidcl.cli.bench import show_bench
-from jidcl.losses import infonce
+from jidcl.losses import Similarity, infonce
 from jidcl.systems.scenes.presets import presets
 
 TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10, fast=4e12)
@@ -154,3 +154,8 @@ def test_the_peer_computes_the_same_loss_and_gradients(rng, name):
     )
     np.testing.assert_allclose(value, want, rtol=1e-5)
     np.testing.assert_allclose(gradients, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_bench_times_the_precisions_that_products_have():
+    for precision in Options().precisions:
+        Similarity(precision=precision)

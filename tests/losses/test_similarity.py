@@ -174,6 +174,11 @@ def test_unknown_similarity_names_the_nearest():
         Similarity("cosin")
 
 
+def test_a_precision_that_no_product_has_is_refused():
+    with pytest.raises(ValueError, match=r"precision.*'fast'.*got 'float64'"):
+        Similarity(precision="float64")
+
+
 @pytest.mark.parametrize("function", [pairwise, rowwise])
 def test_bad_arrays_are_refused(function):
     good = jnp.ones((2, 3))

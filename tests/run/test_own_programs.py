@@ -157,3 +157,13 @@ def test_names_that_clash_in_a_curve_are_refused(tmp_path, monkeypatch, metric, 
     with pytest.raises(ValueError, match=rf"none 'step', got \['{name}'\]"):
         finish(tmp_path)
     assert not list(tmp_path.glob("*/result.json"))
+
+
+def test_a_run_without_samples_writes_none_and_is_not_repeated(tmp_path):
+    folder = finish(tmp_path).folder
+    assert not (folder / "samples.npz").exists()
+    own = dict(system=descent.NAME, preset="quick/descent", seeds=(0, 1))
+    assert len(list(runner.run(CONFIG, root=tmp_path, **own))) == 1
+    *_, last = runner.run(CONFIG, root=tmp_path / "cut", memory_gib=1e-9, **own)
+    assert len(list(last.folder.glob("pieces/*/result.json"))) == 2
+    assert not list(last.folder.rglob("samples.npz"))

@@ -146,11 +146,14 @@ def test_damaged_run_folders_are_named_or_mended(tmp_path):
     (done.folder / "samples.npz").unlink()
     with pytest.raises(ValueError, match="samples.npz is missing or damaged"):
         read_samples(done.folder)
-    _, again = finish(TINY, tmp_path, seeds=(0,))  # evaluated once more
-    assert numbers(again) == numbers(done)
+    events, _ = finish(TINY, tmp_path, seeds=(0,))
+    assert events == []
     (done.folder / "result.json").unlink()
     (done.folder / "metrics.jsonl").write_text("5\n")
-    finish(TINY, tmp_path, seeds=(0,))
+    events, again = finish(TINY, tmp_path, seeds=(0,))  # evaluated once more
+    assert "train" not in {event.stage for event in events}
+    assert numbers(again) == numbers(done)
+    assert read_samples(done.folder)["z"].shape == (1, TINY.eval_batch, 3)
     (done.folder / "config.json").write_text("[]")
     with pytest.raises(ValueError, match="another configuration"):
         list(runner.run(TINY, **OWN, seeds=[0], root=tmp_path))
