@@ -112,4 +112,7 @@ def test_scores_are_known_before_anything_is_trained(tmp_path):
     grid = {"objective": ["supervised", "contrastive"]}
     config = TINY.changed(objective="supervised")
     assert "gap" in sweeping.metric_names(SYSTEM, config, grid)
-    assert "gap" not in sweeping.metric_names(SYSTEM, config, {"tau": [0.1]})
+    other = {"learning_rate": [0.1]}
+    assert "gap" not in sweeping.metric_names(SYSTEM, config, other)
+    with pytest.raises(ValueError, match="tau cannot act here"):
+        sweeping.metric_names(SYSTEM, config, {"tau": [0.1]})
