@@ -53,7 +53,7 @@ def main(args: list[str]) -> int:
     quiet()
     from jidcl.bench.rows import FORMS, SIMILARITIES, SUITES, Options
     from jidcl.bench.suite import measure
-    from jidcl.numerics import PRECISIONS
+    from jidcl.numerics import PRODUCTS
 
     for suite in options.suites:
         check_choice("suite", suite, SUITES)
@@ -62,7 +62,7 @@ def main(args: list[str]) -> int:
     for form in options.forms:
         check_choice("form", form, FORMS)
     for precision in options.precisions:
-        check_choice("precision", precision, PRECISIONS)
+        check_choice("precision", precision, PRODUCTS)
     fields = ("batch", "n", "repeats", "peer", "similarities", "forms", "precisions")
     chosen = Options(**{name: getattr(options, name) for name in fields})
     show_bench(measure(options.suites, chosen, options.out))

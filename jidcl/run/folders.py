@@ -104,12 +104,12 @@ def identity_of(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any
     identity["seeds"] = list(seeds)
     # A run on files is another one when the files change, and one of a module outside
     # of the package when its source does.
-    for name, own in (
-        ("data", dict(held.data_identity(config))),
-        ("source", held.source_digest),
-    ):
-        if own:
-            identity[name] = own
+    own = dict(held.data_identity(config))
+    if held.source_digest:
+        own["source"] = held.source_digest
+    if own.keys() & identity.keys():
+        raise ValueError(f"data_identity of {system} may not name {sorted(identity)}")
+    identity.update(own)
     try:
         return json.loads(json.dumps(identity))
     except TypeError as error:

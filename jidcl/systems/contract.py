@@ -144,8 +144,8 @@ class System:
         own = {
             name: getattr(config, name) for name in self.frozen_fields if name in held
         }
-        data = {"data": dict(self.data_identity(config))}
-        return {"system": self.name, "source": self.source_digest, **own, **data}
+        known = {"system": self.name, "source": self.source_digest, **own}
+        return {**known, **self.data_identity(config)}
 
     def floor(self, config: Settings) -> str:
         """What `floor_kind` returns.

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 FOLDER = pathlib.Path(__file__).parents[2] / "experiments" / "launch"
-SMALL = "--widths 4 8 --batch 16 --late-batch 16 --steps 8 --chunk 4 --warmup 1"
+SMALL = "--widths 4 8 --batch 16 --steps 8 --chunk 4 --warmup 1"
 SMALL += " --eval-batch 64 --eval-batches 2 --mixing-draws 20"
 MESHES = {"one_gpu": (1, 1), "gpus": (8, 1), "tpu_slice": (2, 4)}
 

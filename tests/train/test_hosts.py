@@ -22,7 +22,7 @@ from jidcl.run.runner import run
 from jidcl.systems.contrastive_ica.presets import presets
 from jidcl.train.sharding import make_mesh
 config = dataclasses.replace(
-    presets()["quick/sphere-vmf"], widths=(4, 8), batch=16, late_batch=16, steps=8,
+    presets()["quick/sphere-vmf"], widths=(4, 8), batch=16, steps=8,
     chunk=2, warmup=1, eval_batch=64, eval_batches=2, mixing_draws=20,
 )
 events = run(config, system="contrastive_ica", preset="t", seeds=range(2), root=root,

@@ -6,7 +6,7 @@ registry of systems.
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -99,14 +99,6 @@ def make_program(config: Dislib) -> Program:
     return gradient(make_problem(config), run_optimiser(config))
 
 
-def grid_identity(config: Dislib) -> dict[str, Any]:
-    """The digest of pictures on disk.
-
-    Which points are held out depends on the grid, not on who drew its pictures.
-    """
-    return {k: v for k, v in data_identity(config).items() if k == "data"}
-
-
 SYSTEM = System(
     name="dislib",
     title="labels of pictures, other factors read",
@@ -115,7 +107,7 @@ SYSTEM = System(
     make_program=make_program,
     frozen_fields=("mixing", "factors"),
     floor_kind=floor_kind,
-    data_identity=grid_identity,
+    data_identity=data_identity,
     vectors="cross_entropy",
     conformance=conformance.CONFORMANCE,
     errata=conformance.ERRATA,

@@ -176,21 +176,21 @@ def _width(config: Any) -> int:
 
 
 def pictures_identity(config: Pictures) -> dict[str, Any]:
-    """What the observations depend on: the scene, or the contents of the folder.
+    """What the observations depend on beside the settings: a folder's contents.
 
     Args:
         config: settings with the part `Pictures`.
 
     Returns:
-        `mixing`, and for a folder `data`, a digest of its contents.
+        Empty for a scene; for a folder `data`, a digest of its contents.
     """
     if not config.folder:
-        return {"mixing": config.mixing}
+        return {}
     if config.layout == "grid":
         digest = picture_grid_digest(config.folder, scene=config.mixing)
     else:
         digest = picture_sets_digest(config.folder, layout=config.layout)
-    return {"mixing": "folder", "data": digest}
+    return {"data": digest}
 
 
 def look_up(config: Pictures, held: PictureSet | PictureGrid, z: Array) -> Array:

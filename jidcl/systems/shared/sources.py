@@ -90,7 +90,7 @@ def data_identity(config: Settings) -> dict[str, Any]:
         config: settings of a system.
 
     Returns:
-        Empty, or `mixing` and `data`, a digest of the pictures on disk.
+        Empty, or `data`, a digest of the pictures on disk.
     """
     return pictures_identity(config) if isinstance(config, Pictures) else {}
 
