@@ -37,7 +37,7 @@ def test_it_trains_on_its_mesh(tmp_path, script):
     assert held == {"seed": seed, "data": data, "model": 1}
     result = json.loads(environment.with_name("result.json").read_text())
     assert (
-        len(result["metrics"]["r2"])
+        len(result["scores"]["r2"])
         == len(result["seeds"])
         == {"one_gpu": 8, "gpus": 8, "tpu_slice": 2}[script]
     )
