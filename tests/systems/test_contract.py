@@ -155,7 +155,7 @@ def test_a_malformed_system_is_refused_by_name():
         ("no_such_module:SYSTEM", "cannot be loaded: No module named 'no_such_module'"),
         ("json:SYSTEM", "cannot be loaded: .*'json' has no attribute 'SYSTEM'"),
         ("json:loads", "must be a jidcl.systems.contract.System, got a function"),
-        ("contrastive", r"system \(or .* did you mean 'contrastive_ica'"),
+        ("contrastive", r"system \(or .*did you mean 'contrastive_ica'"),
     ],
 )
 def test_a_system_that_cannot_be_loaded_says_why(name, message):
