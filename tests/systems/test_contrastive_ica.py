@@ -114,7 +114,7 @@ def test_floors_are_the_limit_only_in_its_regime():
 
 def evaluation(config, seed=0):
     """Evaluation of f(z) = z w + c in place of the encoder, one program of (w, c)."""
-    problem = system.make_problem(dataclasses.replace(config, mixing="identity"))
+    problem = system.make_problem(config.changed(mixing="identity"))
     parts = process.build_parts(config)
     frozen = problem.freeze(jax.random.key(seed))
 
