@@ -3,10 +3,12 @@
 import contextlib
 import functools
 import math
+from types import ModuleType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jidcl.checks import check_choice
 
@@ -35,6 +37,22 @@ def stream_key(key: jax.Array, purpose: str) -> jax.Array:
     """
     check_choice("purpose", purpose, STREAMS)
     return jax.random.fold_in(key, STREAMS.index(purpose))
+
+
+def generators(key_data: Any, count: int, xp: ModuleType) -> list[Any]:
+    """Independent sources of random numbers from the data of a key.
+
+    Args:
+        key_data: of `jax.random.key_data`, uint32.
+        count: how many, >= 1.
+        xp: `numpy`: generators of NumPy; `jax.numpy`: typed keys.
+
+    Returns:
+        A list of `count` sources.
+    """
+    if xp is np:
+        return list(np.random.default_rng(np.asarray(key_data)).spawn(count))
+    return list(jax.random.split(jax.random.wrap_key_data(key_data), count))
 
 
 def safe_norm(x: jax.Array, *, keepdims: bool = False) -> jax.Array:

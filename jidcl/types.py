@@ -81,6 +81,25 @@ class Evaluation:
     samples: Metrics = dataclasses.field(default_factory=dict)
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class OnHost:
+    """A result that is finished on the host: `finish(arrays, xp)`.
+
+    Scores of a few thousand rows take far longer to compile than to compute. A probe
+    or an evaluation returns the rows, and says what to make of them.
+
+    Attributes:
+        arrays: a tree of what the device computed.
+        finish: `(arrays, xp) -> Evaluation or metrics`, pure. It is called for each
+            seed with NumPy arrays and `xp=numpy`; where only shapes are asked for, it
+            is traced with `xp=jax.numpy`.
+    """
+
+    arrays: Any
+    finish: Callable[[Any, Any], Any] = dataclasses.field(metadata={"static": True})
+
+
 @dataclasses.dataclass(frozen=True)
 class Problem:
     """A data-generating process and an objective, as pure functions of keys.
@@ -97,7 +116,8 @@ class Problem:
         loss: `(params, state, batch, key) -> (scalar, (state, metrics))`.
         probe: `(params, state, frozen, key) -> metrics`: cheap scores for the curve
             of a run.
-        evaluate: `(params, state, frozen, key) -> Evaluation`, or a dict of scores.
+        evaluate: `(params, state, frozen, key) -> Evaluation`, or a dict of scores;
+            this and `probe` may return either as `OnHost`.
         sharded: `mesh -> Problem`: the same problem, its loss written for a batch that
             is spread over the mesh's `data` axis. None: the compiler spreads it.
         precision: see `Program.precision`.
@@ -108,8 +128,8 @@ class Problem:
     init: Callable[[Array], tuple[Params, Any]]
     draw: Callable[[Any, Array], Any]
     loss: Callable[[Params, Any, Any, Array], tuple[Array, tuple[Any, Metrics]]]
-    probe: Callable[[Params, Any, Any, Array], Metrics]
-    evaluate: Callable[[Params, Any, Any, Array], Evaluation | Metrics]
+    probe: Callable[[Params, Any, Any, Array], Metrics | OnHost]
+    evaluate: Callable[[Params, Any, Any, Array], Evaluation | Metrics | OnHost]
     sharded: Callable[[Mesh], "Problem"] | None = None
     precision: str = "float32"
     shared: Any = None
@@ -126,7 +146,8 @@ class Program:
         step: `(run, frozen, key, t) -> (run, metrics)`: update t, from 0. `key` is the
             seed's own; what is drawn depends on it and t only. `metrics` holds `loss`,
             which stops a run that is not finite. None: nothing is trained.
-        evaluate: `(run, frozen, key) -> Evaluation`, or a dict of scores.
+        evaluate: `(run, frozen, key) -> Evaluation`, or a dict of scores; this and
+            `probe` may return either as `OnHost`.
         probe: `(run, frozen, key) -> metrics`: cheap scores for the curve of a run;
             None where there are none.
         precision: of the matrix products of a step, `"float32"` or `"fast"`: see
@@ -141,8 +162,8 @@ class Program:
     freeze: Callable[[Array], Any]
     start: Callable[[Any, Array], Any]
     step: Callable[[Any, Any, Array, Array], tuple[Any, Metrics]] | None
-    evaluate: Callable[[Any, Any, Array], Evaluation | Metrics]
-    probe: Callable[[Any, Any, Array], Metrics] | None = None
+    evaluate: Callable[[Any, Any, Array], Evaluation | Metrics | OnHost]
+    probe: Callable[[Any, Any, Array], Metrics | OnHost] | None = None
     precision: str = "float32"
     sharded: Callable[[Mesh], "Program"] | None = None
     shared: Any = None

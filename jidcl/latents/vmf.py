@@ -12,10 +12,12 @@ Source: Mardia and Jupp 2000, section 9.3.2 (the law); Wood 1994 (the sampler).
 
 import dataclasses
 import math
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jidcl.checks import check_at_least, check_finite, is_number
 from jidcl.latents.rejection import reject
@@ -172,18 +174,19 @@ def vmf_entropy(n: int, kappa: float) -> float:
 
 
 def _in_float64(n: int, kappa: float) -> tuple[float, float]:
-    """`log_mean_exp_dot` in float64, also while something else is being traced."""
+    """`log_mean_exp_dot` by NumPy: nothing is compiled, whatever is being traced."""
     check_at_least("n", n, 2)
     check_at_least("kappa", kappa, 0)
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        scaled, cosine = log_mean_exp_dot(n, jnp.float64(kappa))
-        return float(scaled), float(cosine)
+    scaled, cosine = log_mean_exp_dot(n, np.float64(kappa), xp=np)
+    return float(scaled), float(cosine)
 
 
 # The Bessel function ------------------------------------------------------------------
 
 
-def log_mean_exp_dot(n: int, kappa: jax.Array) -> tuple[jax.Array, jax.Array]:
+def log_mean_exp_dot(
+    n: int, kappa: Any, *, xp: ModuleType = jnp
+) -> tuple[jax.Array, jax.Array]:
     r"""Normaliser and mean cosine of the von Mises-Fisher law on S^(n-1).
 
     log mu_n(kappa) = log E_{u uniform} exp(kappa u_1)
@@ -195,6 +198,7 @@ def log_mean_exp_dot(n: int, kappa: jax.Array) -> tuple[jax.Array, jax.Array]:
     Args:
         n: dimension of the ambient space, >= 2.
         kappa: concentration >= 0, any shape.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         `(log mu_n(kappa) - kappa, A_n(kappa))`, each of kappa's shape. The first is
@@ -211,32 +215,32 @@ def log_mean_exp_dot(n: int, kappa: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     Source: DLMF 10.41 (the expansion), 10.29.1 (the recurrence).
     """
-    kappa = jnp.asarray(kappa)
+    kappa = xp.asarray(kappa)
     nu, shift = n / 2 - 1, 40
     # With kappa below 1e-30 its square underflows harmlessly: F = 1 to rounding.
     quarter = kappa * kappa / 4
-    log_f, q = _debye_0f1(nu + shift, kappa)
+    log_f, q = _debye_0f1(nu + shift, kappa, xp)
     for k in range(shift, 0, -1):
         v = nu + k
         growth = quarter / (v * (v + 1)) * q
-        log_f, q = log_f + jnp.log1p(growth), 1 / (1 + growth)
+        log_f, q = log_f + xp.log1p(growth), 1 / (1 + growth)
     return log_f, kappa / (2 * (nu + 1)) * q
 
 
-def _debye_0f1(v: float, kappa: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _debye_0f1(v: float, kappa: jax.Array, xp: ModuleType) -> tuple[jax.Array, jax.Array]:
     """(log 0F1(; v+1; kappa^2/4) - kappa, F_{v+1}/F_v) for v >= 20 (DLMF 10.41)."""
 
     def log_f(v: float) -> jax.Array:
-        s = jnp.sqrt(1 + (kappa / v) ** 2)
+        s = xp.sqrt(1 + (kappa / v) ** 2)
         # v (s - 1) - kappa, and v log((1 + s) / 2), without cancellation; the series
         # at kappa = 0 stands for Stirling's, so that F_v(0) = 1 exactly.
         head = v * (1 / (s + kappa / v) - 1)
         half = (kappa / v) ** 2 / (1 + s) / 2
-        series = jnp.log1p(_debye_series(v, 1 / s)) - math.log1p(_debye_series(v, 1.0))
-        return head - v * jnp.log1p(half) - jnp.log(s) / 2 + series
+        series = xp.log1p(_debye_series(v, 1 / s)) - math.log1p(_debye_series(v, 1.0))
+        return head - v * xp.log1p(half) - xp.log(s) / 2 + series
 
     low, high = log_f(v), log_f(v + 1)
-    return low, jnp.exp(high - low)
+    return low, xp.exp(high - low)
 
 
 def _debye_series(v: float, t):

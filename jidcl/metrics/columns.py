@@ -1,15 +1,21 @@
-"""Columns of any scale and rank: moments, correlations, least squares."""
+"""Columns of any scale and rank: moments, correlations, least squares.
+
+Every function takes `xp`, the namespace that computes: `jax.numpy`, or `numpy` for
+arrays on the host, where nothing is compiled.
+"""
 
 from collections.abc import Callable
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jidcl.numerics import safe_norm, safe_root
+from jidcl.numerics import safe_root
 
 
 def fit_affine(
-    y: jax.Array, z: jax.Array, *, intercept: bool = True
+    y: jax.Array, z: jax.Array, *, intercept: bool = True, xp: ModuleType = jnp
 ) -> Callable[[jax.Array], jax.Array]:
     """Least squares z ~ W y + b for columns of any scale and any rank: the predictor.
 
@@ -17,6 +23,7 @@ def fit_affine(
         y: `[samples, m]`.
         z: `[samples, n]`.
         intercept: whether b is fitted, or 0.
+        xp: `jax.numpy`, or `numpy` for arrays on the host.
 
     Returns:
         A function `[rows, m] -> [rows, n]`.
@@ -28,95 +35,111 @@ def fit_affine(
 
     Source: least squares by Gram-Schmidt orthogonalisation, each column twice.
     """
-    mean, std = moments(y)
-    z_mean = jnp.mean(z, axis=0, keepdims=True)
+    mean, std = moments(y, xp)
+    z_mean = xp.mean(z, axis=0, keepdims=True)
     if not intercept:
-        largest = jnp.max(jnp.abs(y), axis=0, keepdims=True)
-        mean, std, z_mean = 0 * mean, jnp.where(largest > 0, largest, 1), 0 * z_mean
-    q, t = _orthonormal((y - mean) / std)
-    weights = dot(t, dot(q.T, z - z_mean))
-    return lambda y: z_mean + dot((y - mean) / std, weights)
+        largest = xp.max(xp.abs(y), axis=0, keepdims=True)
+        mean, std, z_mean = 0 * mean, xp.where(largest > 0, largest, 1), 0 * z_mean
+    q, t = _orthonormal((y - mean) / std, xp)
+    weights = dot(t, dot(q.T, z - z_mean, xp), xp)
+    return lambda y: z_mean + dot((y - mean) / std, weights, xp)
 
 
-def moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+def moments(x: jax.Array, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Array]:
     """Mean and standard deviation of each column, `[1, n]`; constant: infinity.
 
     Columns of any scale: squares neither overflow nor underflow.
     """
-    mean = jnp.mean(x, axis=0, keepdims=True)
-    mean = mean + jnp.mean(x - mean, axis=0, keepdims=True)
-    largest = jnp.max(jnp.abs(x - mean), axis=0, keepdims=True)
-    relative = (x - mean) / jnp.where(largest > 0, largest, 1)
-    std = largest * safe_root(jnp.mean(relative**2, axis=0, keepdims=True), 2.0)
+    mean = xp.mean(x, axis=0, keepdims=True)
+    mean = mean + xp.mean(x - mean, axis=0, keepdims=True)
+    largest = xp.max(xp.abs(x - mean), axis=0, keepdims=True)
+    relative = (x - mean) / xp.where(largest > 0, largest, 1)
+    std = largest * _root(xp.mean(relative**2, axis=0, keepdims=True), xp)
     # Rounding leaves a constant column with a tiny, meaningless spread.
-    noise = 2 * jnp.finfo(x.dtype).eps * jnp.max(jnp.abs(x), axis=0, keepdims=True)
-    return mean, jnp.where(std <= noise, jnp.inf, std)
+    noise = 2 * xp.finfo(x.dtype).eps * xp.max(xp.abs(x), axis=0, keepdims=True)
+    return mean, xp.where(std <= noise, xp.inf, std)
 
 
-def standardised(x: jax.Array) -> jax.Array:
+def standardised(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
     """Columns of mean 0 and variance 1; 0 where constant."""
-    mean, std = moments(x)
+    mean, std = moments(x, xp)
     return (x - mean) / std
 
 
-def unit_total(x: jax.Array) -> jax.Array:
+def unit_total(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
     """Centred, with Frobenius norm 1; 0 where every column is constant."""
-    mean, std = moments(x)
-    x = jnp.where(jnp.isinf(std), 0, x - mean)
-    largest = jnp.max(jnp.abs(x))
-    x = x / jnp.where(largest > 0, largest, 1)
-    norm = safe_norm(x.reshape(-1))
-    return x / jnp.where(norm > 0, norm, 1)
+    mean, std = moments(x, xp)
+    x = xp.where(xp.isinf(std), 0, x - mean)
+    largest = xp.max(xp.abs(x))
+    x = x / xp.where(largest > 0, largest, 1)
+    norm = _root(xp.sum(x * x), xp)
+    return x / xp.where(norm > 0, norm, 1)
 
 
-def centred(x: jax.Array) -> jax.Array:
+def centred(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
     """Columns minus their means."""
-    return x - jnp.mean(x, axis=0, keepdims=True)
+    return x - xp.mean(x, axis=0, keepdims=True)
 
 
-def correlate(a: jax.Array, b: jax.Array) -> jax.Array:
+def correlate(a: jax.Array, b: jax.Array, xp: ModuleType = jnp) -> jax.Array:
     """Correlation of each column of a with that of b, `[n]`."""
-    return jnp.mean(standardised(a) * standardised(b), axis=0)
+    return xp.mean(standardised(a, xp) * standardised(b, xp), axis=0)
 
 
-def _orthonormal(y: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _root(x: jax.Array, xp: ModuleType) -> jax.Array:
+    """sqrt(x) for x >= 0; in JAX with derivative 0 at 0."""
+    return safe_root(x, 2.0) if xp is jnp else xp.sqrt(x)
+
+
+def _orthonormal(y: jax.Array, xp: ModuleType) -> tuple[jax.Array, jax.Array]:
     """Q with orthonormal columns (or 0) spanning y, and T with Q = y T.
 
     Gram-Schmidt, twice for each column; a column that the earlier ones explain to
     rounding becomes 0. Plain products, so it maps over seeds on every device.
     """
     samples, m = y.shape
-    smallest = 10 * m * jnp.finfo(y.dtype).eps
+    smallest = 10 * m * xp.finfo(y.dtype).eps
+    eye = xp.eye(m, dtype=y.dtype)
+
+    def next_column(q, t, j):
+        column, combination = y[:, j], eye[j]
+        size = _root(xp.sum(column**2), xp)
+        for _ in range(2):
+            inside = dot(q.T, column, xp)
+            column = column - dot(q, inside, xp)
+            combination = combination - dot(t, inside, xp)
+        rest = _root(xp.sum(column**2), xp)
+        scale = xp.where(rest > smallest * size, rest, xp.inf)
+        return column / scale, combination / scale
 
     def add(carry, j):
-        q, t = carry
-        column, combination = y[:, j], jax.nn.one_hot(j, m, dtype=y.dtype)
-        size = safe_norm(column)
-        for _ in range(2):
-            inside = dot(q.T, column)
-            column = column - dot(q, inside)
-            combination = combination - dot(t, inside)
-        rest = safe_norm(column)
-        scale = jnp.where(rest > smallest * size, rest, jnp.inf)
-        q, t = q.at[:, j].set(column / scale), t.at[:, j].set(combination / scale)
-        return (q, t), None
+        (q, t), (column, combination) = carry, next_column(*carry, j)
+        return (q.at[:, j].set(column), t.at[:, j].set(combination)), None
 
-    start = (jnp.zeros((samples, m), y.dtype), jnp.zeros((m, m), y.dtype))
-    return jax.lax.scan(add, start, jnp.arange(m))[0]
+    q, t = xp.zeros((samples, m), y.dtype), xp.zeros((m, m), y.dtype)
+    if xp is jnp:
+        return jax.lax.scan(add, (q, t), jnp.arange(m))[0]
+    for j in range(m):
+        q[:, j], t[:, j] = next_column(q, t, j)
+    return q, t
 
 
-def dot(a: jax.Array, b: jax.Array) -> jax.Array:
+def dot(a: jax.Array, b: jax.Array, xp: ModuleType = jnp) -> jax.Array:
     """Matrix product in full precision."""
+    if xp is np:
+        return np.matmul(a, b)  # type: ignore[return-value]
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
-def ranks(x: jax.Array) -> jax.Array:
-    """Average ranks of each column."""
+def ranks(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
+    """Average ranks of each column; a column with a NaN stays as it is."""
 
     def column(v):
-        ordered = jnp.sort(v)
-        low = jnp.searchsorted(ordered, v, side="left")
-        high = jnp.searchsorted(ordered, v, side="right")
-        return jnp.where(jnp.isnan(v).any(), v, (low + high).astype(v.dtype) / 2)
+        ordered = xp.sort(v)
+        low = xp.searchsorted(ordered, v, side="left")
+        high = xp.searchsorted(ordered, v, side="right")
+        return xp.where(xp.isnan(v).any(), v, (low + high).astype(v.dtype) / 2)
 
+    if xp is np:
+        return np.stack([column(v) for v in x.T], axis=1)  # type: ignore[return-value]
     return jax.vmap(column, in_axes=1, out_axes=1)(x)

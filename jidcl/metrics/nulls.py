@@ -1,19 +1,24 @@
 """What a score is worth without identification: shuffled rows, random rotations."""
 
 from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jidcl.metrics.recovery import mcc
+from jidcl.metrics.columns import dot, standardised
+from jidcl.metrics.recovery import assign
 
 
-def shuffled(key: jax.Array, y: jax.Array) -> jax.Array:
+def shuffled(key: Any, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """The rows of y in random order: breaks the pairing and keeps the marginal.
 
     Args:
-        key: a typed key.
+        key: a typed key; a `numpy.random.Generator` with `xp=numpy`.
         y: `[samples, m]`.
+        xp: `jax.numpy`, or `numpy`.
 
     Returns:
         `[samples, m]`.
@@ -24,24 +29,28 @@ def shuffled(key: jax.Array, y: jax.Array) -> jax.Array:
 
     Source: this library.
     """
+    if xp is np:
+        return key.permutation(y, axis=0)
     return jax.random.permutation(key, y, axis=0)
 
 
 def rotation_null(
-    key: jax.Array,
+    key: Any,
     z: jax.Array,
     *,
     draws: int = 200,
     blocks: Sequence[Sequence[int]] | None = None,
+    xp: ModuleType = jnp,
 ) -> jax.Array:
     """MCC of z under Haar-random rotations: what "linear, no more" looks like.
 
     Args:
-        key: a typed key.
+        key: a typed key; a `numpy.random.Generator` with `xp=numpy`.
         z: `[samples, n]`.
         draws: number of rotations.
         blocks: latents that are rotated among themselves, a partition of all; one
             block when None.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         `[draws]` scores.
@@ -54,16 +63,42 @@ def rotation_null(
 
     Source: this library.
     """
-    z = jnp.asarray(z)
+    z = xp.asarray(z)
     blocks = [range(z.shape[1])] if blocks is None else blocks
+    z = xp.concatenate([z[:, xp.asarray(block)] for block in blocks], axis=1)
+    unit, scale = standardised(z, xp), xp.std(z, axis=0, keepdims=True)
+    shared = dot(unit.T, unit, xp) / z.shape[0]  # correlations: no row is needed again
+    turns = [_haar(key, i, len(block), draws, z, xp) for i, block in enumerate(blocks)]
+    weights = scale.T[None] * _block_diagonal(turns, xp)
+    covariance = dot(shared[None], weights, xp)
+    variance = xp.sum(weights * covariance, axis=1, keepdims=True)
+    # Turned columns of no spread correlate 0; those with a NaN stay NaN.
+    score = xp.abs(covariance) / xp.sqrt(xp.where(variance <= 0, xp.inf, variance))
+    if xp is np:
+        totals = np.stack([assign(one, xp=xp)[1] for one in score])
+    else:
+        totals = jax.vmap(assign)(score)[1]
+    return totals / z.shape[1]
 
-    def one(key):
-        turned = []
-        for number, block in enumerate(blocks):
-            own = jax.random.fold_in(key, number)
-            q = jax.random.orthogonal(own, len(block), dtype=z.dtype)
-            part = z[:, jnp.asarray(block)]
-            turned.append(jnp.matmul(part, q, precision=jax.lax.Precision.HIGHEST))
-        return mcc(z, jnp.concatenate(turned, axis=1)).mean
 
-    return jax.lax.map(one, jax.random.split(key, draws), batch_size=50)
+def _haar(key, block: int, n: int, draws: int, z: jax.Array, xp: ModuleType):
+    """Haar-random orthogonal matrices `[draws, n, n]` for one block of latents."""
+    if xp is np:
+        q, r = np.linalg.qr(key.normal(size=(draws, n, n)))
+        return q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]
+    own = jax.random.fold_in(key, block)
+    return jax.random.orthogonal(own, n, shape=(draws,), dtype=z.dtype)
+
+
+def _block_diagonal(parts: Sequence[jax.Array], xp: ModuleType) -> jax.Array:
+    """Matrices `[draws, n, n]` with these `[draws, k, k]` on the diagonal."""
+    rows = []
+    for i, part in enumerate(parts):
+        wide = [
+            part
+            if i == j
+            else xp.zeros((len(part), part.shape[1], other.shape[1]), part.dtype)
+            for j, other in enumerate(parts)
+        ]
+        rows.append(xp.concatenate(wide, axis=2))
+    return xp.concatenate(rows, axis=1)

@@ -1,18 +1,22 @@
 """How much of z a representation y holds: R2, MCC, Procrustes, isometry error.
 
 Every function takes plain NumPy or JAX arrays `[samples, dimensions]`, and works under
-`jit` and `vmap`. A NaN anywhere in a column makes the scores that use it NaN. State
-with a score on which samples it was fitted.
+`jit` and `vmap`. With `xp=numpy` the same formulas run in float64 on the host, where
+nothing is compiled: the quick way for arrays that are there already. A NaN anywhere in
+a column makes the scores that use it NaN. State with a score on which samples it was
+fitted.
 """
 
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax.assignment
+from scipy.optimize import linear_sum_assignment
 
 from jidcl.checks import check_at_least, check_rows
 from jidcl.metrics.columns import (
@@ -53,7 +57,12 @@ class Mcc(NamedTuple):
 
 
 def r2(
-    z: jax.Array, y: jax.Array, *, split: bool = False, intercept: bool = True
+    z: jax.Array,
+    y: jax.Array,
+    *,
+    split: bool = False,
+    intercept: bool = True,
+    xp: ModuleType = jnp,
 ) -> R2:
     """R2 of the least-squares fit z ~ W y + b: identifiability up to affine maps.
 
@@ -66,6 +75,7 @@ def r2(
         split: fit on the first half, score on the second; otherwise both on all
             samples, where pure noise scores about m / samples.
         intercept: fit b; otherwise b = 0, and SS_tot is around the mean still.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         `R2(mean, adjusted, per_dim)`; adjusted: 1 - (1 - R2)(s - 1)/(s - n - 1) with
@@ -82,7 +92,7 @@ def r2(
 
     Source: Zimmermann et al. 2021, section 5.
     """
-    z, y = _both(z, y)
+    z, y = _both(z, y, xp)
     samples = z.shape[0]
     if samples <= y.shape[1] * (2 if split else 1):
         warnings.warn(
@@ -90,16 +100,16 @@ def r2(
             stacklevel=2,
         )
     half = samples // 2
-    z = standardised(z) if intercept else z / moments(z)[1]
+    z = standardised(z, xp) if intercept else z / moments(z, xp)[1]
     z_fit, y_fit = (z[:half], y[:half]) if split else (z, y)
     z_score, y_score = (z[half:], y[half:]) if split else (z, y)
-    predicted = fit_affine(y_fit, z_fit, intercept=intercept)(y_score)
-    left, varies = z_score - predicted, jnp.isfinite(moments(z_score)[1][0])
-    total = jnp.sum(centred(z_score) ** 2, axis=0)
-    missed = jnp.sum(left**2, axis=0) / jnp.where(varies, total, 1)
+    predicted = fit_affine(y_fit, z_fit, intercept=intercept, xp=xp)(y_score)
+    left, varies = z_score - predicted, xp.isfinite(moments(z_score, xp)[1][0])
+    total = xp.sum(centred(z_score, xp) ** 2, axis=0)
+    missed = xp.sum(left**2, axis=0) / xp.where(varies, total, 1)
     # A constant latent scores 0; where a sum is NaN, so is the score.
-    per_dim = jnp.where(varies | jnp.isnan(missed), 1 - missed, 0)
-    mean = jnp.mean(per_dim)
+    per_dim = xp.where(varies | xp.isnan(missed), 1 - missed, 0)
+    mean = xp.mean(per_dim)
     scored = z_score.shape[0]
     adjusted = 1 - (1 - mean) * (scored - 1) / max(scored - z.shape[1] - 1, 1)
     return R2(mean, adjusted, per_dim)
@@ -127,7 +137,9 @@ def linear_pearson(z: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.mean(jnp.abs(correlate(z, predicted)))
 
 
-def mcc(z: jax.Array, y: jax.Array, *, spearman: bool = False) -> Mcc:
+def mcc(
+    z: jax.Array, y: jax.Array, *, spearman: bool = False, xp: ModuleType = jnp
+) -> Mcc:
     """Mean correlation coefficient: identifiability up to permutation and rescaling.
 
     max over assignments pi of mean_j |corr(z_j, y_pi(j))|.
@@ -136,6 +148,7 @@ def mcc(z: jax.Array, y: jax.Array, *, spearman: bool = False) -> Mcc:
         z: true latents, `[samples, n]`.
         y: representation, `[samples, m]`, m >= n.
         spearman: rank correlation (average ranks for ties) instead of Pearson.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         `Mcc(mean, per_dim, columns, matrix)`. A constant column correlates 0.
@@ -154,23 +167,26 @@ def mcc(z: jax.Array, y: jax.Array, *, spearman: bool = False) -> Mcc:
         The assignment maximises the sum of absolute correlations, inside jit
         (`optax.assignment.hungarian_algorithm`). No split: nothing is fitted.
     """
-    z, y = _both(z, y)
+    z, y = _both(z, y, xp)
     check_at_least("number of outputs (columns of y)", y.shape[1], z.shape[1])
-    matrix = correlation_matrix(z, y, spearman=spearman)
-    score = jnp.abs(matrix)
-    columns, _ = assign(score)
-    per_dim = jnp.take_along_axis(score, columns[:, None], axis=1)[:, 0]
-    per_dim = jnp.where(jnp.isnan(score).any(), jnp.nan, per_dim)
-    return Mcc(jnp.mean(per_dim), per_dim, columns, matrix)
+    matrix = correlation_matrix(z, y, spearman=spearman, xp=xp)
+    score = xp.abs(matrix)
+    columns, _ = assign(score, xp=xp)
+    per_dim = xp.take_along_axis(score, columns[:, None], axis=1)[:, 0]
+    per_dim = xp.where(xp.isnan(score).any(), xp.nan, per_dim)
+    return Mcc(xp.mean(per_dim), per_dim, columns, matrix)
 
 
-def correlation_matrix(z: jax.Array, y: jax.Array, *, spearman: bool = False):
+def correlation_matrix(
+    z: jax.Array, y: jax.Array, *, spearman: bool = False, xp: ModuleType = jnp
+) -> jax.Array:
     """Correlations of every column of z with every column of y.
 
     Args:
         z: `[samples, n]`.
         y: `[samples, m]`.
         spearman: of the ranks in each column instead of the numbers.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         `[n, m]`, in [-1, 1]; 0 where a column is constant.
@@ -182,18 +198,18 @@ def correlation_matrix(z: jax.Array, y: jax.Array, *, spearman: bool = False):
 
     Source: the definitions of Pearson and Spearman.
     """
-    z, y = _both(z, y)
+    z, y = _both(z, y, xp)
     if spearman:
-        z, y = ranks(z), ranks(y)
-    z, y = standardised(z), standardised(y)
-    return dot(z.T, y) / z.shape[0]
+        z, y = ranks(z, xp), ranks(y, xp)
+    return dot(standardised(z, xp).T, standardised(y, xp), xp) / z.shape[0]
 
 
-def assign(score: jax.Array) -> tuple[jax.Array, jax.Array]:
+def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Array]:
     """Assignment of rows to distinct columns with the largest total score.
 
     Args:
         score: `[n, m]`, m >= n.
+        xp: `jax.numpy`, or `numpy`.
 
     Returns:
         `(columns [n], total [])`.
@@ -205,13 +221,17 @@ def assign(score: jax.Array) -> tuple[jax.Array, jax.Array]:
 
     Source: Kuhn 1955 (the assignment problem).
     """
-    rows, columns = optax.assignment.hungarian_algorithm(-score)
-    columns = columns[jnp.argsort(rows)]
-    total = jnp.sum(jnp.take_along_axis(score, columns[:, None], axis=1))
+    if xp is np:
+        # A NaN has no place in an order: the caller says what it makes of one.
+        rows, columns = linear_sum_assignment(-np.nan_to_num(score))
+    else:
+        rows, columns = optax.assignment.hungarian_algorithm(-score)
+        columns = columns[jnp.argsort(rows)]
+    total = xp.sum(xp.take_along_axis(score, columns[:, None], axis=1))
     return columns, total
 
 
-def procrustes_error(z: jax.Array, y: jax.Array) -> jax.Array:
+def procrustes_error(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """Residual of the best similarity map, min ||c y Q + b - z||^2 / ||z - mean||^2.
 
     0 when y is z rotated or reflected, scaled and shifted; 1 when unrelated.
@@ -219,6 +239,7 @@ def procrustes_error(z: jax.Array, y: jax.Array) -> jax.Array:
     Args:
         z: `[samples, n]`.
         y: `[samples, n]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         A scalar in [0, 1].
@@ -233,12 +254,14 @@ def procrustes_error(z: jax.Array, y: jax.Array) -> jax.Array:
 
     Source: Schoenemann and Carroll 1970 (the best similarity map).
     """
-    z, y = _both(z, y, common=True)
+    z, y = _both(z, y, xp, common=True)
     if z.shape != y.shape:
         raise ValueError(f"y must have shape {list(z.shape)}, got {list(y.shape)}")
-    product = dot(unit_total(z).T, unit_total(y))
-    explained = jnp.sum(jnp.linalg.svd(product, compute_uv=False)) ** 2
-    return jnp.maximum(1 - explained, 0)
+    product = dot(unit_total(z, xp).T, unit_total(y, xp), xp)
+    if xp is np and not np.isfinite(product).all():
+        return np.float64("nan")  # type: ignore[return-value]  # LAPACK would raise
+    explained = xp.sum(xp.linalg.svd(product, compute_uv=False)) ** 2
+    return xp.maximum(1 - explained, 0)
 
 
 def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Array:
@@ -263,12 +286,13 @@ def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Arra
     return jnp.mean(jnp.abs(similarity_z - similarity_y))
 
 
-def read_back(z: jax.Array, y: jax.Array) -> jax.Array:
+def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """The in-sample affine read-out of z from y, for figures.
 
     Args:
         z: true latents, `[samples, n]`.
         y: representation, `[samples, m]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         z_hat, `[samples, n]`.
@@ -280,9 +304,9 @@ def read_back(z: jax.Array, y: jax.Array) -> jax.Array:
 
     Source: least squares.
     """
-    _, scaled = _both(z, y)
-    z = jnp.asarray(z, scaled.dtype)
-    return fit_affine(scaled, z)(scaled)
+    _, scaled = _both(z, y, xp)
+    z = xp.asarray(z, scaled.dtype)
+    return fit_affine(scaled, z, xp=xp)(scaled)
 
 
 def bootstrap_interval(
@@ -333,7 +357,9 @@ def bootstrap_interval(
     return jnp.quantile(scores, tail), jnp.quantile(scores, 1 - tail)
 
 
-def _both(z, y, *, common: bool = False) -> tuple[jax.Array, jax.Array]:
+def _both(
+    z, y, xp: ModuleType = jnp, *, common: bool = False
+) -> tuple[jax.Array, jax.Array]:
     check_rows("z", z, 2)
     check_rows("y", y, 2)
     if z.shape[0] != y.shape[0]:
@@ -341,9 +367,20 @@ def _both(z, y, *, common: bool = False) -> tuple[jax.Array, jax.Array]:
             f"z and y must have the same number of rows, got {z.shape[0]} and "
             f"{y.shape[0]}"
         )
+    if xp is np:
+        return _wide(z), _wide(y)
     z, y = _rounded(z, common), _rounded(y, common)
     dtype = at_least_float32(z.dtype, y.dtype)
     return z.astype(dtype), y.astype(dtype)
+
+
+def _wide(x) -> jax.Array:
+    """In float64; a column that is constant to its own rounding is made constant."""
+    x = np.asarray(x)
+    wide: Any = x.astype(np.float64)
+    noise = 2 * float(jnp.finfo(x.dtype).eps) * np.abs(wide).max(axis=0)
+    mean, std = moments(wide, np)
+    return np.where(std <= noise, mean, wide)  # type: ignore[return-value]
 
 
 def _rounded(x, common: bool) -> jax.Array:

@@ -44,6 +44,8 @@ class Record:
         seconds: train, compile, evaluate.
         device: platform and kind.
         status: "finished", or what stopped the run.
+        programs: what each compiled program cost, see `jidcl.train.programs.Cost`;
+            empty in records from before this field.
     """
 
     schema_version: int
@@ -60,6 +62,7 @@ class Record:
     seconds: dict[str, float]
     device: str
     status: str = "finished"
+    programs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     @property
     def trained(self) -> bool:
@@ -172,6 +175,7 @@ def merge_records(parts: Sequence[Record]) -> Record:
             name: round(sum(part.seconds[name] for part in parts), 2)
             for name in parts[0].seconds
         },
+        programs=sum((part.programs for part in parts), []),
     )
 
 
@@ -212,6 +216,7 @@ def record_from(data: Any, *, where: str) -> Record:
     """
     held: dict[str, Any] = dict(data) if isinstance(data, dict) else {}
     fields = {field.name for field in dataclasses.fields(Record)}
+    held.setdefault("programs", [])
     if held.get("schema_version") == 1:
         fields = fields - {"scores", "losses", "nulls"} | {"metrics"}
     if fields - held.keys():

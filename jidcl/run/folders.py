@@ -16,6 +16,8 @@ from jax.sharding import Mesh
 from jidcl.numerics import numbers_in
 from jidcl.report.records import read_arrays, run_name, write_json
 from jidcl.systems.registry import load_system
+from jidcl.train.loop import draw_frozen
+from jidcl.train.programs import Ledger
 from jidcl.train.sharding import environment
 from jidcl.train.state import frozen_draws
 from jidcl.types import Program
@@ -40,7 +42,11 @@ def run_folder(
 
 
 def cached_frozen(
-    program: Program, identity: dict[str, Any], seeds: Sequence[int], cache: Path
+    program: Program,
+    identity: dict[str, Any],
+    seeds: Sequence[int],
+    cache: Path,
+    ledger: Ledger | None = None,
 ) -> Any:
     """Frozen draws of many seeds, from `cache` when the same ones were drawn before.
 
@@ -49,6 +55,7 @@ def cached_frozen(
         identity: the settings they depend on.
         seeds: integers.
         cache: folder of `.npz` files; a damaged one is drawn again.
+        ledger: what drawing costs is noted there.
 
     Returns:
         The frozen draws with a leading seed axis.
@@ -64,8 +71,7 @@ def cached_frozen(
     held = [arrays[name] for name in sorted(arrays, key=lambda n: int(n[4:]))]
     if [(a.shape, a.dtype) for a in held] == [(a.shape, a.dtype) for a in leaves]:
         return jax.tree.unflatten(structure, held)
-    with numbers_in(program.precision):
-        frozen = jax.device_get(jax.jit(draw)(numbers))
+    frozen = jax.device_get(draw_frozen(program, numbers, ledger=ledger))
     cache.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{time.monotonic_ns()}.npz")
     np.savez(part, *jax.tree.leaves(frozen))

@@ -40,6 +40,7 @@ from jidcl.systems.registry import load_system
 from jidcl.train import hosts, loop
 from jidcl.train.checkpoint import Checkpoints
 from jidcl.train.evaluation import summarised
+from jidcl.train.programs import Ledger
 from jidcl.train.sharding import check_divisible, check_seeds, make_mesh
 from jidcl.train.state import TrainState
 
@@ -256,6 +257,7 @@ class _Run:
         ]
         self.steps = self.phases[-1][1] if self.phases else 0
         self.seconds = {"train": 0.0, "compile": 0.0, "evaluate": 0.0}
+        self.ledger = Ledger()
 
     def start(self) -> TrainState:
         """The state before the first step."""
@@ -264,8 +266,15 @@ class _Run:
             self.system.frozen_identity(self.config),
             self.seeds,
             self.home.parent / "cache",
+            self.ledger,
         )
-        return loop.start(self.program, self.seeds, mesh=self.mesh, frozen=frozen)
+        return loop.start(
+            self.program,
+            self.seeds,
+            mesh=self.mesh,
+            frozen=frozen,
+            ledger=self.ledger,
+        )
 
     def go(self) -> Iterator[RunEvent]:
         state, untrained, curve = self.start(), {}, []
@@ -288,7 +297,12 @@ class _Run:
         """The program's probe of a state on each seed; nothing where it has none."""
         if self.program.probe is None:
             return lambda state: {}
-        return loop.on_each_seed(self.program.probe, self.program, mesh=self.mesh)
+        return self._on_each_seed(self.program.probe, "probe")
+
+    def _on_each_seed(self, function, name: str):
+        return loop.on_each_seed(
+            function, self.program, mesh=self.mesh, ledger=self.ledger, name=name
+        )
 
     def _train(self, state: TrainState, saver, probe, untrained, curve):
         chunk = self.config.chunk
@@ -297,7 +311,11 @@ class _Run:
         seen: list[dict[str, np.ndarray]] = []  # metrics since the last point
         with (self.folder / "metrics.jsonl").open("a") as log:
             for event in loop.train_phases(
-                self.phases, state, chunk_steps=chunk, mesh=self.mesh
+                self.phases,
+                state,
+                chunk_steps=chunk,
+                mesh=self.mesh,
+                ledger=self.ledger,
             ):
                 state = event.state
                 _check_names(event.metrics, untrained)
@@ -348,9 +366,7 @@ class _Run:
 
     def _evaluate(self, state: TrainState, untrained, curve) -> Record:
         began = time.perf_counter()
-        evaluate = loop.on_each_seed(
-            self.program.evaluate, self.program, mesh=self.mesh
-        )
+        evaluate = self._on_each_seed(self.program.evaluate, "evaluate")
         found = summarised(evaluate(state))
         self.seconds["evaluate"] = time.perf_counter() - began
         if found.samples:
@@ -372,6 +388,7 @@ class _Run:
             curve=curve,
             seconds={name: round(s, 2) for name, s in self.seconds.items()},
             device=f"{device.platform} {device.device_kind}",
+            programs=self.ledger.rows(),
         )
         write_record(self.folder, record)
         return record

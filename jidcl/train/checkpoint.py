@@ -37,7 +37,9 @@ class Checkpoints:
     def save(self, step: int, state: TrainState) -> None:
         """Write the state of `step` in the background."""
         # The next step donates the state, and on CPU a host view may share its memory.
-        tree = jax.tree.map(lambda leaf: leaf.copy(), _to_tree(state))
+        tree = _to_tree(state)
+        where = jax.tree.map(lambda leaf: leaf.sharding, tree)
+        tree = jax.device_put(tree, where, may_alias=False)
         self._manager.save(step, args=self._args.StandardSave(tree))
 
     def restore(self, like: TrainState) -> TrainState | None:

@@ -11,9 +11,10 @@ from jax.sharding import Mesh
 
 from jidcl.checks import check_at_least
 from jidcl.numerics import numbers_in, products_in, stream_key
-from jidcl.train.evaluation import summarised
+from jidcl.train.evaluation import finished, summarised
 from jidcl.train.gradient import gradient
 from jidcl.train.hosts import to_host
+from jidcl.train.programs import Ledger, Made, make
 from jidcl.train.sharding import check_seeds, everywhere, make_mesh, over_seeds
 from jidcl.train.state import TrainState, frozen_draws, start_state, with_shared
 from jidcl.train.step import make_chunk
@@ -42,19 +43,24 @@ class Chunk(NamedTuple):
     """A compiled `jidcl.train.step.make_chunk`, called with a state.
 
     Attributes:
-        program: the compiled program.
+        made: the compiled program.
         rest: its arguments after the state: the program's shared arrays, or nothing.
         precision: of its numbers.
     """
 
-    program: Any
+    made: Made
     rest: tuple = ()
     precision: str = "float32"
+
+    @property
+    def program(self) -> Any:
+        """The compiler's program."""
+        return self.made.program
 
     def __call__(self, state: TrainState) -> tuple[TrainState, Metrics]:
         """The state after the chunk's steps, and their metrics."""
         with numbers_in(self.precision):
-            return self.program(state, *self.rest)
+            return self.made(state, *self.rest)
 
 
 class NonFiniteLoss(FloatingPointError):
@@ -62,7 +68,12 @@ class NonFiniteLoss(FloatingPointError):
 
 
 def start(
-    program: Program, seeds: np.ndarray, *, mesh: Mesh, frozen: Any = None
+    program: Program,
+    seeds: np.ndarray,
+    *,
+    mesh: Mesh,
+    frozen: Any = None,
+    ledger: Ledger | None = None,
 ) -> TrainState:
     """State of all seeds before the first step, sharded over `seed`.
 
@@ -71,6 +82,7 @@ def start(
         seeds: integers, `[seeds]`.
         mesh: the mesh.
         frozen: cached frozen draws with a leading seed axis; drawn when None.
+        ledger: what its programs cost is noted there.
 
     Returns:
         A `TrainState` with a leading seed axis.
@@ -79,14 +91,41 @@ def start(
     shard = over_seeds(mesh)
     rest = _shared(program, mesh)
     axes = (0, 0, *(None for _ in rest))
-    make = jax.vmap(partial(start_state, program), in_axes=axes)
+    begin = jax.vmap(partial(start_state, program), in_axes=axes)
     with numbers_in(program.precision):
         if frozen is None:
-            draw = jax.vmap(lambda seed: frozen_draws(program, seed))
-            frozen = jax.jit(draw, out_shardings=shard)(seeds)
+            frozen = draw_frozen(program, seeds, mesh=mesh, ledger=ledger)
         else:
             frozen = jax.device_put(frozen, shard)
-        return jax.jit(make, out_shardings=shard)(seeds, frozen, *rest)
+        args = seeds, frozen, *rest
+        begin = jax.jit(begin, out_shardings=shard)
+        return make("start", begin, *args, ledger=ledger, one_shot=True)(*args)
+
+
+def draw_frozen(
+    program: Program,
+    seeds: np.ndarray,
+    *,
+    mesh: Mesh | None = None,
+    ledger: Ledger | None = None,
+) -> Any:
+    """The frozen draws of many seeds.
+
+    Args:
+        program: its `freeze` draws them.
+        seeds: integers, `[seeds]`.
+        mesh: the mesh over whose `seed` axis they are spread; where JAX puts them when
+            None.
+        ledger: as for `start`.
+
+    Returns:
+        What `freeze` returns, with a leading seed axis.
+    """
+    many = jax.vmap(lambda seed: frozen_draws(program, seed))
+    out = {} if mesh is None else {"out_shardings": over_seeds(mesh)}
+    draw = jax.jit(many, **out)
+    with numbers_in(program.precision):
+        return make("freeze", draw, seeds, ledger=ledger, one_shot=True)(seeds)
 
 
 def like_start(program: Program, count: int, *, mesh: Mesh) -> TrainState:
@@ -115,7 +154,12 @@ def like_start(program: Program, count: int, *, mesh: Mesh) -> TrainState:
 
 
 def compile_chunk(
-    program: Program, state: TrainState, *, steps: int, mesh: Mesh
+    program: Program,
+    state: TrainState,
+    *,
+    steps: int,
+    mesh: Mesh,
+    ledger: Ledger | None = None,
 ) -> tuple[Chunk, float]:
     """The compiled `jidcl.train.step.make_chunk`, and the seconds that it took.
 
@@ -124,16 +168,16 @@ def compile_chunk(
         state: of `start`, or the shapes of `like_start`.
         steps: updates per dispatch.
         mesh: the mesh.
+        ledger: as for `start`.
 
     Returns:
         `(Chunk, seconds)`.
     """
     rest = _shared(program, mesh)
-    began = time.perf_counter()
     with numbers_in(program.precision):
         chunk = make_chunk(program, steps=steps, mesh=mesh)
-        compiled = chunk.lower(state, *rest).compile()
-    return Chunk(compiled, rest, program.precision), time.perf_counter() - began
+        made = make("chunk", chunk, state, *rest, ledger=ledger)
+    return Chunk(made, rest, program.precision), made.seconds
 
 
 def train_phases(
@@ -142,6 +186,7 @@ def train_phases(
     *,
     chunk_steps: int,
     mesh: Mesh,
+    ledger: Ledger | None = None,
 ) -> Iterator[ChunkEvent]:
     """`train` through every (program, update up to which it holds).
 
@@ -151,20 +196,32 @@ def train_phases(
         state: from `start` or a checkpoint; donated.
         chunk_steps: updates per dispatch.
         mesh: the mesh.
+        ledger: as for `start`.
 
     Yields:
         `ChunkEvent`.
     """
     for program, until in phases:
         for event in train(
-            program, state, steps=until, chunk_steps=chunk_steps, mesh=mesh
+            program,
+            state,
+            steps=until,
+            chunk_steps=chunk_steps,
+            mesh=mesh,
+            ledger=ledger,
         ):
             state = event.state
             yield event
 
 
 def train(
-    program: Program, state: TrainState, *, steps: int, chunk_steps: int, mesh: Mesh
+    program: Program,
+    state: TrainState,
+    *,
+    steps: int,
+    chunk_steps: int,
+    mesh: Mesh,
+    ledger: Ledger | None = None,
 ) -> Iterator[ChunkEvent]:
     """Train from `state` up to `steps` updates, one event per dispatch.
 
@@ -174,6 +231,7 @@ def train(
         steps: updates in all, counted from step 0 of the run.
         chunk_steps: updates per dispatch.
         mesh: the mesh.
+        ledger: as for `start`.
 
     Yields:
         `ChunkEvent`.
@@ -188,7 +246,7 @@ def train(
         compiled = 0.0
         if size not in programs:
             programs[size], compiled = compile_chunk(
-                program, state, steps=size, mesh=mesh
+                program, state, steps=size, mesh=mesh, ledger=ledger
             )
         began = time.perf_counter()
         state, metrics = programs[size](state)
@@ -244,19 +302,27 @@ def fit(
 
 
 def on_each_seed(
-    function: Callable, program: Program, *, mesh: Mesh
+    function: Callable,
+    program: Program,
+    *,
+    mesh: Mesh,
+    ledger: Ledger | None = None,
+    name: str = "evaluate",
 ) -> Callable[[TrainState], Any]:
-    """A jitted `state -> host arrays [seeds, ...]` of a program's probe or evaluate.
+    """`state -> host arrays [seeds, ...]` of a program's probe or evaluate.
 
     Seeds run one after another (`lax.map`): an evaluation is wider than a batch. The
     draws depend on (seed, step) only. Matrix products are in float32, whatever they
-    were in training. The losses of an `Evaluation` are summarised, see
-    `jidcl.train.summarised`.
+    were in training. An `OnHost` is finished on the host, and the losses of an
+    `Evaluation` are summarised, see `jidcl.train.summarised`. The program is compiled
+    at the first call.
 
     Args:
         function: `(run, frozen, key) -> tree of arrays`.
         program: whose states it is of.
         mesh: the mesh.
+        ledger: as for `start`.
+        name: of the program there.
 
     Returns:
         The function of a state.
@@ -268,19 +334,34 @@ def on_each_seed(
             key = jax.random.fold_in(stream_key(held.key, "eval"), held.step)
             frozen = with_shared(held.frozen, shared)
             with products_in("float32"):
-                result = function(held.run, frozen, key)
-            return summarised(result) if isinstance(result, Evaluation) else result
+                return function(held.run, frozen, key)
 
         return jax.lax.map(one, state)
 
     shard = over_seeds(mesh), *(everywhere(mesh) for _ in rest)
-    compiled = jax.jit(scores, in_shardings=shard)
+    made: list[Made] = []
 
     def run(state: TrainState):
         with numbers_in(program.precision):
-            return to_host(compiled(state, *rest))
+            if not made:
+                jitted = jax.jit(scores, in_shardings=shard)
+                args = state, *rest
+                made.append(make(name, jitted, *args, ledger=ledger, one_shot=True))
+            return _each_finished(to_host(made[0](state, *rest)))
 
     return run
+
+
+def _each_finished(results: Any) -> Any:
+    """Host results `[seeds, ...]`, each seed's finished and summarised."""
+
+    def one(result: Any) -> Any:
+        result = finished(result, np)
+        return summarised(result, np) if isinstance(result, Evaluation) else result
+
+    seeds = len(jax.tree.leaves(results)[0])
+    each = [one(jax.tree.map(lambda leaf, i=i: leaf[i], results)) for i in range(seeds)]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
 
 
 def place(shared: Any, mesh: Mesh) -> Any:

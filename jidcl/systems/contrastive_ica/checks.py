@@ -9,9 +9,9 @@ from jidcl.losses import Similarity
 from jidcl.metrics import mcc, r2
 from jidcl.systems.contrastive_ica.process import build_parts, draw_pair
 from jidcl.systems.contrastive_ica.settings import Theorem1, Trained
-from jidcl.systems.shared.wiring import mean_over_batches, over_batches
+from jidcl.systems.shared.wiring import mean_of, over_batches
 from jidcl.theory.asymptotics import true_encoder_curve
-from jidcl.types import Evaluation, Program
+from jidcl.types import Evaluation, OnHost, Program
 
 
 def identity(config: Trained) -> Program:
@@ -29,13 +29,11 @@ def identity(config: Trained) -> Program:
     parts = build_parts(config)
 
     def evaluate(run, frozen, key):
-        def score(key):
+        def draw(key):
             z = draw_pair(parts, frozen, key, config.eval_batch).z
-            x = parts.source.observe(frozen, z)
-            return {"r2": r2(z, x).mean, "mcc": mcc(z, x).mean}
+            return z, parts.source.observe(frozen, z)
 
-        scores = over_batches(score, key, config.eval_batches)
-        return Evaluation(mean_over_batches(scores))
+        return OnHost(over_batches(draw, key, config.eval_batches), _identity_scores)
 
     return Program(
         freeze=lambda key: parts.source.freeze(key, config.n),
@@ -44,6 +42,15 @@ def identity(config: Trained) -> Program:
         evaluate=evaluate,
         shared=parts.source.shared,
     )
+
+
+def _identity_scores(batches, xp) -> Evaluation:
+    """R2 and MCC of each batch of (z, x), averaged."""
+    each = [
+        {"r2": r2(z, x, xp=xp).mean, "mcc": mcc(z, x, xp=xp).mean}
+        for z, x in zip(*batches, strict=True)
+    ]
+    return Evaluation(mean_of(each, xp))
 
 
 def theorem1(config: Theorem1) -> Program:

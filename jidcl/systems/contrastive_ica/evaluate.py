@@ -1,6 +1,13 @@
-"""Scores, losses and nulls of contrastive ICA."""
+"""Scores, losses and nulls of contrastive ICA.
 
+The device draws, encodes and computes losses; scores, nulls and assignments of the
+rows follow on the host.
+"""
+
+import math
 from collections.abc import Callable
+from functools import partial
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -19,6 +26,8 @@ from jidcl.metrics import (
     shuffled,
 )
 from jidcl.metrics.columns import fit_affine
+from jidcl.numerics import generators
+from jidcl.pairs import sample_pair
 from jidcl.systems.contrastive_ica.process import (
     Parts,
     draw_pair,
@@ -28,22 +37,28 @@ from jidcl.systems.contrastive_ica.process import (
 )
 from jidcl.systems.contrastive_ica.settings import Trained
 from jidcl.systems.shared.sources import set_size
-from jidcl.systems.shared.wiring import mean_over_batches, over_batches
-from jidcl.theory import apply_oracle, fit_oracle
-from jidcl.types import Array, Evaluation, Losses, Metrics, Pair
+from jidcl.systems.shared.wiring import mean_of
+from jidcl.theory import OracleMap, apply_oracle, fit_oracle
+from jidcl.types import Array, Evaluation, Losses, Metrics, OnHost, Pair
 
 Encode = Callable[[Array], Array]
+FIT_BATCHES = 2  # that the oracle's scale is fitted on
+TRAIN_BATCHES = 16  # of the training size, for the floor of a curve
 
 
-def probe(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> Metrics:
+def probe(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> OnHost:
     """R2 and MCC on fresh rows, for the curve of a run."""
     frozen = parts.source.part(frozen, "test")
     z = draw_pair(parts, frozen, key, min(config.eval_batch, 4096)).z
-    y, _ = _read(parts, frozen, f, z)
-    return {"r2": r2(z, y).mean, "mcc": mcc(z, y).mean}
+
+    def finish(arrays, xp):
+        z, y = arrays
+        return {"r2": r2(z, y, xp=xp).mean, "mcc": mcc(z, y, xp=xp).mean}
+
+    return OnHost((z, _read(parts, frozen, f, z)[0]), finish)
 
 
-def evaluate(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> Evaluation:
+def evaluate(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> OnHost:
     """Scores, loss and reference over `eval_batches` fresh batches, and the nulls.
 
     Args:
@@ -54,68 +69,134 @@ def evaluate(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> Eval
         key: a typed key.
 
     Returns:
-        An `Evaluation`.
+        An `Evaluation`, to be finished on the host.
     """
-    seen = parts.source.part(frozen, "train")
-    frozen = parts.source.part(frozen, "test")
-    key, floor_key = jax.random.split(key)
-    fit_key, batch_key, null_key = jax.random.split(key, 3)
+    seen, held = (parts.source.part(frozen, name) for name in ("train", "test"))
+    draw_key, null_key = jax.random.split(key)
     trained = config.objective != "supervised"
-    oracle = _fit_oracle(config, parts, frozen, fit_key, config.eval_batch)
-
-    def score(key):
-        pair_key, shuffle_key = jax.random.split(key)
-        pair = draw_pair(parts, frozen, pair_key, config.eval_batch)
-        y, features = _read(parts, frozen, f, pair.z)
-        scores, nulls = _scores(parts, shuffle_key, pair.z, y, features)
-        some = {"z": pair.z[:1000], "y": y[:1000]}
-        if not trained:
-            return scores, nulls, {"loss": mse(y, pair.z)}, some
-        y_pos, features_pos = _read(parts, frozen, f, pair.z_pos)
-        affine = fit_affine(features, pair.z)
-        best = (affine(v) for v in (features, features_pos))
-        losses = _losses(config, parts, oracle, pair, (y, y_pos), best)
-        scores |= _isometry(config, parts, frozen, pair, y, y_pos)
-        return scores, nulls, losses, some
-
-    *batches, losses, some = over_batches(score, batch_key, config.eval_batches)
-    scores, nulls = map(mean_over_batches, batches)
-    z, y = (some[name][0] for name in "zy")
-    rotations = rotation_null(null_key, z)
-    for name, share in (("rotation_low", 0.005), ("rotation_high", 0.995)):
-        nulls["mcc"][name] = jnp.quantile(rotations, share)
-    return Evaluation(
-        scores=scores | set_size(frozen),
-        losses=_summed_up(config, parts, losses, oracle, seen, floor_key)
-        if trained
-        else Losses(losses["loss"]),
-        nulls=nulls,
-        samples={"z": z, "y": y, "z_hat": read_back(z, y), "matrix": mcc(z, y).matrix},
+    fitted = FIT_BATCHES if trained else 0
+    tests, trains = _draw(config, parts, held, draw_key, fitted, trained)
+    fits, scored = (
+        jax.tree.map(lambda leaf, own=own: leaf[own], tests)
+        for own in (slice(fitted), slice(fitted, None))
     )
-
-
-def _scores(parts: Parts, key, z: Array, y: Array, features: Array):
-    """(scores, nulls) of one batch."""
-    # One program for all that are alike: a score takes long to compile.
-    linear, single = jax.lax.map(
-        lambda y: (r2(z, y), mcc(z, y)), jnp.stack([y, shuffled(key, y)])
-    )
-    scores = {
-        "r2": linear.mean[0],
-        "mcc": single.mean[0],
-        "mcc_spearman": mcc(z, y, spearman=True).mean,
-        "procrustes": procrustes_error(z, y),
-        "r2_per_dim": linear.per_dim[0],
-        "mcc_per_dim": single.per_dim[0],
+    kept: dict[str, Any] = {
+        "key": jax.random.key_data(null_key),
+        "set": set_size(held),
     }
-    pictures = parts.source.pictures
-    of_x = {"r2": r2(z, features, split=pictures).mean}
+    if trained:
+        oracle = _fit_oracle(config, parts, fits)
+        kept["fixed"] = {
+            "oracle_scale": oracle.scale,
+            # The level that a curve of training losses should reach.
+            "train_floor": _train_floor(config, parts, oracle, seen, trains),
+        }
+
+    def score(pair: Pair) -> dict[str, Any]:
+        z_both = jnp.concatenate(pair) if trained else pair.z
+        ys, features = _read(parts, held, f, z_both)
+        y, seen_x = ys[: len(pair.z)], features[: len(pair.z)]
+        rows = {"z": pair.z, "y": y, "features": seen_x}
+        if not trained:
+            return {"rows": rows, "losses": {"loss": mse(y, pair.z)}, "means": {}}
+        y_pos = ys[len(y) :]
+        best = jnp.split(fit_affine(seen_x, pair.z)(features), 2)
+        return {
+            "rows": rows,
+            "losses": _losses(config, parts, oracle, pair, (y, y_pos), best),
+            "means": _isometry(config, parts, held, pair, y, y_pos),
+        }
+
+    limit = trained and floor_kind(config) == "limit"
+    finish = partial(
+        _finish,
+        pictures=parts.source.pictures,
+        floor=limit_floor(config) if limit else None,
+    )
+    return OnHost({**kept, **jax.lax.map(score, scored)}, finish)
+
+
+def _draw(config: Trained, parts: Parts, held, key, fitted: int, trained: bool):
+    """(pairs of the test part `[batches, eval_batch, n]`, latents of training batches).
+
+    One sampler for all of them: it takes long to compile.
+    """
+    tests = fitted + config.eval_batches
+    rows = TRAIN_BATCHES * config.batch if trained else 0
+    count = tests + math.ceil(rows / config.eval_batch)
+    laws = parts.space, parts.marginal, parts.conditional
+
+    def draw(key):
+        return sample_pair(key, *laws, batch=config.eval_batch)
+
+    drawn = jax.lax.map(draw, jax.random.split(key, count))
+    some = jax.tree.map(lambda leaf: leaf[:tests], drawn)
+    some = jax.lax.map(partial(parts.source.pair, held), some)
+    if not trained:
+        return some, None
+    shape = TRAIN_BATCHES, config.batch, config.n
+    rest = jax.tree.map(
+        lambda leaf: leaf[tests:].reshape(-1, config.n)[:rows].reshape(shape), drawn
+    )
+    return some, rest
+
+
+def _finish(
+    arrays: dict[str, Any], xp: ModuleType, *, pictures: bool, floor: float | None
+) -> Evaluation:
+    """Scores and nulls of each batch's rows, averaged; the losses of all batches."""
+    rows = arrays["rows"]
+    batches = len(rows["z"])
+    null, *others = generators(arrays["key"], batches + 1, xp)
+    each = [
+        _scores({name: part[i] for name, part in rows.items()}, own, pictures, xp)
+        for i, own in enumerate(others)
+    ]
+    scores, nulls = mean_of(each, xp)
+    scores |= {name: xp.mean(values) for name, values in arrays["means"].items()}
+    z, y = (rows[name][0][:1000] for name in ("z", "y"))
+    rotations = rotation_null(null, z, xp=xp)
+    for name, share in (("rotation_low", 0.005), ("rotation_high", 0.995)):
+        nulls["mcc"][name] = xp.quantile(rotations, share)
+    best = {"z_hat": read_back(z, y, xp=xp), "matrix": mcc(z, y, xp=xp).matrix}
+    losses = dict(arrays["losses"])
+    extra = {k: losses[k] for k in ("oracle_loss", "linear_loss") if k in losses}
+    return Evaluation(
+        scores=scores | arrays["set"],
+        losses=Losses(
+            losses["loss"],
+            losses.get("oracle_loss"),
+            losses.get("chance"),
+            None if floor is None else xp.asarray(floor),
+            {**extra, **arrays.get("fixed", {})},
+        ),
+        nulls=nulls,
+        samples={"z": z, "y": y, **best},
+    )
+
+
+def _scores(rows: dict[str, Any], key, pictures: bool, xp: ModuleType):
+    """(scores, nulls) of one batch."""
+    z, y, features = (rows[name] for name in ("z", "y", "features"))
+    linear, single = r2(z, y, xp=xp), mcc(z, y, xp=xp)
+    scores = {
+        "r2": linear.mean,
+        "mcc": single.mean,
+        "mcc_spearman": mcc(z, y, spearman=True, xp=xp).mean,
+        "procrustes": procrustes_error(z, y, xp=xp),
+        "r2_per_dim": linear.per_dim,
+        "mcc_per_dim": single.per_dim,
+    }
+    mixed = shuffled(key, y, xp=xp)
     nulls = {
-        "r2": {"shuffled": linear.mean[1], "identity": of_x["r2"]},
-        "mcc": {"shuffled": single.mean[1]},
+        "r2": {
+            "shuffled": r2(z, mixed, xp=xp).mean,
+            "identity": r2(z, features, split=pictures, xp=xp).mean,
+        },
+        "mcc": {"shuffled": mcc(z, mixed, xp=xp).mean},
     }
     if not pictures:
-        nulls["mcc"]["identity"] = mcc(z, features).mean
+        nulls["mcc"]["identity"] = mcc(z, features, xp=xp).mean
     return scores, nulls
 
 
@@ -137,23 +218,7 @@ def _losses(config: Trained, parts: Parts, oracle, pair: Pair, ys, best) -> Metr
     return dict(zip(seen, losses, strict=True))
 
 
-def _summed_up(config: Trained, parts, losses: Metrics, oracle, seen, key) -> Losses:
-    """`Losses` of all batches; `seen` is the part of the source that is trained on."""
-    reference = losses["oracle_loss"]
-    extra = {name: losses[name] for name in ("oracle_loss", "linear_loss")}
-    extra["oracle_scale"] = oracle.scale
-    # The level that a curve of training losses should reach.
-    extra["train_floor"] = _train_floor(config, parts, seen, key)
-    limit = floor_kind(config) == "limit"
-    floor = jnp.asarray(limit_floor(config)) if limit else None
-    return Losses(losses["loss"], reference, losses["chance"], floor, extra)
-
-
-def _fit_oracle(config: Trained, parts: Parts, frozen, key, batch: int):
-    def pair(key):
-        return draw_pair(parts, frozen, key, batch)
-
-    pairs = jax.lax.map(pair, jax.random.split(key, 2))
+def _fit_oracle(config: Trained, parts: Parts, pairs: Pair) -> OracleMap:
     return fit_oracle(
         config.output,
         lambda y, y_pos: objective(config, parts, y, y_pos),
@@ -163,17 +228,16 @@ def _fit_oracle(config: Trained, parts: Parts, frozen, key, batch: int):
     )
 
 
-def _train_floor(config: Trained, parts: Parts, frozen, key, batches: int = 16):
-    """Mean loss of the oracle fitted at the training batch: the floor of a curve."""
-    fit_key, key = jax.random.split(key)
-    oracle = _fit_oracle(config, parts, frozen, fit_key, config.batch)
+def _train_floor(config: Trained, parts: Parts, oracle, seen, latents: Pair) -> Array:
+    """Mean loss of the oracle at the training batch: the floor of a curve."""
 
-    def one(key):
-        pair = draw_pair(parts, frozen, key, config.batch)
-        y, y_pos = (apply_oracle(oracle, config.output, z) for z in pair)
-        return objective(config, parts, y, y_pos)
+    def one(pair: Pair) -> Array:
+        z = parts.source.pair(seen, pair)
+        return objective(
+            config, parts, *(apply_oracle(oracle, config.output, v) for v in z)
+        )
 
-    return jnp.mean(jax.lax.map(one, jax.random.split(key, batches)))
+    return jnp.mean(jax.lax.map(one, latents))
 
 
 def _isometry(config, parts: Parts, frozen, pair: Pair, y, y_pos) -> Metrics:

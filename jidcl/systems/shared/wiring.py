@@ -1,7 +1,8 @@
 """Wiring that systems share: the optimiser of settings, rows over a mesh, batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -83,3 +84,16 @@ def mean_over_batches(scores: Any) -> Any:
         The tree, without the axis.
     """
     return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), scores)
+
+
+def mean_of(each: Sequence[Any], xp: ModuleType) -> Any:
+    """The mean of trees of scores, leaf by leaf.
+
+    Args:
+        each: trees of one structure, at least one.
+        xp: `numpy`, or `jax.numpy` while tracing.
+
+    Returns:
+        A tree.
+    """
+    return jax.tree.map(lambda *leaves: xp.mean(xp.stack(leaves), axis=0), *each)

@@ -1,0 +1,145 @@
+"""Programs made ahead of time: what each costs to trace, lower, compile and run."""
+
+import time
+import warnings
+from typing import Any, NamedTuple
+
+import jax
+
+# What runs once or a few times: machine code that is not optimised is there sooner.
+# CPU only: an accelerator's kernels are made elsewhere.
+ONE_SHOT = {"xla_backend_optimization_level": 0}
+
+
+class Cost(NamedTuple):
+    """Seconds of one program of a run, and its size.
+
+    Attributes:
+        name: what it does: freeze, start, chunk, probe, evaluate.
+        trace: seconds of tracing Python.
+        lower: of lowering to StableHLO.
+        compile: of the compiler, or of reading its cache.
+        run: of all calls.
+        calls: how many.
+        operations: of StableHLO, before the compiler.
+    """
+
+    name: str
+    trace: float = 0.0
+    lower: float = 0.0
+    compile: float = 0.0
+    run: float = 0.0
+    calls: int = 0
+    operations: int = 0
+
+
+class Ledger:
+    """Costs of a run's programs, written as they are made and called."""
+
+    def __init__(self) -> None:
+        self._costs: list[Cost] = []
+
+    def made(self, cost: Cost) -> int:
+        """Note a program; its number."""
+        self._costs.append(cost)
+        return len(self._costs) - 1
+
+    def ran(self, number: int, seconds: float) -> None:
+        """Note a call of a program."""
+        cost = self._costs[number]
+        self._costs[number] = cost._replace(
+            run=cost.run + seconds, calls=cost.calls + 1
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each program, in the order in which they were made."""
+        return [
+            {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}
+            for row in (cost._asdict() for cost in self._costs)
+        ]
+
+
+class Made(NamedTuple):
+    """A compiled program and what it cost; called as the function it was made from.
+
+    Attributes:
+        program: the compiled program.
+        cost: see `Cost`.
+        ledger: where its calls are noted.
+        number: its number there.
+    """
+
+    program: Any
+    cost: Cost
+    ledger: Ledger
+    number: int
+
+    def __call__(self, *args: Any) -> Any:
+        """What the program returns, when it is there."""
+        began = time.perf_counter()
+        result = jax.block_until_ready(self.program(*args))
+        self.ledger.ran(self.number, time.perf_counter() - began)
+        return result
+
+    @property
+    def seconds(self) -> float:
+        """Of tracing, lowering and compiling."""
+        return self.cost.trace + self.cost.lower + self.cost.compile
+
+
+def make(
+    name: str,
+    function: Any,
+    *args: Any,
+    ledger: Ledger | None = None,
+    one_shot: bool = False,
+) -> Made:
+    """Trace, lower and compile a jitted function for these arguments.
+
+    Args:
+        name: for the ledger.
+        function: of `jax.jit`.
+        *args: arrays, or `jax.ShapeDtypeStruct`.
+        ledger: where the cost goes; nowhere when None.
+        one_shot: whether it will run few times: `ONE_SHOT` on a CPU.
+
+    Returns:
+        The program.
+    """
+    ledger = Ledger() if ledger is None else ledger
+    times = [time.perf_counter()]
+    traced = function.trace(*args)
+    times.append(time.perf_counter())
+    lowered = traced.lower()
+    times.append(time.perf_counter())
+    low = one_shot and jax.default_backend() == "cpu"
+    program = _compiled(name, lowered, ONE_SHOT if low else {})
+    times.append(time.perf_counter())
+    spent = [b - a for a, b in zip(times[:-1], times[1:], strict=True)]
+    cost = Cost(name, *spent, operations=_operations(lowered))
+    return Made(program, cost, ledger, ledger.made(cost))
+
+
+def _compiled(name: str, lowered: Any, options: dict[str, Any]) -> Any:
+    if not options:
+        return lowered.compile()
+    try:
+        return lowered.compile(compiler_options=options)
+    except jax.errors.JaxRuntimeError as error:  # a release without the option
+        program = lowered.compile()
+        reason = str(error).splitlines()[0]
+        warnings.warn(
+            f"{name} is compiled without {sorted(options)}: {reason}", stacklevel=3
+        )
+        return program
+
+
+def _operations(lowered: Any) -> int:
+    """Operations of the lowered program, those in loops counted once."""
+
+    def inside(block: Any) -> int:
+        return sum(
+            1 + sum(inside(b) for region in op.regions for b in region) for op in block
+        )
+
+    return inside(lowered.compiler_ir().body)
