@@ -132,5 +132,11 @@ def nothing_after(args: list[str]) -> None:
 
 
 def quiet() -> None:
-    """Silence start-up chatter of the backend; warnings of ours are unaffected."""
+    """Before JAX is imported: silence its chatter, and keep what it compiles.
+
+    Warnings of ours are unaffected.
+    """
+    from jidcl.cli.cache import remember
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    remember()

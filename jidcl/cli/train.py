@@ -36,7 +36,7 @@ def main(args: list[str]) -> int:
         runs = [(label, options.config)]
         print_estimates(estimates(runs, system=system, seeds=seeds, mesh=mesh))
         return 0
-    show_run(
+    record = show_run(
         options.config,
         label,
         system=system,
@@ -44,6 +44,8 @@ def main(args: list[str]) -> int:
         root=options.root,
         mesh=mesh,
     )
+    if options.profile:
+        _print_programs(record)
     return 0
 
 
@@ -65,6 +67,8 @@ def _arguments(default: Any) -> Any:
         """devices of the run: seeds over one axis, each batch over another"""
         root: Path = Path("runs")
         """folder of all runs"""
+        profile: bool = False
+        """print what each program of the run cost to trace, lower, compile and run"""
         dry_run: bool = False
         """print the program, FLOPs, memory and expected time, then stop"""
 
@@ -121,6 +125,28 @@ def show_run(
     print_verdicts(console, judge_record(record, claims) or judge_free(record))
     console.print(f"record: {folder / 'result.json'}", soft_wrap=True)
     return record
+
+
+def _print_programs(record: "Record") -> None:
+    """A row for each program of a run, and their sums."""
+    from rich.console import Console
+    from rich.table import Table
+
+    if not record.programs:
+        print("profile: the record is from before programs were noted")
+        return
+    parts = ("trace", "lower", "compile", "run")
+    table = Table("program", "operations", *parts, "calls", title="seconds of programs")
+    for row in record.programs:
+        seconds = [f"{row[part]:.2f}" for part in parts]
+        table.add_row(
+            row["name"], f"{row['operations']:,}", *seconds, str(row["calls"])
+        )
+    sums = [f"{sum(row[part] for row in record.programs):.2f}" for part in parts]
+    total = sum(row["operations"] for row in record.programs)
+    table.add_section()
+    table.add_row(f"{len(record.programs)} programs", f"{total:,}", *sums, "")
+    Console().print(table)
 
 
 def _print_scores(

@@ -121,7 +121,7 @@ def draw_frozen(
     Returns:
         What `freeze` returns, with a leading seed axis.
     """
-    many = jax.vmap(lambda seed: frozen_draws(program, seed))
+    many = jax.vmap(partial(frozen_draws, program))
     out = {} if mesh is None else {"out_shardings": over_seeds(mesh)}
     draw = jax.jit(many, **out)
     with numbers_in(program.precision):
@@ -329,7 +329,7 @@ def on_each_seed(
     """
     rest = _shared(program, mesh)
 
-    def scores(state: TrainState, shared: Any = None):
+    def whole(state: TrainState, shared: Any = None):
         def one(held: TrainState):
             key = jax.random.fold_in(stream_key(held.key, "eval"), held.step)
             frozen = with_shared(held.frozen, shared)
@@ -344,7 +344,8 @@ def on_each_seed(
     def run(state: TrainState):
         with numbers_in(program.precision):
             if not made:
-                jitted = jax.jit(scores, in_shardings=shard)
+                whole.__name__ = name  # what a profile calls it
+                jitted = jax.jit(whole, in_shardings=shard)
                 args = state, *rest
                 made.append(make(name, jitted, *args, ledger=ledger, one_shot=True))
             return _each_finished(to_host(made[0](state, *rest)))

@@ -374,3 +374,59 @@ def test_a_latent_that_is_constant_where_it_is_scored_scores_zero(z):
     z[30:, 1] = 0.1
     got = r2_of(z, z, split=True).per_dim
     np.testing.assert_allclose(got, [1, 0, 1], atol=1e-4)
+
+
+# --- On the host ---------------------------------------------------------------------
+
+HOST = {
+    "r2": lambda z, y, xp: r2(z, y, xp=xp),
+    "r2, split": lambda z, y, xp: r2(z, y, split=True, xp=xp),
+    "r2, no intercept": lambda z, y, xp: r2(z, y, intercept=False, xp=xp),
+    "mcc": lambda z, y, xp: mcc(z, y, xp=xp),
+    "mcc, spearman": lambda z, y, xp: mcc(z, y, spearman=True, xp=xp),
+    "procrustes": lambda z, y, xp: procrustes_error(z, y[:, : z.shape[1]], xp=xp),
+    "read_back": lambda z, y, xp: read_back(z, y, xp=xp),
+}
+
+
+@pytest.mark.parametrize("name", HOST)
+def test_scores_on_the_host_are_those_of_the_device(z, y, x64, name):
+    own, host = HOST[name](z, y, jnp), HOST[name](z, y, np)
+    for a, b in zip(jax.tree.leaves(own), jax.tree.leaves(host), strict=True):
+        assert not isinstance(b, jax.Array)
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", HOST)
+def test_nothing_is_compiled_on_the_host_and_nan_is_never_a_number(z, y, name):
+    z = z.copy()
+    z[3, 1] = np.nan
+    with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jnp, "asarray", None)
+        found = HOST[name](z, y, np)
+    assert np.isnan(np.asarray(jax.tree.leaves(found)[0])).any()
+
+
+def test_constant_columns_are_constant_on_the_host_to_their_own_rounding(rng, z):
+    noise = rng.normal(size=60).astype(np.float32) * np.float32(1e-9)
+    flat = np.stack([np.float32(0.3) + noise, np.full(60, 0.3, np.float32)], axis=1)
+    z = z[:, :2].astype(np.float32)
+    for xp in (jnp, np):
+        assert float(r2(z, flat, xp=xp).mean) == pytest.approx(0, abs=1e-6)
+        assert float(mcc(z, flat, xp=xp).mean) == 0
+
+
+def test_rotations_on_the_host_have_the_law_of_those_on_the_device(rng, z):
+    z = z.astype(np.float32)
+    for blocks in (None, [[0, 2], [1]]):
+        host = rotation_null(rng, z, draws=2000, blocks=blocks, xp=np)
+        own = rotation_null(jax.random.key(0), z, draws=2000, blocks=blocks)
+        # The same seeds in every run; fresh ones would fail one time in 10,000.
+        assert stats.ks_2samp(host, np.asarray(own)).pvalue > 1e-4
+
+
+def test_shuffled_rows_on_the_host_are_the_same_rows(rng, y):
+    mixed = shuffled(rng, y, xp=np)
+    assert not np.array_equal(mixed, y)
+    np.testing.assert_array_equal(np.sort(mixed[:, 0]), np.sort(y[:, 0]))
+    assert {tuple(row) for row in mixed} == {tuple(row) for row in y}
