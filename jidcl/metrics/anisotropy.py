@@ -1,6 +1,7 @@
 """Was the precision of each latent recovered, and each group of equal precision?"""
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NamedTuple
 
 import jax
@@ -36,7 +37,7 @@ class LambdaRecovery(NamedTuple):
 
 
 def lambda_recovery(
-    lam: jax.Array, lam_hat: jax.Array, columns: jax.Array
+    lam: jax.Array, lam_hat: jax.Array, columns: jax.Array, *, xp: ModuleType = jnp
 ) -> LambdaRecovery:
     """How well precisions were learned, given which output reads which latent.
 
@@ -44,6 +45,7 @@ def lambda_recovery(
         lam: true precisions, `[n]`.
         lam_hat: learned ones, `[m]`, m >= n.
         columns: the output assigned to each latent, `[n]` (`jidcl.metrics.mcc`).
+        xp: `jax.numpy`, or `numpy` for arrays on the host.
 
     Returns:
         `LambdaRecovery`; with m > n the sorted error takes the n largest.
@@ -62,12 +64,12 @@ def lambda_recovery(
     n = lam.shape[0]
     check_at_least("number of learned lam", lam_hat.shape[0], n)
     aligned = lam_hat[columns]
-    ordered, largest = jnp.sort(lam), jnp.sort(lam_hat)[-n:]
+    ordered, largest = xp.sort(lam), xp.sort(lam_hat)[-n:]
     return LambdaRecovery(
         aligned,
-        jnp.mean(jnp.abs(aligned - lam) / lam),
-        correlation_matrix(lam[:, None], aligned[:, None])[0, 0],
-        jnp.mean(jnp.abs(largest - ordered) / ordered),
+        xp.mean(xp.abs(aligned - lam) / lam),
+        correlation_matrix(lam[:, None], aligned[:, None], xp=xp)[0, 0],
+        xp.mean(xp.abs(largest - ordered) / ordered),
     )
 
 
@@ -96,7 +98,12 @@ def equal_blocks(*lams: Sequence[float]) -> list[list[int]]:
 
 
 def block_r2(
-    z: jax.Array, y: jax.Array, lam_hat: jax.Array, blocks: Sequence[Sequence[int]]
+    z: jax.Array,
+    y: jax.Array,
+    lam_hat: jax.Array,
+    blocks: Sequence[Sequence[int]],
+    *,
+    xp: ModuleType = jnp,
 ) -> jax.Array:
     """R2 of each latent from the outputs of its block alone, `[n]`.
 
@@ -108,6 +115,7 @@ def block_r2(
         y: outputs, `[samples, m]`, m >= n.
         lam_hat: learned precisions, `[m]`.
         blocks: latents by falling precision, see `equal_blocks`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         In-sample scores, as of `jidcl.metrics.r2`; 1 where y is z rotated within
@@ -121,12 +129,10 @@ def block_r2(
 
     Source: this library.
     """
-    order = jnp.argsort(-lam_hat)
-    scores, begin = jnp.zeros(z.shape[1], z.dtype), 0
+    order, begin, scores = xp.argsort(-lam_hat), 0, []
     for block in blocks:
         own = y[:, order[begin : begin + len(block)]]
-        latents = np.asarray(block)
-        score = r2(z[:, latents], own).per_dim
-        scores = scores.at[latents].set(score.astype(z.dtype))
+        scores.append(r2(z[:, np.asarray(block)], own, xp=xp).per_dim)
         begin += len(block)
-    return scores
+    in_blocks = np.concatenate([np.asarray(block) for block in blocks])
+    return xp.concatenate(scores)[np.argsort(in_blocks)].astype(z.dtype)

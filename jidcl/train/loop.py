@@ -98,6 +98,11 @@ def start(
         else:
             frozen = jax.device_put(frozen, shard)
         args = seeds, frozen, *rest
+        if program.step is None:
+            empty = jax.eval_shape(begin, *args).run
+            if not jax.tree.leaves(empty):  # nothing is worth a program
+                steps, held = jax.device_put((np.zeros_like(seeds), seeds), shard)
+                return TrainState(steps, held, empty, frozen)
         begin = jax.jit(begin, out_shardings=shard)
         return make("start", begin, *args, ledger=ledger, one_shot=True)(*args)
 
@@ -122,6 +127,8 @@ def draw_frozen(
         What `freeze` returns, with a leading seed axis.
     """
     many = jax.vmap(partial(frozen_draws, program))
+    if not jax.tree.leaves(shapes := jax.eval_shape(many, seeds)):
+        return shapes
     out = {} if mesh is None else {"out_shardings": over_seeds(mesh)}
     draw = jax.jit(many, **out)
     with numbers_in(program.precision):

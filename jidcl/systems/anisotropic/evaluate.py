@@ -1,10 +1,11 @@
 """Scores, losses and nulls of AnInfoNCE."""
 
 from collections.abc import Callable
+from functools import partial
+from types import ModuleType
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jidcl.losses import mse
 from jidcl.metrics import (
@@ -17,27 +18,31 @@ from jidcl.metrics import (
     rotation_null,
     shuffled,
 )
+from jidcl.numerics import generators
 from jidcl.systems.anisotropic.presets import Anisotropic
 from jidcl.systems.anisotropic.process import draw_pairs, objective, oracle_lam
 from jidcl.systems.shared.sources import make_source
-from jidcl.systems.shared.wiring import mean_over_batches, over_batches
-from jidcl.types import Array, Evaluation, Losses, Metrics
+from jidcl.systems.shared.wiring import mean_of, over_batches
+from jidcl.types import Array, Evaluation, Losses, Metrics, OnHost
 
 Encode = Callable[[Array], tuple[Array, Array]]
 
 
-def probe(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> Metrics:
+def probe(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> OnHost:
     """R2, MCC and recovery of Lambda on fresh rows, for the curve of a run."""
     z = draw_pairs(config, key, min(config.eval_batch, 4096)).z
     y, _ = f(make_source(config).observe(frozen, z))
-    found = _mcc(z, y)
-    learned = _lambda_scores(config, lam, found.columns)
-    return learned | {"r2": r2(z, y).mean, "mcc": found.mean}
+
+    def finish(arrays, xp):
+        z, y, lam = arrays
+        found = _mcc(z, y, xp)
+        learned = _lambda_scores(config, lam, found.columns, xp)
+        return learned | {"r2": r2(z, y, xp=xp).mean, "mcc": found.mean}
+
+    return OnHost((z, y, lam), finish)
 
 
-def evaluate(
-    config: Anisotropic, f: Encode, lam: Array, frozen: Any, key
-) -> Evaluation:
+def evaluate(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> OnHost:
     """Scores, loss and floor over `eval_batches` fresh batches, and the nulls.
 
     Args:
@@ -48,29 +53,19 @@ def evaluate(
         key: a typed key.
 
     Returns:
-        An `Evaluation`.
+        An `Evaluation`, to be finished on the host.
     """
-    fit_key, batch_key, null_key, sample_key = jax.random.split(key, 4)
+    fit_key, batch_key, null_key = jax.random.split(key, 3)
     source, trained = make_source(config), config.objective != "supervised"
     true_lam = oracle_lam(config, fit_key)
 
     def score(key):
-        pair_key, shuffle_key = jax.random.split(key)
-        pair = draw_pairs(config, pair_key, config.eval_batch)
-        x, x_pos = (source.observe(frozen, z) for z in pair)
+        pair = draw_pairs(config, key, config.eval_batch)
+        x, x_pos = source.observe_pair(frozen, *pair)
         y, seen = f(x)
-        scores = _scores(config, lam, pair.z, y, seen)
-        mixed = shuffled(shuffle_key, y)
-        of_x = r2(pair.z, x, split=source.pictures).mean
-        nulls = {
-            "r2": {"shuffled": r2(pair.z, mixed).mean, "identity": of_x},
-            "mcc": {
-                "shuffled": _mcc(pair.z, mixed).mean,
-                "identity": mcc(pair.z, x).mean,
-            },
-        }
+        rows = {"z": pair.z, "y": y, "seen": seen, "x": source.features(x)}
         if not trained:
-            return scores, nulls, {"loss": mse(y, pair.z)}
+            return rows, {"loss": mse(y, pair.z)}
         # 0 * y keeps it a computed value: XLA would fold a constant for seconds.
         same = 0 * seen + config.outputs**-0.5
         losses = {
@@ -78,23 +73,60 @@ def evaluate(
             "oracle_loss": objective(config, pair.z, pair.z_pos, true_lam),
             "chance": objective(config, same, same, lam),
         }
-        return scores, nulls, losses
+        return rows, losses
 
-    *batches, losses = over_batches(score, batch_key, config.eval_batches)
-    scores, nulls = map(mean_over_batches, batches)
-    if config.mixing == "mnist":
-        scores["decoder_loss"] = frozen["g"]["loss"]
-    z = draw_pairs(config, sample_key, 1000).z[:1000]
-    y, _ = f(source.observe(frozen, z))
-    rotations = rotation_null(null_key, z, blocks=equal_blocks(*config.lams))
+    rows, losses = over_batches(score, batch_key, config.eval_batches)
+    learned = config.mixing == "mnist"
+    arrays = {
+        "rows": rows,
+        "losses": losses,
+        "lam": lam,
+        "key": jax.random.key_data(null_key),
+        "fixed": {"decoder_loss": frozen["g"]["loss"]} if learned else {},
+    }
+    return OnHost(arrays, partial(_finish, config, source.pictures))
+
+
+def _finish(
+    config: Anisotropic, pictures: bool, arrays: dict[str, Any], xp: ModuleType
+) -> Evaluation:
+    """Scores and nulls of each batch's rows, averaged; the losses of all batches."""
+    rows, losses = arrays["rows"], arrays["losses"]
+    batches = len(rows["z"])
+    null, *others = generators(arrays["key"], batches + 1, xp)
+    each = []
+    for i, own in enumerate(others):
+        part = {name: leaf[i] for name, leaf in rows.items()}
+        scores = _scores(config, arrays["lam"], part, xp)
+        each.append((scores, _nulls(own, part, pictures, xp)))
+    scores, nulls = mean_of(each, xp)
+    z, y = rows["z"][0][:1000], rows["y"][0][:1000]
+    rotations = rotation_null(null, z, blocks=equal_blocks(*config.lams), xp=xp)
     for name, share in (("rotation_low", 0.005), ("rotation_high", 0.995)):
-        nulls["mcc"][name] = jnp.quantile(rotations, share)
+        nulls["mcc"][name] = xp.quantile(rotations, share)
+    best = {"z_hat": read_back(z, y, xp=xp), "matrix": _mcc(z, y, xp).matrix}
+    trained = config.objective != "supervised"
     return Evaluation(
-        scores=scores,
+        scores=scores | arrays["fixed"],
         losses=_summed_up(losses) if trained else Losses(losses["loss"]),
         nulls=nulls,
-        samples={"z": z, "y": y, "z_hat": read_back(z, y), "matrix": _mcc(z, y).matrix},
+        samples={"z": z, "y": y, **best},
     )
+
+
+def _nulls(key, rows: Metrics, pictures: bool, xp: ModuleType):
+    """Nulls of one batch, by score."""
+    z, x, mixed = rows["z"], rows["x"], shuffled(key, rows["y"], xp=xp)
+    return {
+        "r2": {
+            "shuffled": r2(z, mixed, xp=xp).mean,
+            "identity": r2(z, x, split=pictures, xp=xp).mean,
+        },
+        "mcc": {
+            "shuffled": _mcc(z, mixed, xp).mean,
+            "identity": mcc(z, x, xp=xp).mean,
+        },
+    }
 
 
 def _summed_up(losses: Metrics) -> Losses:
@@ -104,42 +136,48 @@ def _summed_up(losses: Metrics) -> Losses:
     return Losses(losses["loss"], reference, losses["chance"], extra=extra)
 
 
-def _scores(config: Anisotropic, lam: Array, z: Array, y: Array, seen: Array):
+def _scores(config: Anisotropic, lam: Array, rows: Metrics, xp: ModuleType) -> Metrics:
     """Scores of one batch; `seen` is what the loss sees of y."""
-    found = _mcc(z, y)
+    z, y, seen = (rows[name] for name in ("z", "y", "seen"))
+    found, linear = _mcc(z, y, xp), r2(z, y, xp=xp)
     scores = {
-        "r2": r2(z, y).mean,
+        "r2": linear.mean,
         "mcc": found.mean,
-        "mcc_spearman": _mcc(z, y, spearman=True).mean,
-        "r2_per_dim": r2(z, y).per_dim,
+        "mcc_spearman": _mcc(z, y, xp, spearman=True).mean,
+        "r2_per_dim": linear.per_dim,
         "mcc_per_dim": found.per_dim,
     }
     if config.outputs >= config.n and config.objective != "supervised":
-        by_block = block_r2(z, y, lam[0], equal_blocks(config.lams[0]))
-        scores["block_r2"] = jnp.mean(by_block)
+        by_block = block_r2(z, y, lam[0], equal_blocks(config.lams[0]), xp=xp)
+        scores["block_r2"] = xp.mean(by_block)
     if config.head:
-        scores["head_r2"] = r2(z, seen).mean
-        scores["head_mcc"] = _mcc(z, seen).mean
-    return scores | _lambda_scores(config, lam, found.columns)
+        scores["head_r2"] = r2(z, seen, xp=xp).mean
+        scores["head_mcc"] = _mcc(z, seen, xp).mean
+    return scores | _lambda_scores(config, lam, found.columns, xp)
 
 
-def _lambda_scores(config: Anisotropic, lam: Array, columns: Array) -> Metrics:
+def _lambda_scores(
+    config: Anisotropic, lam: Array, columns: Array, xp: ModuleType
+) -> Metrics:
     """Recovery of Lambda, averaged over the pair distributions; none if not used."""
     if config.objective == "supervised":
         return {}
     missing = max(config.n - config.outputs, 0)
-    lam = jnp.pad(lam, ((0, 0), (0, missing)))
-    truth = jnp.asarray(config.lams)
-    got = jax.vmap(lambda a, b: lambda_recovery(a, b, columns))(truth, lam)
+    lam = xp.pad(lam, ((0, 0), (0, missing)))
+    truth = xp.asarray(config.lams, lam.dtype)
+    each = [
+        lambda_recovery(a, b, columns, xp=xp) for a, b in zip(truth, lam, strict=True)
+    ]
+    got = mean_of(each, xp)
     return {
-        "lam_error": jnp.mean(got.error),
-        "lam_error_sorted": jnp.mean(got.sorted_error),
-        "lam_pearson": jnp.mean(got.pearson),
-        "lam_aligned": got.aligned[0],
+        "lam_error": got.error,
+        "lam_error_sorted": got.sorted_error,
+        "lam_pearson": got.pearson,
+        "lam_aligned": each[0].aligned,
     }
 
 
-def _mcc(z: Array, y: Array, *, spearman: bool = False):
+def _mcc(z: Array, y: Array, xp: ModuleType, *, spearman: bool = False):
     """MCC; outputs that are fewer than the latents are filled up by constants."""
     missing = max(z.shape[1] - y.shape[1], 0)
-    return mcc(z, jnp.pad(y, ((0, 0), (0, missing))), spearman=spearman)
+    return mcc(z, xp.pad(y, ((0, 0), (0, missing))), spearman=spearman, xp=xp)
