@@ -16,8 +16,8 @@ from jidcl.systems.anisotropic.evaluate import evaluate as evaluate_encoder
 from jidcl.systems.anisotropic.presets import (
     Anisotropic,
     as_published,
+    geometric,
     presets,
-    spread,
 )
 from jidcl.train import fit, summarised
 
@@ -53,7 +53,7 @@ def test_every_claim_names_a_preset():
 
 def test_spreads_keep_their_geometric_mean_and_ratio():
     for ratio in (1.0, 25.0, 400.0):
-        values = np.array(spread(ratio))
+        values = np.array(geometric(ratio))
         np.testing.assert_allclose(np.exp(np.log(values).mean()), math.sqrt(125))
         np.testing.assert_allclose(values[-1] / values[0], ratio)
 
