@@ -49,7 +49,7 @@ test: lint ## lint, build the wheel, test what it installs (ARGS go to pytest)
 # On the checkout: the mutations change a copy of it.
 test-slow: $(TEST_VENV)/.installed ## the longer checks: mutations, slow tests
 	@$(TEST_VENV)/bin/python tests/mutations.py
-	@PYTHONPATH="$(CURDIR)" $(TEST_VENV)/bin/pytest -m "long or slow" tests $(ARGS)
+	@PYTHONPATH="$(CURDIR)" $(TEST_VENV)/bin/pytest -m long tests $(ARGS)
 
 lint: $(TEST_VENV)/.installed ## ruff check, ruff format --check and pyright
 	@echo "linting ..."

@@ -172,7 +172,7 @@ for event in runner.run(TINY, system="contrastive_ica", preset="quick/tiny",
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_kill_9_and_resume_give_the_same_final_numbers(tmp_path):
     _, whole = finish(TINY, tmp_path / "whole")
     here = os.path.dirname(os.path.dirname(__file__))

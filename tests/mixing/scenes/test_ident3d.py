@@ -167,7 +167,6 @@ def test_bad_latents_and_factors_are_named(simple):
         render("ident3d", jnp.zeros(10))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif("JIDCL_DATA" not in os.environ, reason="needs JIDCL_DATA")
 def test_real_pictures_of_the_same_latents_look_the_same():
     from PIL import Image
