@@ -184,7 +184,7 @@ def test_a_classifier_of_any_draw_is_finite():
 
     keys = jax.random.split(jax.random.key(0), 40)
     # With weights of NaN every row is of class 0, a share of 1/7 and, in 128 rows,
-    # below 0.29 with a standard deviation of 0.03. Found: 0.39 to 0.62.
+    # below 0.29 with a standard deviation of 0.03. Found: 0.46 to 0.59.
     assert jax.jit(jax.vmap(hits))(keys).min() > 0.29
 
 

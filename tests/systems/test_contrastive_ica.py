@@ -116,7 +116,7 @@ def evaluation(config, seed=0):
     """Evaluation of f(z) = z w + c in place of the encoder, one program of (w, c)."""
     problem = system.make_problem(config.changed(mixing="identity"))
     parts = process.build_parts(config)
-    frozen = problem.freeze(jax.random.key(seed))
+    frozen = jax.jit(problem.freeze)(jax.random.key(seed))
 
     @jax.jit
     def run(w, c):
@@ -244,8 +244,13 @@ def test_every_objective_and_space_takes_a_finite_step():
             output="none",
         )
         problem = system.make_problem(config)
-        frozen = problem.freeze(jax.random.key(0))
-        params, state = problem.init(jax.random.key(1))
-        batch = problem.draw(frozen, jax.random.key(2))
-        loss, _ = problem.loss(params, state, batch, jax.random.key(3))
+        frozen = jax.jit(problem.freeze)(jax.random.key(0))
+        params, state = jax.jit(problem.init)(jax.random.key(1))
+
+        @jax.jit
+        def first_loss(key, problem=problem, args=(params, state), frozen=frozen):
+            draw_key, key = jax.random.split(key)
+            return problem.loss(*args, problem.draw(frozen, draw_key), key)[0]
+
+        loss = first_loss(jax.random.key(2))
         assert jnp.isfinite(loss)
