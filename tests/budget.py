@@ -14,7 +14,8 @@ import jax
 import numpy as np
 import pytest
 
-PROGRAMS = 40  # of one test, and of the fixtures made for it
+PROGRAMS = 40  # of one test
+FIXTURES = 80  # of the fixtures made for it, which other tests may share
 
 _compiled = 0
 
@@ -46,11 +47,11 @@ def programs(limit=PROGRAMS):
 
 
 @contextlib.contextmanager
-def of_test(item):
-    """The budget of a test or of its fixtures, unless it is marked `many_programs`."""
+def of_test(item, limit=PROGRAMS):
+    """The budget of a test, unless it is marked `many_programs`."""
     marker = item.get_closest_marker("many_programs")
     if marker is None:
-        with programs():
+        with programs(limit):
             yield
     elif marker.kwargs.get("reason"):
         yield

@@ -78,7 +78,7 @@ def pytest_sessionfinish(session):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item):
     """The budget of what the fixtures of a test compile."""
-    with budget.of_test(item):
+    with budget.of_test(item, budget.FIXTURES):
         return (yield)
 
 

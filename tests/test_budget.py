@@ -46,17 +46,16 @@ def hooks(request):
 
 @pytest.mark.many_programs(reason="the events that it counts are its own")
 def test_one_program_too_many_fails_a_test_and_its_fixtures(request):
-    both = hooks(request)
-    assert len(both) == 2
-    for hook in both:
-        for count in (budget.PROGRAMS, budget.PROGRAMS + 1):
+    limits = budget.FIXTURES, budget.PROGRAMS
+    for hook, limit in zip(hooks(request), limits, strict=True):
+        for count in (limit, limit + 1):
             around = hook(item())
             next(around)
             compile_many(count)
-            over = count > budget.PROGRAMS
+            over = count > limit
             with pytest.raises(FAILED if over else StopIteration) as ended:
                 around.send(None)
-            assert ("compiled 41 programs" in str(ended.value)) == over
+            assert (f"compiled {limit + 1} programs" in str(ended.value)) == over
 
 
 @pytest.mark.many_programs(reason="the events that it counts are its own")
