@@ -58,8 +58,22 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("jidcl")
 
 
+# The files that take longest go first: with `--dist loadfile`, which keeps the fixtures
+# and the programs of a file in one process, one that starts late would end alone.
+LONGEST = (
+    "test_data_parallel.py",
+    "test_runner.py",
+    "test_conformance.py",
+    "test_contrastive_ica.py",
+    "test_anisotropic.py",
+    "test_every_loss.py",
+)
+
+
 def pytest_collection_modifyitems(items):
-    """Skip accelerator tests where JAX was told to use the CPU."""
+    """Put long files first; skip accelerator tests where JAX uses the CPU."""
+    place = {name: index for index, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
     if os.environ["JAX_PLATFORMS"] != "cpu":
         return
     skip = pytest.mark.skip(reason="needs an accelerator (JAX_PLATFORMS=cpu)")
