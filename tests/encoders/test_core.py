@@ -78,7 +78,7 @@ def test_batch_statistics_in_training_and_in_evaluation(norm_net, x):
     np.testing.assert_allclose(new["norm"]["var"], 0.9 + 0.1 * var, rtol=1e-4)
     # The state that went in is untouched, and evaluation reads it only.
     np.testing.assert_array_equal(state["norm"]["mean"], np.zeros(H))
-    y, same = f.apply(params, new, x)
+    y, same = jax.jit(f.apply)(params, new, x)
     want = forward(params, x, *(np.asarray(new["norm"][k]) for k in ("mean", "var")))
     np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
     jax.tree.map(np.testing.assert_array_equal, same, new)
