@@ -8,7 +8,7 @@ import pytest
 
 from budget import one_program
 from jidcl import losses
-from jidcl.losses import VICRegWeights
+from jidcl.losses import VICRegWeights, sinkhorn_codes
 from reference import rivals
 
 barlow = one_program(losses.barlow)
@@ -16,7 +16,6 @@ byol = one_program(losses.byol)
 moco = one_program(losses.moco)
 ntxent = one_program(losses.ntxent)
 simsiam = one_program(losses.simsiam)
-sinkhorn_codes = one_program(losses.sinkhorn_codes)
 swav = one_program(losses.swav)
 vicreg = one_program(losses.vicreg)
 
