@@ -58,7 +58,7 @@ def test_training_uses_the_batch_and_evaluation_the_running_statistics(rng):
 def test_a_vmap_over_seeds_keeps_their_statistics_apart(rng):
     f = mlp()
     keys = jax.random.split(jax.random.key(0), 2)
-    params, state = jax.vmap(f.init)(keys)
+    params, state = jax.jit(jax.vmap(f.init))(keys)
     x = jnp.asarray(rng.normal(size=(2, 8, 3)), jnp.float32)
     train = jax.jit(
         jax.vmap(lambda params, state, x: f.apply(params, state, x, train=True))

@@ -83,13 +83,19 @@ def test_points_are_those_of_the_published_grid_and_the_class_is_what_is_drawn(
 ):
     config = dataclasses.replace(TINY, mixing=name)
     grid, scene = dislib.make_grid(config), make_scene(name, size=8)
-    index = jnp.arange(0, math.prod(scene.grid), 997)
-    levels = dislib.levels_of(grid, index)
-    z = dislib.latents_of(grid, levels)
-    np.testing.assert_allclose(z, grid_latents(scene, index), atol=1e-6)
+    index = np.arange(0, math.prod(scene.grid), 997)
+
+    @jax.jit
+    def points(index):
+        levels = dislib.levels_of(grid, index)
+        z = dislib.latents_of(grid, levels)
+        return levels, z, grid_latents(scene, index), read(z)
+
+    levels, z, want, physical_z = map(np.asarray, points(index))
+    np.testing.assert_allclose(z, want, atol=1e-6)
     column = scene.factors.index("shape")
-    np.testing.assert_array_equal(read(z)[:, column], levels[:, column])
-    assert set(np.asarray(levels[:, column])) == set(range(scene.grid[column]))
+    np.testing.assert_array_equal(physical_z[:, column], levels[:, column])
+    assert set(levels[:, column]) == set(range(scene.grid[column]))
     assert dislib.num_labels(config, grid) == scene.grid[column]
 
 
@@ -113,15 +119,17 @@ def test_pictures_are_of_the_latents_and_labels_of_the_pictures():
     problem = system.make_problem(TINY)
     batch = jax.jit(problem.draw)(frozen_of(TINY), jax.random.key(0))
     scene = make_scene("sprites", size=8)
-    want = jax.vmap(lambda z: render(scene, z))(batch.z)
+    want = jax.jit(jax.vmap(lambda z: render(scene, z)))(batch.z)
     np.testing.assert_allclose(batch.x, want, atol=1e-6)
-    np.testing.assert_array_equal(batch.target, physical_sprites(batch.z)[:, 0])
+    target = jax.jit(physical_sprites)(batch.z)[:, 0]
+    np.testing.assert_array_equal(batch.target, target)
 
 
 def centres(config):
     grid, frozen = dislib.make_grid(config), frozen_of(config)
-    points = frozen["order"][: config.instances]
-    return np.asarray(dislib.latents_of(grid, dislib.levels_of(grid, points)))
+    points = np.asarray(frozen["order"])[: config.instances]
+    run = jax.jit(lambda i: dislib.latents_of(grid, dislib.levels_of(grid, i)))
+    return np.asarray(run(points))
 
 
 def instances_drawn(key, count):
