@@ -43,13 +43,13 @@ test: lint ## lint, build the wheel, test what it installs (ARGS go to pytest)
 	@$(TEST_VENV)/bin/python -m build --no-isolation --wheel --outdir dist . >/dev/null
 	@$(TEST_VENV)/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/*.whl
 	@echo "running the doctests and the tests ..."
-	@cd $(TEST_VENV) && bin/pytest -n $(WORKERS) --doctest-modules --doctest-ignore-import-errors \
-	  --pyargs jidcl "$(CURDIR)/tests" $(ARGS)
+	@cd $(TEST_VENV) && bin/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	  --doctest-modules --doctest-ignore-import-errors --pyargs jidcl "$(CURDIR)/tests" $(ARGS)
 
 # On the checkout: the mutations change a copy of it.
 test-slow: $(TEST_VENV)/.installed ## the longer checks: mutations, slow tests
 	@$(TEST_VENV)/bin/python tests/mutations.py
-	@PYTHONPATH="$(CURDIR)" $(TEST_VENV)/bin/pytest -m "long or slow" tests $(ARGS)
+	@PYTHONPATH="$(CURDIR)" $(TEST_VENV)/bin/pytest -m long tests $(ARGS)
 
 lint: $(TEST_VENV)/.installed ## ruff check, ruff format --check and pyright
 	@echo "linting ..."

@@ -8,8 +8,8 @@ optimised, because compiling is most of the time (with XLA_FLAGS=
 """
 
 import os
-import sys
 from importlib.metadata import version
+from pathlib import Path
 
 XLA_FLAGS = {
     "--xla_force_host_platform_device_count": "8",
@@ -32,14 +32,20 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-# Many tests compile the same small programs: one cache for all of them.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{sys.prefix}/jax-cache")
+# Many tests compile the same programs: one cache for all of them, which outlives the
+# environment and is not the cache of the package.
+_caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+CACHE = os.path.join(_caches, "jidcl-tests", "jax")
+CACHE_BYTES = 2**30
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", CACHE)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 import hypothesis
 import jax
 import numpy as np
 import pytest
+
+import budget
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -52,14 +58,49 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("jidcl")
 
 
+# The files that take longest go first: with `--dist loadfile`, which keeps the fixtures
+# and the programs of a file in one process, one that starts late would end alone.
+LONGEST = (
+    "test_data_parallel.py",
+    "test_runner.py",
+    "test_conformance.py",
+    "test_contrastive_ica.py",
+    "test_anisotropic.py",
+    "test_every_loss.py",
+)
+
+
 def pytest_collection_modifyitems(items):
-    """Skip accelerator tests where JAX was told to use the CPU."""
+    """Put long files first; skip accelerator tests where JAX uses the CPU."""
+    place = {name: index for index, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
     if os.environ["JAX_PLATFORMS"] != "cpu":
         return
     skip = pytest.mark.skip(reason="needs an accelerator (JAX_PLATFORMS=cpu)")
     for item in items:
         if "gpu" in item.keywords:
             item.add_marker(skip)
+
+
+def pytest_sessionfinish(session):
+    """Remove what was read longest ago from a cache that has grown too large."""
+    if hasattr(session.config, "workerinput"):  # one process of several
+        return
+    budget.shrink(Path(CACHE), CACHE_BYTES)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    """The budget of what the fixtures of a test compile."""
+    with budget.of_test(item, budget.FIXTURES):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """The budget of what a test compiles."""
+    with budget.of_test(item):
+        return (yield)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_vmap_over_keys_is_a_loop():
     def draw(key):
         return sample_pair(key, Box(2), Uniform(), Laplace(0.2), batch=3)
 
-    mapped = jax.vmap(draw)(jax.random.split(jax.random.key(3), 4))
+    mapped = jax.jit(jax.vmap(draw))(jax.random.split(jax.random.key(3), 4))
     for i, key in enumerate(jax.random.split(jax.random.key(3), 4)):
         one = draw(key)
         np.testing.assert_allclose(mapped.z[i], one.z, rtol=1e-6)

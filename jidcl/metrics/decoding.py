@@ -271,11 +271,18 @@ def _with_one(y: jax.Array) -> jax.Array:
 
 
 def _newton(objective: Callable, w: jax.Array, rounds: int) -> jax.Array:
-    """Minimum of a smooth convex function, each step halved while it would climb."""
+    """Minimum of a smooth convex function, each step halved while it would climb.
+
+    A direction of next to no curvature, such as one number on all intercepts, makes
+    the Hessian singular to rounding: its diagonal gains that much.
+    """
     solve = one_by_one(jnp.linalg.solve)
 
     def step(_, w):
-        full = solve(jax.hessian(objective)(w), jax.grad(objective)(w))
+        hessian = jax.hessian(objective)(w)
+        rounding = 4 * jnp.finfo(w.dtype).eps * jnp.trace(hessian)
+        regular = hessian + rounding * jnp.eye(w.size, dtype=w.dtype)
+        full = solve(regular, jax.grad(objective)(w))
         # Far out the curvature vanishes.
         sizes = 0.5 ** jnp.arange(12, dtype=w.dtype)
         values = jax.vmap(lambda size: objective(w - size * full))(sizes)

@@ -1,6 +1,7 @@
 """Benchmark rows: floors by hand, fitted exponents, the peer's loss against ours."""
 
 import dataclasses
+import functools
 import json
 
 import jax
@@ -20,7 +21,7 @@ from jidcl.bench.scenes import scene_row, step_rows
 from jidcl.bench.suite import measure as measured
 from jidcl.bench.tables import performance_table
 from jidcl.cli.bench import show_bench
-from jidcl.losses import Similarity, infonce
+from jidcl.losses import Similarity, infonce, pairwise
 from jidcl.systems.scenes.presets import presets
 
 TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10, fast=4e12)
@@ -149,13 +150,15 @@ def test_the_peer_computes_the_same_loss_and_gradients(rng, name):
     def loss(y, y_pos):
         return infonce(y, y_pos, similarity=SIMILARITIES[name])[0]
 
-    want, expected = jax.value_and_grad(loss, argnums=(0, 1))(
-        jnp.asarray(y), jnp.asarray(y_pos)
-    )
+    want, expected = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(y, y_pos)
     np.testing.assert_allclose(value, want, rtol=1e-5)
     np.testing.assert_allclose(gradients, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_bench_times_the_precisions_that_products_have():
+    exact = {}
     for precision in Options().precisions:
-        Similarity(precision=precision)
+        product = functools.partial(pairwise, Similarity(precision=precision))
+        text = str(jax.make_jaxpr(product)(jnp.eye(3), jnp.eye(3)))
+        exact[precision] = "HIGHEST" in text.split("dot_general[")[1]
+    assert exact == {"float32": True, "fast": False}

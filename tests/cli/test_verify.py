@@ -26,7 +26,7 @@ def few_claims(monkeypatch):
     monkeypatch.setattr(verify, "load_claims", lambda system: few)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_verify_goes_from_claims_to_a_report(
     tmp_path, capsys, tiny_presets, few_claims
 ):

@@ -40,7 +40,7 @@ def x(rng):
 @pytest.fixture
 def norm_net():
     f = from_nnx(Net)
-    return f, *f.init(jax.random.key(0))
+    return f, *jax.jit(f.init)(jax.random.key(0))
 
 
 def forward(params, x, mean, var):
@@ -78,7 +78,7 @@ def test_batch_statistics_in_training_and_in_evaluation(norm_net, x):
     np.testing.assert_allclose(new["norm"]["var"], 0.9 + 0.1 * var, rtol=1e-4)
     # The state that went in is untouched, and evaluation reads it only.
     np.testing.assert_array_equal(state["norm"]["mean"], np.zeros(H))
-    y, same = f.apply(params, new, x)
+    y, same = jax.jit(f.apply)(params, new, x)
     want = forward(params, x, *(np.asarray(new["norm"][k]) for k in ("mean", "var")))
     np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
     jax.tree.map(np.testing.assert_array_equal, same, new)
@@ -126,7 +126,7 @@ def test_vmap_over_keys_equals_loop(x):
 def test_linen_with_copied_weights_equals_nnx(norm_net, x, train):
     f, params, state = norm_net
     linen = from_linen(LinenNet(), x)
-    linen_params, linen_state = linen.init(jax.random.key(1))
+    linen_params, linen_state = jax.jit(linen.init)(jax.random.key(1))
     assert jax.tree.structure(linen_params) == jax.tree.structure(params)
     assert set(linen_state) == {"batch_stats"}
     y, new = f.apply(params, state, x, train=train)
@@ -140,7 +140,7 @@ def test_linen_with_copied_weights_equals_nnx(norm_net, x, train):
 
 def test_linen_module_without_state_or_train_argument(x):
     f = from_linen(nn.Dense(M), x)
-    params, state = f.init(jax.random.key(0))
+    params, state = jax.jit(f.init)(jax.random.key(0))
     assert state == {}
     for train in (False, True):
         y, after = f.apply(params, state, x, train=train)

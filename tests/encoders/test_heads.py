@@ -24,8 +24,8 @@ def head(kind):
 @pytest.mark.parametrize("kind", OUTPUTS)
 def test_formula_at_the_start_and_after_training(x, kind):
     f = head(kind)
-    params, state = f.init(jax.random.key(0))
-    y, _ = f.apply(params, state, x)
+    params, state = jax.jit(f.init)(jax.random.key(0))
+    y, _ = jax.jit(f.apply)(params, state, x)
     exact = np.asarray(x, np.float64)
     np.testing.assert_allclose(y, network.output(kind, exact, 1.0), rtol=1e-5)
     scale = {
@@ -33,7 +33,7 @@ def test_formula_at_the_start_and_after_training(x, kind):
         "learnable_box": np.array([3, -1, 0.5], np.float32),
     }.get(kind, np.float32(1))
     params = jax.tree.map(lambda _: jnp.asarray(scale), params)
-    y, _ = f.apply(params, state, x)
+    y, _ = jax.jit(f.apply)(params, state, x)
     np.testing.assert_allclose(y, network.output(kind, exact, scale), rtol=1e-5)
 
 
@@ -49,7 +49,7 @@ def test_formula_at_the_start_and_after_training(x, kind):
 )
 def test_parameters_start_at_one_and_receive_gradients(x, kind, shapes):
     f = head(kind)
-    params, state = f.init(jax.random.key(0))
+    params, state = jax.jit(f.init)(jax.random.key(0))
     assert {name: value.shape for name, value in params.items()} == shapes
     assert all(np.all(value == 1) for value in params.values())
     weights = jnp.arange(15.0).reshape(5, M)

@@ -45,7 +45,7 @@ def test_without_a_last_layer_the_features_before_it_come_out(name, rng):
         "hidden": (lambda m: make_resnet(18, m, channels=2, width=2, hidden=5), 5),
     }[name]
     f, bare = make(3), make(None)
-    params, state = f.init(jax.random.key(0))
+    params, state = jax.jit(f.init)(jax.random.key(0))
     x = jnp.asarray(rng.normal(size=(4, 8, 8, 2)), jnp.float32)
     held = dict(params)
     if name == "cnn":
@@ -54,10 +54,12 @@ def test_without_a_last_layer_the_features_before_it_come_out(name, rng):
         *others, end = sorted(held["layers"])
         last = held["layers"][end]
         held["layers"] = {k: held["layers"][k] for k in others}
-    features = bare.apply(held, state, x)[0]
+    features = jax.jit(bare.apply)(held, state, x)[0]
     assert features.shape == (4, width)
     want = features @ last["kernel"] + last["bias"][None]
-    np.testing.assert_allclose(f.apply(params, state, x)[0], want, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        jax.jit(f.apply)(params, state, x)[0], want, rtol=1e-4, atol=1e-5
+    )
     made, _ = jax.eval_shape(bare.init, jax.random.key(0))
     empty = jax.tree.map(jnp.shape, held), jax.tree.map(jnp.shape, made)
     assert jax.tree.leaves(empty[0]) == jax.tree.leaves(empty[1])
@@ -65,9 +67,9 @@ def test_without_a_last_layer_the_features_before_it_come_out(name, rng):
 
 def test_convolutions_are_those_of_scipy(rng):
     f = make_cnn(8, 2, 3)
-    params, state = f.init(jax.random.key(0))
+    params, state = jax.jit(f.init)(jax.random.key(0))
     x = rng.normal(size=(2, 8, 8, 2))
-    y, _ = f.apply(params, state, jnp.asarray(x, jnp.float32))
+    y, _ = jax.jit(f.apply)(params, state, jnp.asarray(x, jnp.float32))
     held = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
 
     def conv(x, layer, stride, pad):
@@ -92,7 +94,7 @@ def test_convolutions_are_those_of_scipy(rng):
 
 def test_statistics_are_of_the_whole_batch_and_bfloat16_is_near(rng):
     f = make_resnet(18, 3, stem="small", width=2)
-    params, state = f.init(jax.random.key(0))
+    params, state = jax.jit(f.init)(jax.random.key(0))
     x = jnp.asarray(rng.normal(size=(16, 8, 8, 3)), jnp.float32)
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     rows = jax.sharding.NamedSharding(mesh, jax.P("data"))

@@ -55,24 +55,26 @@ def test_without_a_last_layer_the_activations_come_out(rng):
     f, bare = (
         from_nnx(lambda rngs, m=m: MLP(3, m, **own, rngs=rngs)) for m in (2, None)
     )
-    params, state = f.init(jax.random.key(0))
+    params, state = jax.jit(f.init)(jax.random.key(0))
     *held, last = (params["layers"][str(i)] for i in range(3))
     x = jnp.asarray(rng.normal(size=(6, 3)), jnp.float32)
     head = {"layers": {str(i): layer for i, layer in enumerate(held)}}
-    features = bare.apply(head, state, x)[0]
+    features = jax.jit(bare.apply)(head, state, x)[0]
     assert features.shape == (6, 4)
     want = features @ last["kernel"] + last["bias"][None]
-    np.testing.assert_allclose(f.apply(params, state, x)[0], want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        jax.jit(f.apply)(params, state, x)[0], want, rtol=1e-5, atol=1e-6
+    )
     with pytest.raises(ValueError, match="looks_linear needs a last layer"):
         MLP(3, None, hidden=(4,), init="looks_linear", rngs=nnx.Rngs(0))
 
 
 def test_default_slope_is_the_published_one():
     f = make_mlp(1, widths=(1,))
-    params, state = f.init(jax.random.key(0))
+    params, state = jax.jit(f.init)(jax.random.key(0))
     one, bias = jnp.ones((1, 1)), jnp.zeros(1)
     params["layers"] = {str(i): {"kernel": one, "bias": bias} for i in range(2)}
-    got = f.apply(params, state, jnp.array([[-1.0], [2.0]]))[0]
+    got = jax.jit(f.apply)(params, state, jnp.array([[-1.0], [2.0]]))[0]
     np.testing.assert_allclose(got, [[-0.01], [2.0]], rtol=1e-6)
 
 
@@ -80,15 +82,15 @@ def test_gelu_is_exact_and_can_start_linear(rng):
     x = jnp.asarray(rng.normal(size=(50, 4)), jnp.float32)
     own = dict(m=3, widths=(2,), activation="gelu")
     f = make_mlp(4, init="fan_in_uniform", **own)
-    params, state = f.init(jax.random.key(0))
+    params, state = jax.jit(f.init)(jax.random.key(0))
     leaves = [[params["layers"][k][v] for v in ("kernel", "bias")] for k in "01"]
     w0, b0, w1, b1 = map(np.asarray, jax.tree.leaves(leaves))
     inner = np.asarray(x) @ w0 + b0
     want = inner * stats.norm.cdf(inner) @ w1 + b1
-    np.testing.assert_allclose(f.apply(params, state, x)[0], want, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(f.apply)(params, state, x)[0], want, atol=1e-5)
     f = make_mlp(4, init="looks_linear", widths=(2, 3), activation="gelu")
-    params, state = f.init(jax.random.key(1))
-    y = np.asarray(f.apply(params, state, x)[0])
+    params, state = jax.jit(f.init)(jax.random.key(1))
+    y = np.asarray(jax.jit(f.apply)(params, state, x)[0])
     x = np.asarray(x)
     np.testing.assert_allclose(y @ y.T, x @ x.T, atol=1e-3)
 
@@ -117,7 +119,7 @@ def test_he_normal_spread():
 
 def test_same_key_same_weights_and_layers_differ():
     f = make_mlp(4, widths=(1, 1))
-    a, b = (f.init(jax.random.key(3))[0] for _ in range(2))
+    a, b = (jax.jit(f.init)(jax.random.key(3))[0] for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, a, b)
     assert not np.allclose(a["layers"]["0"]["kernel"], a["layers"]["1"]["kernel"])
 
@@ -140,11 +142,11 @@ def test_bad_settings_fail_before_any_weights_are_made(settings, message):
 
 def test_looks_linear_starts_as_one_orthogonal_map(rng):
     f = make_mlp(4, widths=(3, 2, 6), init="looks_linear")
-    params, state = f.init(jax.random.key(1))
+    params, state = jax.jit(f.init)(jax.random.key(1))
     x = jnp.asarray(rng.normal(size=(50, 4)), jnp.float32)
-    y = np.asarray(f.apply(params, state, x)[0])
+    y = np.asarray(jax.jit(f.apply)(params, state, x)[0])
     np.testing.assert_allclose(y @ y.T, x @ x.T, atol=1e-4)  # lengths and angles
-    a, b = np.asarray(f.apply(params, state, jnp.eye(4))[0]), np.asarray(x)
+    a, b = np.asarray(jax.jit(f.apply)(params, state, jnp.eye(4))[0]), np.asarray(x)
     np.testing.assert_allclose(y, b @ a, atol=1e-5)
 
 

@@ -31,7 +31,7 @@ def reference(params, x, stats=None):
 
 def test_training_uses_the_batch_and_evaluation_the_running_statistics(rng):
     f = mlp()
-    params, state = f.init(jax.random.key(0))
+    params, state = jax.jit(f.init)(jax.random.key(0))
     assert set(params) == {"layers", "norms"}
     norms = params["norms"]
     for norm in norms.values():
@@ -58,7 +58,7 @@ def test_training_uses_the_batch_and_evaluation_the_running_statistics(rng):
 def test_a_vmap_over_seeds_keeps_their_statistics_apart(rng):
     f = mlp()
     keys = jax.random.split(jax.random.key(0), 2)
-    params, state = jax.vmap(f.init)(keys)
+    params, state = jax.jit(jax.vmap(f.init))(keys)
     x = jnp.asarray(rng.normal(size=(2, 8, 3)), jnp.float32)
     train = jax.jit(
         jax.vmap(lambda params, state, x: f.apply(params, state, x, train=True))
@@ -78,7 +78,7 @@ def test_a_vmap_over_seeds_keeps_their_statistics_apart(rng):
 
 def test_mirrored_units_start_as_one_affine_map(rng):
     f = make_mlp(3, widths=(4, 6), init="looks_linear", batch_norm=True)
-    params, state = f.init(jax.random.key(0))
+    params, state = jax.jit(f.init)(jax.random.key(0))
     x = jnp.asarray(rng.normal(size=(40, 3)), jnp.float32)
     y, _ = f.apply(params, state, x, train=True)
     wide = np.concatenate([x, np.ones((40, 1))], axis=1)
@@ -87,7 +87,7 @@ def test_mirrored_units_start_as_one_affine_map(rng):
 
 
 def test_a_network_without_it_has_no_state():
-    params, state = make_mlp(3, widths=(2,)).init(jax.random.key(0))
+    params, state = jax.jit(make_mlp(3, widths=(2,)).init)(jax.random.key(0))
     assert state == {}
     assert set(params) == {"layers"}
 

@@ -6,20 +6,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jidcl.latents import (
-    changed_pair,
-    covariance,
-    init_blocks,
-    sample_block_pair,
-    sample_blocks,
-)
+from budget import one_program
+from jidcl import latents
+from jidcl.latents import changed_pair, covariance, init_blocks
+
+sample_block_pair = one_program(latents.sample_block_pair)
+sample_blocks = one_program(latents.sample_blocks)
 
 N_C, N_S, ROWS = 2, 3, 20_000
 
 
 @pytest.fixture(scope="module")
 def law():
-    return init_blocks(jax.random.key(0), N_C, N_S, stat=True, causal=True)
+    return one_program(init_blocks)(jax.random.key(0), N_C, N_S, stat=True, causal=True)
 
 
 def joint_covariance(law):

@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jidcl.losses import (
-    NegativePolicy,
-    Similarity,
-    aninfonce,
-    aninfonce_ensemble,
-    from_lam,
-    infonce,
-    to_lam,
-)
+from budget import one_program
+from jidcl import losses
+from jidcl.losses import NegativePolicy, Similarity, from_lam, to_lam
 from jidcl.numerics import unit
+
+aninfonce = one_program(losses.aninfonce)
+aninfonce_ensemble = one_program(losses.aninfonce_ensemble)
+infonce = one_program(losses.infonce)
 
 TWO_VIEW = NegativePolicy("two_view", exclude_self=True, symmetric=True)
 
@@ -179,4 +177,4 @@ def test_softplus_and_its_inverse(x64):
 def test_bad_input_is_refused(change, message):
     good = dict(y=jnp.ones((4, 3)), y_pos=jnp.ones((4, 3)), lam=jnp.ones(3))
     with pytest.raises(ValueError, match=message):
-        aninfonce(**{**good, **change})
+        losses.aninfonce(**{**good, **change})

@@ -67,9 +67,14 @@ def test_tiles_equal_the_plain_form_in_value_and_gradient(
 def test_independent_negatives_any_dtype_and_reduction(rng, dtype, tile):
     y, y_neg = (jnp.asarray(rng.normal(size=(k, 3)), dtype) for k in (10, 7))
     policy = NegativePolicy("independent")
-    run = partial(infonce, y, -y, y_neg, policy=policy, reduction="none")
-    rows, metrics = run(tile=tile)
-    want, expected = run()
+
+    @partial(jax.jit, static_argnames="tile")
+    def run(y, y_neg, tile):
+        options = dict(policy=policy, reduction="none", tile=tile)
+        return infonce(y, -y, y_neg, **options)
+
+    rows, metrics = run(y, y_neg, tile)
+    want, expected = run(y, y_neg, "auto")
     assert rows.dtype == jnp.float32
     np.testing.assert_allclose(rows, want, rtol=1e-5)
     np.testing.assert_allclose(metrics["negative"], expected["negative"], rtol=1e-5)
@@ -86,7 +91,8 @@ def test_vmap_and_second_derivatives(x64, rng, p):
         return infonce(y, y[::-1], similarity=s, tau=tau, tile=tile)[0]
 
     mapped = jax.jit(jax.vmap(loss))(y)
-    np.testing.assert_allclose(mapped, [loss(v, tile=None) for v in y])
+    plain = jax.jit(partial(loss, tile=None))
+    np.testing.assert_allclose(mapped, [plain(v) for v in y])
     check_grads(jax.jit(loss), (y[0], warm), order=2, modes=["rev"], rtol=1e-5)
     tiled, plain = (
         jax.jit(jax.hessian(partial(loss, tile=t)))(y[0]) for t in (2, None)
@@ -116,7 +122,7 @@ def test_extreme_scales_are_finite_and_equal_the_plain_form(rng, p, scale):
         def loss(y):
             return infonce(y, -y, similarity=s, tau=0.1, tile=tile)[0]
 
-        return jax.value_and_grad(loss)(y)
+        return jax.jit(jax.value_and_grad(loss))(y)
 
     (value, gradient), (want, expected) = run((7, 16)), run(None)
     assert np.isfinite(value)
@@ -130,13 +136,17 @@ def test_narrow_temperatures_and_weights_are_widened_first(rng):
     y = jnp.asarray(3 + 0.1 * rng.normal(size=(9, 3)), jnp.bfloat16)
     s, tau = Similarity("lp", 2.0), jnp.asarray(0.07, jnp.bfloat16)
     exact = float(tau)
-    for tile in (None, 4):
-        narrow = infonce(y, y[::-1], similarity=s, tau=tau, tile=tile)[0]
-        wide = infonce(y, y[::-1], similarity=s, tau=exact, tile=tile)[0]
-        np.testing.assert_allclose(narrow, wide, rtol=1e-5)
+
+    @partial(jax.jit, static_argnames="tile")
+    def losses(y, tau, tile):
+        run = partial(infonce, y, y[::-1], similarity=s, tile=tile)
         lam = jnp.full(3, 0.9, jnp.float32)
-        weighted = infonce(y, y[::-1], similarity=s, tau=0.05, lam=lam, tile=tile)[0]
-        scaled = infonce(y, y[::-1], similarity=s, tau=0.05 / 0.9, tile=tile)[0]
+        options = dict(tau=tau), dict(tau=exact), dict(tau=0.05, lam=lam)
+        return [run(**each)[0] for each in (*options, dict(tau=0.05 / 0.9))]
+
+    for tile in (None, 4):
+        narrow, wide, weighted, scaled = losses(y, tau, tile)
+        np.testing.assert_allclose(narrow, wide, rtol=1e-5)
         np.testing.assert_allclose(weighted, scaled, rtol=1e-5)
 
 

@@ -12,17 +12,16 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 
-from jidcl.metrics import (
-    determination,
-    fit_kernel_ridge,
-    fit_linear,
-    linear_share,
-    predict,
-)
+from budget import one_program
+from jidcl import metrics
+from jidcl.metrics import fit_kernel_ridge, fit_linear
 from jidcl.metrics.blocks import ALPHAS, GAMMAS
 
 BLOCKS = (2, 1)
 fit_of = jax.jit(partial(fit_kernel_ridge, blocks=BLOCKS))
+determination = one_program(metrics.determination)
+linear_share = one_program(metrics.linear_share)
+predict = one_program(metrics.predict)
 
 
 def data(rng, rows=82):
@@ -50,7 +49,7 @@ def test_kernel_ridge_equals_scikit_learn(rng, float64, tolerance):
     z, y = data(rng)  # 52 rows to fit: folds of 18, 17, 17
     with jax.enable_x64(float64):
         dtype = jnp.float64 if float64 else jnp.float32
-        a, b = jnp.asarray(z, dtype), jnp.asarray(y, dtype)
+        a, b = z.astype(dtype), y.astype(dtype)
         fit = fit_of(a[:52], b[:52])
         z_hat = predict(fit, b[52:])
         assert z_hat.dtype == dtype
@@ -81,7 +80,8 @@ def test_the_blocks_choose_for_themselves(rng):
 def test_linear_fit_on_other_rows_equals_scikit_learn(x64, rng):
     z, y = data(rng)
     want = LinearRegression().fit(y[:40], z[:40]).predict(y[40:])
-    np.testing.assert_allclose(fit_linear(z[:40], y[:40])(jnp.asarray(y[40:])), want)
+    got = jax.jit(lambda z, y, y_score: fit_linear(z, y)(y_score))
+    np.testing.assert_allclose(got(z[:40], y[:40], y[40:]), want)
 
 
 def test_scores_are_blind_to_scales_and_shifts(rng):
@@ -108,10 +108,14 @@ def test_constant_columns_score_zero(rng):
 
 def test_kernel_ridge_maps_over_seeds(rng):
     z, y = (v[:52] for v in data(rng))
-    z, y = (jnp.asarray(np.stack([v, 2 * v]), jnp.float32) for v in (z, y))
-    mapped = jax.vmap(lambda z, y: predict(fit_of(z, y), y))(z, y)
+    z, y = (np.stack([v, 2 * v]).astype(np.float32) for v in (z, y))
+
+    def fitted(z, y):
+        return metrics.predict(fit_of(z, y), y)
+
+    mapped = jax.jit(jax.vmap(fitted))(z, y)
     for i in range(2):
-        one = predict(fit_of(z[i], y[i]), y[i])
+        one = jax.jit(fitted)(z[i], y[i])
         np.testing.assert_allclose(mapped[i], one, rtol=1e-3, atol=1e-3)
 
 

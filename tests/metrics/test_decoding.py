@@ -9,15 +9,23 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
+from budget import one_program
+from jidcl import metrics
 from jidcl.metrics import (
     balanced_logistic,
-    decode_factors,
     fit_classes,
     legacy_levels,
-    linear_decode_pearson,
     ordinal_levels,
-    t_test,
 )
+
+decode_factors = one_program(metrics.decode_factors)
+linear_decode_pearson = one_program(metrics.linear_decode_pearson)
+t_test = one_program(metrics.t_test)
+
+
+def read_out(y, t, **settings):
+    """`balanced_logistic` as one program: which rows it takes is read off t."""
+    return jax.jit(lambda y: balanced_logistic(y, t, **settings))(y)
 
 
 def test_pearson_of_a_read_out_without_intercept(x64, rng):
@@ -88,7 +96,7 @@ def test_what_does_not_vary_is_decoded_as_nothing(rng):
 def test_logistic_read_out_equals_scikit_learn_on_balanced_rows(x64, rng):
     y = rng.normal(size=(90, 3))
     t = (y @ [2.0, -1.0, 0.5] + rng.normal(size=90) > 0.7).astype(int)
-    got = balanced_logistic(jnp.asarray(y), jnp.asarray(t), train=60, strength=0.5)
+    got = read_out(y, t, train=60, strength=0.5)
     rows = [np.flatnonzero(t[:60] == c) for c in (0, 1)]
     count = min(map(len, rows))
     rows = np.concatenate([part[:count] for part in rows])
@@ -96,18 +104,18 @@ def test_logistic_read_out_equals_scikit_learn_on_balanced_rows(x64, rng):
     model = LogisticRegression(C=0.5, tol=1e-10, max_iter=1000).fit(y[rows], t[rows])
     np.testing.assert_allclose(got.weights, model.coef_[0], rtol=1e-5)
     np.testing.assert_allclose(got.bias, model.intercept_[0], rtol=1e-5)
-    held = 60 + got.score_rows
+    held = 60 + np.asarray(got.score_rows)
     assert np.bincount(t[held])[0] == np.bincount(t[held])[1]
     np.testing.assert_allclose(got.score, model.score(y[held], t[held]))
 
 
 def test_separable_and_unrelated_factors(rng):
-    y = jnp.asarray(rng.normal(size=(400, 2)), jnp.float32)
-    easy = balanced_logistic(y, y[:, 0] > 0, train=200, strength=100.0)
+    y = rng.normal(size=(400, 2)).astype(np.float32)
+    easy = read_out(y, y[:, 0] > 0, train=200, strength=100.0)
     assert easy.score > 0.97
-    other = jnp.asarray(rng.integers(0, 2, 400))
+    other = rng.integers(0, 2, 400)
     # A fair coin over about 190 rows: four standard deviations.
-    assert abs(balanced_logistic(y, other, train=200).score - 0.5) < 0.15
+    assert abs(float(read_out(y, other, train=200).score) - 0.5) < 0.15
 
 
 @pytest.mark.parametrize(
@@ -161,8 +169,23 @@ def test_separable_classes_and_batches_of_fits(rng):
     label = np.arange(60) % 5
     y = jnp.asarray(centres[label] + 0.1 * rng.normal(size=(60, 3)), jnp.float32)
     both = jnp.stack([y, -2 * y])
-    fit = jax.vmap(lambda y: fit_classes(y, jnp.asarray(label), 5)(y))
+    fit = jax.jit(jax.vmap(lambda y: fit_classes(y, jnp.asarray(label), 5)(y)))
     np.testing.assert_array_equal(fit(both), [label, label])
+
+
+def test_a_classifier_of_any_draw_is_finite():
+    # One number on all intercepts changes nothing: to rounding, a singular Hessian.
+    def hits(key):
+        y_key, label_key = jax.random.split(key)
+        y = jax.random.normal(y_key, (128, 3))
+        label = jax.random.randint(label_key, (128,), 0, 7)
+        y = y.at[:, 0].add(label.astype(y.dtype))
+        return jnp.mean(fit_classes(y, label, 7)(y) == label, dtype=y.dtype)
+
+    keys = jax.random.split(jax.random.key(0), 40)
+    # With weights of NaN every row is of class 0, a share of 1/7 and, in 128 rows,
+    # below 0.29 with a standard deviation of 0.03. Found: 0.46 to 0.59.
+    assert jax.jit(jax.vmap(hits))(keys).min() > 0.29
 
 
 def test_wrong_settings_of_a_classifier_are_named():

@@ -5,15 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jidcl.mixing import (
-    init_invertible_mlp,
-    init_linear,
-    init_orthogonal,
-    mix,
-    normalise_columns,
-    unmix,
-)
+from budget import one_program
+from jidcl import mixing
 from reference import network
+
+init_invertible_mlp = one_program(mixing.init_invertible_mlp)
+init_linear = one_program(mixing.init_linear)
+init_orthogonal = one_program(mixing.init_orthogonal)
+mix = one_program(mixing.mix)
+normalise_columns = one_program(mixing.normalise_columns)
+unmix = one_program(mixing.unmix)
 
 N, LAYERS, DRAWS = 4, 2, 50
 

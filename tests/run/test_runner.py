@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +20,10 @@ from jidcl.train.sharding import make_mesh
 from reference.tiny import TINY
 
 OWN = dict(system="contrastive_ica", preset="quick/tiny")
+SEEDS = (20, 21, 22)
 
 
-def finish(config, root, seeds=(0, 1), **options):
+def finish(config, root, seeds=SEEDS, **options):
     *events, last = runner.run(config, **OWN, seeds=seeds, root=root, **options)
     assert last.stage == "done"
     assert last.record is not None
@@ -34,8 +36,15 @@ def numbers(event):
     return {**record.scores, **record.losses, **record.nulls}
 
 
-def test_a_run_leaves_everything_on_disk_and_is_not_repeated(tmp_path):
-    events, last = finish(TINY, tmp_path)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """(root, events, last event) of a run of `TINY` that nothing interrupts."""
+    root = tmp_path_factory.mktemp("whole")
+    return root, *finish(TINY, root)
+
+
+def test_a_run_leaves_everything_on_disk_and_is_not_repeated(whole):
+    root, events, last = whole
     folder = last.folder
     assert {
         "config.json",
@@ -58,20 +67,20 @@ def test_a_run_leaves_everything_on_disk_and_is_not_repeated(tmp_path):
     )
     assert (record.null("r2", "shuffled") < 0.3).all()
     samples = read_samples(folder)
-    assert samples["z"].shape == (2, TINY.eval_batch, 3)
-    assert samples["matrix"].shape == (2, 3, 3)
+    assert samples["z"].shape == (3, TINY.eval_batch, 3)
+    assert samples["matrix"].shape == (3, 3, 3)
     env = json.loads((folder / "env.json").read_text())
     assert env["jax"]
     assert env["devices"]
     assert set(env["commit"]) <= set("0123456789abcdef+")
     assert any(event.stage == "train" for event in events)
-    again, repeated = finish(TINY, tmp_path)
+    again, repeated = finish(TINY, root)
     assert again == []
     assert repeated.record == record
     # The trained state is there to be used: it scores what the curve ends with.
-    own = dict(seeds=(0, 1), root=tmp_path, **OWN)
+    own = dict(seeds=SEEDS, root=root, **OWN)
     state = runner.trained(TINY, **own)
-    np.testing.assert_array_equal(state.step, [12, 12])
+    np.testing.assert_array_equal(state.step, [12, 12, 12])
     program = load_system("contrastive_ica").make_program(TINY)
     probe = runner.loop.on_each_seed(program.probe, program, mesh=make_mesh())
     np.testing.assert_allclose(probe(state)["r2"], record.curve[-1]["r2"], rtol=1e-5)
@@ -114,25 +123,25 @@ def test_a_diverging_run_is_not_recorded_as_finished(tmp_path):
     assert not list(tmp_path.glob("*/result.json"))
 
 
-def test_interrupted_between_checkpoints_resumes_to_the_same_numbers(tmp_path):
-    _, whole = finish(TINY, tmp_path / "whole")
-    events = runner.run(TINY, **OWN, seeds=(0, 1), root=tmp_path, save_seconds=0.0)
+def test_interrupted_between_checkpoints_resumes_to_the_same_numbers(whole, tmp_path):
+    _, _, uncut = whole
+    events = runner.run(TINY, **OWN, seeds=SEEDS, root=tmp_path, save_seconds=0.0)
     for event in events:
         if event.stage == "train" and event.step == 8:
             break
     events.close()
     assert (
-        runner.run_folder(tmp_path, config=TINY, seeds=(0, 1), **OWN) / "ckpt"
+        runner.run_folder(tmp_path, config=TINY, seeds=SEEDS, **OWN) / "ckpt"
     ).exists()
     events, resumed = finish(TINY, tmp_path)
     steps = [event.step for event in events if event.stage == "train"]
     assert steps == [12]
-    assert numbers(resumed) == numbers(whole)
-    assert resumed.record.curve == whole.record.curve
+    assert numbers(resumed) == numbers(uncut)
+    assert resumed.record.curve == uncut.record.curve
 
 
 def test_a_watcher_that_stops_early_loses_nothing(tmp_path):
-    events = runner.run(TINY, **OWN, seeds=(0, 1), root=tmp_path)  # no periodic save
+    events = runner.run(TINY, **OWN, seeds=SEEDS, root=tmp_path)  # no periodic save
     for event in events:
         if event.stage == "train" and event.step == 8:
             break
@@ -141,22 +150,24 @@ def test_a_watcher_that_stops_early_loses_nothing(tmp_path):
     assert [event.step for event in events if event.stage == "train"] == [12]
 
 
-def test_damaged_run_folders_are_named_or_mended(tmp_path):
-    _, done = finish(TINY, tmp_path, seeds=(0,))
-    (done.folder / "samples.npz").unlink()
+def test_damaged_run_folders_are_named_or_mended(whole, tmp_path):
+    root, _, done = whole
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / done.folder.relative_to(root)
+    (folder / "samples.npz").unlink()
     with pytest.raises(ValueError, match="samples.npz is missing or damaged"):
-        read_samples(done.folder)
-    events, _ = finish(TINY, tmp_path, seeds=(0,))
+        read_samples(folder)
+    events, _ = finish(TINY, tmp_path)
     assert events == []
-    (done.folder / "result.json").unlink()
-    (done.folder / "metrics.jsonl").write_text("5\n")
-    events, again = finish(TINY, tmp_path, seeds=(0,))  # evaluated once more
+    (folder / "result.json").unlink()
+    (folder / "metrics.jsonl").write_text("5\n")
+    events, again = finish(TINY, tmp_path)  # evaluated once more
     assert "train" not in {event.stage for event in events}
     assert numbers(again) == numbers(done)
-    assert read_samples(done.folder)["z"].shape == (1, TINY.eval_batch, 3)
-    (done.folder / "config.json").write_text("[]")
+    assert read_samples(folder)["z"].shape == (3, TINY.eval_batch, 3)
+    (folder / "config.json").write_text("[]")
     with pytest.raises(ValueError, match="another configuration"):
-        list(runner.run(TINY, **OWN, seeds=[0], root=tmp_path))
+        list(runner.run(TINY, **OWN, seeds=SEEDS, root=tmp_path))
 
 
 KILLED = """
@@ -165,23 +176,23 @@ from jidcl.run import costs
 from jidcl.run import runner
 from reference.tiny import TINY
 for event in runner.run(TINY, system="contrastive_ica", preset="quick/tiny",
-                        seeds=(0, 1), root=Path(r"{root}"), save_seconds=0.0):
+                        seeds=(20, 21, 22), root=Path(r"{root}"), save_seconds=0.0):
     print(event.stage, event.step, flush=True)
     if event.stage == "train" and event.step >= 4:
         import time; time.sleep(60)
 """
 
 
-@pytest.mark.slow
-def test_kill_9_and_resume_give_the_same_final_numbers(tmp_path):
-    _, whole = finish(TINY, tmp_path / "whole")
+@pytest.mark.long
+def test_kill_9_and_resume_give_the_same_final_numbers(whole, tmp_path):
+    _, _, uncut = whole
     here = os.path.dirname(os.path.dirname(__file__))
     env = {
         **os.environ,
         "PYTHONPATH": here + os.pathsep + os.environ.get("PYTHONPATH", ""),
     }
     code = textwrap.dedent(KILLED.format(root=tmp_path))
-    folder = runner.run_folder(tmp_path, config=TINY, seeds=(0, 1), **OWN)
+    folder = runner.run_folder(tmp_path, config=TINY, seeds=SEEDS, **OWN)
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as child:
         assert child.stdout is not None
@@ -197,7 +208,7 @@ def test_kill_9_and_resume_give_the_same_final_numbers(tmp_path):
         log.write('{"step": 99')  # a line cut off in the middle
     events, resumed = finish(TINY, tmp_path)
     assert [event.step for event in events if event.stage == "train"] == [8, 12]
-    assert numbers(resumed) == numbers(whole)
+    assert numbers(resumed) == numbers(uncut)
 
 
 def test_frozen_draws_are_cached_and_the_same(tmp_path):
@@ -238,7 +249,7 @@ def test_phases_change_temperature_and_batch_and_resume(tmp_path):
     assert TINY.phases() == [(TINY, 12)]
     _, whole = finish(phased, tmp_path / "whole")
     work = runner.run(
-        phased, **OWN, seeds=(0, 1), root=tmp_path / "cut", save_seconds=0.0
+        phased, **OWN, seeds=SEEDS, root=tmp_path / "cut", save_seconds=0.0
     )
     for event in work:
         if event.step == 8:
@@ -250,24 +261,31 @@ def test_phases_change_temperature_and_batch_and_resume(tmp_path):
         dataclasses.replace(TINY, early_share=0.6, late_share=0.6)
 
 
-def test_seeds_that_do_not_fit_run_in_pieces_as_one_record(tmp_path):
+# Pieces of one length are one program; the last one is shorter in the other case.
+PIECES = [(1.5, 3), pytest.param(2.5, 2, marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize(("seeds_that_fit", "pieces"), PIECES)
+def test_seeds_that_do_not_fit_run_in_pieces_as_one_record(
+    whole, tmp_path, seeds_that_fit, pieces
+):
     one = costs.estimate(TINY, system="contrastive_ica", seeds=[0], steps=1).memory
-    seeds, limit = range(20, 23), 2.5 * one / 2**30
-    events, cut = finish(TINY, tmp_path / "cut", seeds, memory_gib=limit)
-    _, whole = finish(TINY, tmp_path / "whole", seeds)
-    assert len(list((cut.folder / "pieces").glob("*/result.json"))) == 2
-    assert sum(event.stage == "setup" for event in events) == 1 + 2
-    assert cut.record.seeds == whole.record.seeds == list(seeds)
-    assert numbers(cut).keys() == numbers(whole).keys()
+    limit = seeds_that_fit * one / 2**30
+    events, cut = finish(TINY, tmp_path, memory_gib=limit)
+    _, _, uncut = whole
+    assert len(list((cut.folder / "pieces").glob("*/result.json"))) == pieces
+    assert sum(event.stage == "setup" for event in events) == 1 + pieces
+    assert cut.record.seeds == uncut.record.seeds == list(SEEDS)
+    assert numbers(cut).keys() == numbers(uncut).keys()
     for name in ("r2", "loss", "gap"):
         np.testing.assert_allclose(
-            cut.record.values(name), whole.record.values(name), rtol=1e-3, atol=1e-3
+            cut.record.values(name), uncut.record.values(name), rtol=1e-3, atol=1e-3
         )
-    ours, theirs = cut.record.curve[-1], whole.record.curve[-1]
+    ours, theirs = cut.record.curve[-1], uncut.record.curve[-1]
     assert ours["step"] == theirs["step"]
     np.testing.assert_allclose(ours["r2"], theirs["r2"], rtol=1e-3, atol=1e-3)
-    assert read_samples(cut.folder)["z"].shape == read_samples(whole.folder)["z"].shape
-    again, repeated = finish(TINY, tmp_path / "cut", seeds, memory_gib=limit)
+    assert read_samples(cut.folder)["z"].shape == read_samples(uncut.folder)["z"].shape
+    again, repeated = finish(TINY, tmp_path, memory_gib=limit)
     assert again == []
     assert repeated.record == cut.record
 

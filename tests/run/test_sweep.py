@@ -23,19 +23,27 @@ def sweep(root, grid=GRID, **options):
     return list(sweeping.sweep(TINY, grid, **own))
 
 
-def test_batched_points_equal_single_runs_and_are_not_repeated(tmp_path):
-    *_, last = events = sweep(tmp_path / "sweep")
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """(root, events) of the sweep of `GRID`."""
+    root = tmp_path_factory.mktemp("swept")
+    return root, sweep(root)
+
+
+def test_batched_points_equal_single_runs_and_are_not_repeated(swept, tmp_path):
+    root, events = swept
+    last = events[-1]
     assert (last.piece, last.pieces) == (1, 1)  # one program
     assert len(last.rows) == 2 * 2
     assert {event.step for event in events} == {4, 8, 12}
     row = last.rows[3]
     config = dataclasses.replace(TINY, **{name: row[name] for name in GRID})
     options = dict(system=SYSTEM, preset="one", seeds=[row["seed"]])
-    *_, done = run(config, root=tmp_path / "single", **options)
+    *_, done = run(config, root=tmp_path, **options)
     for metric in ("r2", "loss", "oracle_loss"):
         single = done.record.values(metric)[0]
         np.testing.assert_allclose(row[metric], single, rtol=2e-3, atol=2e-3)
-    again = sweep(tmp_path / "sweep")
+    again = sweep(root)
     assert [event.piece for event in again] == [1]
     assert again[-1].rows == last.rows
 
@@ -104,10 +112,9 @@ def test_maps_of_one_to_three_axes(tmp_path, axes):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_scores_are_known_before_anything_is_trained(tmp_path):
-    *_, last = sweep(tmp_path, {"tau": [0.1]}, seeds=[0])
-    known = set(sweeping.metric_names(SYSTEM, TINY, {"tau": [0.1]}))
-    assert known == set(last.rows[0]) - {"tau", "seed"}
+def test_scores_are_known_before_anything_is_trained(swept):
+    known = set(sweeping.metric_names(SYSTEM, TINY, GRID))
+    assert known == set(swept[1][-1].rows[0]) - {*GRID, "seed"}
     # Of any point, not of the first alone.
     grid = {"objective": ["supervised", "contrastive"]}
     config = TINY.changed(objective="supervised")

@@ -12,12 +12,12 @@ from jidcl.losses import to_lam
 from jidcl.run.runner import run_folder
 from jidcl.systems.anisotropic import problem as system
 from jidcl.systems.anisotropic import process
-from jidcl.systems.anisotropic.evaluate import evaluate as evaluate_encoder
+from jidcl.systems.anisotropic.evaluate import evaluate
 from jidcl.systems.anisotropic.presets import (
     Anisotropic,
     as_published,
+    geometric,
     presets,
-    spread,
 )
 from jidcl.train import fit, summarised
 
@@ -53,7 +53,7 @@ def test_every_claim_names_a_preset():
 
 def test_spreads_keep_their_geometric_mean_and_ratio():
     for ratio in (1.0, 25.0, 400.0):
-        values = np.array(spread(ratio))
+        values = np.array(geometric(ratio))
         np.testing.assert_allclose(np.exp(np.log(values).mean()), math.sqrt(125))
         np.testing.assert_allclose(values[-1] / values[0], ratio)
 
@@ -106,26 +106,23 @@ def test_published_settings_are_those_that_act():
     assert (supervised.cross, supervised.steps) == ("symmetric", 300_003)
 
 
-def evaluate(config, f, lam):
-    config = config.changed(mixing="identity")
-    frozen = system.make_problem(config).freeze(jax.random.key(0))
-    run = jax.jit(
-        lambda key: summarised(
-            evaluate_encoder(
-                config, lambda x: (f(x), f(x)), jnp.asarray(lam), frozen, key
-            )
-        )
-    )
-    return run(jax.random.key(1))
+BIMODAL = TINY.changed(lam="bimodal", eval_batch=512, mixing="identity")
 
 
-@pytest.fixture(scope="module")
-def bimodal():
-    return dataclasses.replace(TINY, lam="bimodal", eval_batch=512)
+@jax.jit
+def evaluated(matrix, lam):
+    """What the encoder x -> x matrix scores: one program for all of them."""
+    frozen = system.make_problem(BIMODAL).freeze(jax.random.key(0))
+
+    def f(x):
+        return x @ matrix, x @ matrix
+
+    return summarised(evaluate(BIMODAL, f, lam, frozen, jax.random.key(1)))
 
 
-def test_the_true_encoder_has_no_gap_and_full_scores(bimodal):
-    of = evaluate(bimodal, lambda x: x[:, ::-1], [(5.0, 5.0, 25.0, 25.0)])
+def test_the_true_encoder_has_no_gap_and_full_scores():
+    reversing = np.eye(4, dtype=np.float32)[::-1]
+    of = evaluated(reversing, np.float32([[5, 5, 25, 25]]))
     assert abs(float(of.losses["gap"])) < 1e-5
     for name in ("r2", "mcc", "block_r2"):
         assert float(of.scores[name]) > 0.9999
@@ -135,19 +132,17 @@ def test_the_true_encoder_has_no_gap_and_full_scores(bimodal):
     assert float(of.nulls["mcc"]["rotation_low"]) < 0.8
 
 
-def test_rotations_inside_blocks_are_optimal_and_no_permutation(bimodal):
+def test_rotations_inside_blocks_are_optimal_and_no_permutation():
     c, s = math.cos(0.7), math.sin(0.7)
-    turn = jnp.array([[c, s], [-s, c]])
-    zero = jnp.zeros((2, 2))
-    inside = jnp.block([[turn, zero], [zero, turn]])
-    lam = [(25.0, 25.0, 5.0, 5.0)]
-    of = evaluate(bimodal, lambda x: x @ inside, lam)
+    inside = np.kron(np.eye(2), [[c, s], [-s, c]]).astype(np.float32)
+    lam = np.float32([[25, 25, 5, 5]])
+    of = evaluated(inside, lam)
     assert abs(float(of.losses["gap"])) < 1e-5
     assert float(of.scores["block_r2"]) > 0.9999
     low, high = (float(of.nulls["mcc"][f"rotation_{end}"]) for end in ("low", "high"))
     assert low < float(of.scores["mcc"]) < high
-    across = jnp.roll(jnp.eye(4), 1, axis=0) @ inside
-    of = evaluate(bimodal, lambda x: x @ across, lam)
+    across = np.roll(np.eye(4, dtype=np.float32), 1, axis=0) @ inside
+    of = evaluated(across, lam)
     assert float(of.losses["gap"]) > 0.1
 
 
@@ -157,45 +152,83 @@ def test_loss_of_the_true_latents_is_the_published_target():
         config = Anisotropic(lam=lam, eval_batch=1000)
         truth = jnp.asarray(config.lams)
 
-        def losses(key, config=config, truth=truth):
-            pair = process.draw_pairs(config, key, 1000)
+        def means(key, config=config, truth=truth):
+            lam_key, pair_key = jax.random.split(key)
             best = process.oracle_lam(
-                dataclasses.replace(config, lam_model="scalar"), key
+                dataclasses.replace(config, lam_model="scalar"), lam_key
             )
-            both = (process.objective(config, *pair, lam) for lam in (truth, best))
-            return jnp.stack(list(both))
 
-        keys = jax.random.split(jax.random.key(0), 4)
-        got = np.mean(jax.jit(lambda k: jax.lax.map(losses, k))(keys), axis=0)
+            def losses(key):
+                pair = process.draw_pairs(config, key, 1000)
+                both = (process.objective(config, *pair, lam) for lam in (truth, best))
+                return jnp.stack(list(both))
+
+            batches = jax.lax.map(losses, jax.random.split(pair_key, 4))
+            return jnp.mean(batches, axis=0)
+
+        got = jax.jit(means)(jax.random.key(0))
         error = 3.9 * math.hypot(0.05 / 2, 0.01)
         assert abs(got[0] - target) < error
         assert abs(got[1] - isotropic) < error
 
 
 def test_lambda_has_an_optimiser_of_its_own():
-    problem = system.make_problem(TINY)
     config = TINY.changed(schedule="constant", lam_rate=0.5)
     optimiser = system.both_optimisers(config)
-    params, _ = problem.init(jax.random.key(0))
-    np.testing.assert_allclose(to_lam(params["raw_lam"]), TINY.lam_start, rtol=0.2)
-    grads = jax.tree.map(jnp.ones_like, params)
-    with jax.numpy_dtype_promotion("standard"):
-        updates, _ = optimiser.update(grads, optimiser.init(params), params)
+
+    @jax.jit
+    def first_step(key):
+        params, _ = system.make_problem(TINY).init(key)
+        grads = jax.tree.map(jnp.ones_like, params)
+        with jax.numpy_dtype_promotion("standard"):
+            return params, optimiser.update(grads, optimiser.init(params), params)[0]
+
+    params, updates = first_step(jax.random.key(0))
+    lam = jax.jit(to_lam)(params["raw_lam"])
+    np.testing.assert_allclose(lam, TINY.lam_start, rtol=0.2)
     np.testing.assert_allclose(updates["raw_lam"], -0.5, rtol=1e-4)
-    largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(updates["f"]))
+    largest = max(np.abs(x).max() for x in jax.tree.leaves(updates["f"]))
     assert largest < 0.1
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        dict(pair="projected", marginal="lam", lam_model="scalar"),
-        dict(pair="laplace", marginal="normal", m=2, beta=0.5),
-        dict(pair="vmf", lam_model="fixed", m=6, cross="reference")
-        | dict(lam="custom", lam_values=(25.0, 5.0, 5.0, 5.0) * 2, head=(4,)),
-    ],
-    ids=str,
-)
+MISMATCHES = [
+    dict(pair="projected", marginal="lam", lam_model="scalar"),
+    dict(pair="laplace", marginal="normal", m=2, beta=0.5),
+    dict(pair="vmf", lam_model="fixed", m=6, cross="reference")
+    | dict(lam="custom", lam_values=(25.0, 5.0, 5.0, 5.0) * 2, head=(4,)),
+]
+
+
+@pytest.mark.parametrize("changes", MISMATCHES, ids=str)
+def test_every_mismatch_has_a_finite_loss_and_its_scores(changes):
+    config = TINY.changed(**changes)
+    problem = system.make_problem(config)
+
+    @jax.jit
+    def first(key):
+        keys = jax.random.split(key, 3)
+        params, state = problem.init(keys[0])
+        batch = problem.draw(problem.freeze(keys[1]), keys[2])
+        value = jax.value_and_grad(lambda p: problem.loss(p, state, batch, None)[0])
+        return params, state, value(params)
+
+    params, state, (loss, grads) = first(jax.random.key(0))
+    assert np.isfinite(loss)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
+    assert ("raw_lam" in params) == (config.lam_model != "fixed")
+    of = jax.eval_shape(
+        lambda key: summarised(
+            problem.evaluate(params, state, problem.freeze(key), jax.random.key(1))
+        ),
+        jax.random.key(0),
+    )
+    assert {"r2", "mcc", "lam_error"} <= set(of.scores)
+    assert {"loss", "floor", "gap"} <= set(of.losses)
+    assert ("head_mcc" in of.scores) == bool(config.head)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("changes", MISMATCHES, ids=str)
 def test_every_mismatch_trains_and_scores(changes):
     config = TINY.changed(**changes)
     program = system.make_program(config)
@@ -211,25 +244,27 @@ def test_every_mismatch_trains_and_scores(changes):
 def test_supervised_training_is_a_regression_without_a_floor():
     config = TINY.changed(objective="supervised", mixing="identity")
     problem = system.make_problem(config)
-    params, state = problem.init(jax.random.key(2))
-    frozen = problem.freeze(jax.random.key(0))
+    params, state = jax.jit(problem.init)(jax.random.key(2))
+    frozen = jax.jit(problem.freeze)(jax.random.key(0))
     of = jax.eval_shape(problem.evaluate, params, state, frozen, jax.random.key(1))
     assert system.SYSTEM.floor_kind(config) == "none"
     assert {"r2", "mcc"} <= set(of.scores)
     assert not {"lam_error", "block_r2"} & set(of.scores)
     assert (of.losses.reference, of.losses.chance, of.losses.extra) == (None, None, {})
-    batch = problem.draw(frozen, jax.random.key(1))
-    loss, _ = problem.loss(params, {}, batch, None)
+    batch = jax.jit(problem.draw)(frozen, jax.random.key(1))
+    value = jax.jit(lambda batch: problem.loss(params, {}, batch, None)[0])
+    loss = value(batch)
     swapped = batch._replace(x_pos=batch.x[::-1])  # it sees no positives
-    np.testing.assert_array_equal(problem.loss(params, {}, swapped, None)[0], loss)
+    np.testing.assert_array_equal(value(swapped), loss)
     exact = batch._replace(z=unit_outputs(config, params, batch.x))
-    assert float(problem.loss(params, {}, exact, None)[0]) < 1e-12
+    assert float(value(exact)) < 1e-12
 
 
 def unit_outputs(config, params, x):
-    return make_mlp(
+    encoder = make_mlp(
         config.n, widths=config.widths, slope=config.slope, output="sphere"
-    ).apply(params["f"], {}, x)[0]
+    )
+    return jax.jit(encoder.apply)(params["f"], {}, x)[0]
 
 
 @pytest.fixture
@@ -253,10 +288,10 @@ def test_a_learned_decoder_is_a_frozen_draw_of_each_seed(stand_in):
     kernel = frozen["g"]["decoder"]["layers"]["2"]["kernel"]
     assert kernel.shape == (2, 100, 784)
     assert float(jnp.abs(kernel[0] - kernel[1]).max()) > 0.01
-    params, _ = problem.init(jax.random.key(1))
+    params, _ = jax.eval_shape(problem.init, jax.random.key(1))
     assert params["f"]["layers"]["0"]["kernel"].shape == (784, 16)
-    frozen = jax.tree.map(lambda leaf: leaf[0], frozen)
-    x = problem.draw(frozen, jax.random.key(0)).x
+    draw = jax.jit(lambda f, k: problem.draw(jax.tree.map(lambda x: x[0], f), k))
+    x = draw(frozen, jax.random.key(0)).x
     assert x.shape == (8, 784)
     assert 0 < float(x.min()) < float(x.max()) < 1
 
@@ -275,7 +310,7 @@ def test_caches_know_which_images_a_decoder_saw(stand_in, monkeypatch, tmp_path)
         system.make_problem(stand_in).freeze(jax.random.key(0))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_training_finds_the_axes_with_its_own_lambda_and_not_without():
     small = dict(steps=500, eval_batch=512, eval_batches=2, mixing_draws=500)
     of = {}

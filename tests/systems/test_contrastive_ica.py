@@ -116,7 +116,7 @@ def evaluation(config, seed=0):
     """Evaluation of f(z) = z w + c in place of the encoder, one program of (w, c)."""
     problem = system.make_problem(config.changed(mixing="identity"))
     parts = process.build_parts(config)
-    frozen = problem.freeze(jax.random.key(seed))
+    frozen = jax.jit(problem.freeze)(jax.random.key(seed))
 
     @jax.jit
     def run(w, c):
@@ -165,11 +165,15 @@ def test_isometry_error_is_zero_for_the_matched_true_encoder():
         config = ROWS[f"quick/{name}"]
         config = dataclasses.replace(config, eval_batch=64, eval_batches=2)
         parts = process.build_parts(config)
-        pair = process.draw_pair(parts, {}, jax.random.key(0), 64)
-        error = _isometry(config, parts, {}, pair, pair.z, pair.z_pos)
-        assert float(error["isometry_error"]) < 2e-5
-        off = _isometry(config, parts, {}, pair, 0.5 * pair.z, 0.5 * pair.z_pos)
-        assert float(off["isometry_error"]) > 0.1
+
+        @jax.jit
+        def error(scale, config=config, parts=parts):
+            pair = process.draw_pair(parts, {}, jax.random.key(0), 64)
+            y, y_pos = scale * pair.z, scale * pair.z_pos
+            return _isometry(config, parts, {}, pair, y, y_pos)["isometry_error"]
+
+        assert float(error(1.0)) < 2e-5
+        assert float(error(0.5)) > 0.1
 
 
 @pytest.mark.parametrize(
@@ -216,7 +220,7 @@ def train(config, seeds):
     return loop.on_each_seed(program.probe, program, mesh=mesh)(state)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_training_recovers_and_fails_where_theory_says():
     small = dict(steps=250, batch=256, eval_batch=1024, mixing_draws=200)
     matched = dataclasses.replace(ROWS["quick/sphere-vmf"], **small)
@@ -240,8 +244,13 @@ def test_every_objective_and_space_takes_a_finite_step():
             output="none",
         )
         problem = system.make_problem(config)
-        frozen = problem.freeze(jax.random.key(0))
-        params, state = problem.init(jax.random.key(1))
-        batch = problem.draw(frozen, jax.random.key(2))
-        loss, _ = problem.loss(params, state, batch, jax.random.key(3))
+        frozen = jax.jit(problem.freeze)(jax.random.key(0))
+        params, state = jax.jit(problem.init)(jax.random.key(1))
+
+        @jax.jit
+        def first_loss(key, problem=problem, args=(params, state), frozen=frozen):
+            draw_key, key = jax.random.split(key)
+            return problem.loss(*args, problem.draw(frozen, draw_key), key)[0]
+
+        loss = first_loss(jax.random.key(2))
         assert jnp.isfinite(loss)

@@ -153,7 +153,13 @@ def check(case, counts):
         chex.assert_trees_all_close(kept, held, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", CASES)
+# Several pair distributions at once take six times as long to compile as one.
+LONG = {"ensemble"}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=[pytest.mark.long] * (c in LONG)) for c in CASES]
+)
 def test_the_update_on_two_devices_is_that_of_one(case):
     check(case, [2])
 

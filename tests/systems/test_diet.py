@@ -130,14 +130,17 @@ def evaluate(f, *heads, **settings):
     """Evaluation of a known f(z) with rows `head(v of every row)`, for each head."""
     config = ROWS["quick/diet"].changed(**SMALL).changed(**settings)
     source = make_source(config)
-    frozen = system.make_problem(config).freeze(jax.random.key(0))
-    rows = frozen["v"][class_of_index(jnp.arange(config.num_rows), config.clusters)]
+    frozen = jax.jit(system.make_problem(config).freeze)(jax.random.key(0))
+    index = class_of_index(np.arange(config.num_rows), config.clusters)
+    rows = np.asarray(frozen["v"])[np.asarray(index)]
 
     @jax.jit
     def run(params, key):
         return summarised(system.evaluate(config, source, f, params, frozen, key))
 
-    return [jax.device_get(run(head(rows), jax.random.key(1))) for head in heads]
+    return [
+        jax.device_get(run(jax.jit(head)(rows), jax.random.key(1))) for head in heads
+    ]
 
 
 def test_the_affine_optimum_has_no_gap_and_full_scores(rng):
@@ -163,7 +166,7 @@ def test_the_affine_optimum_has_no_gap_and_full_scores(rng):
 
 
 def test_the_optimum_with_rows_on_the_sphere_has_its_scale(rng):
-    q = jnp.linalg.qr(jnp.asarray(rng.normal(size=(3, 3)), jnp.float32))[0]
+    q = np.linalg.qr(rng.normal(size=(3, 3)))[0].astype(np.float32)
     (found,) = evaluate(
         lambda x: 5 * x @ q, lambda v: {"w": 9 * v @ q}, rows="unit", labels="instance"
     )
@@ -179,7 +182,7 @@ def test_a_stuck_temperature_has_an_oracle_that_it_can_reach():
     settings = dict(output="sphere", rows="unit", labels="class")
     (stuck,) = evaluate(lambda x: x, lambda v: {"w": v}, **settings)
     assert abs(stuck.losses["gap"]) < 1e-4
-    beta = dict(log_beta=jnp.log(5.0))
+    beta = dict(log_beta=np.float32(np.log(5)))
     (free,) = evaluate(
         lambda x: x, lambda v: {"w": v, **beta}, learn_beta=True, **settings
     )
@@ -200,9 +203,10 @@ def test_noisy_labels_are_drawn_at_their_share():
     few = ROWS["quick/diet"].changed(**SMALL)
     config = few.changed(labels="class", label_noise=0.5, batch=4000, n=2)
     clean = dataclasses.replace(config, label_noise=0.0)
-    frozen = system.make_problem(config).freeze(jax.random.key(0))
+    frozen = jax.jit(system.make_problem(config).freeze)(jax.random.key(0))
     noisy, labels = (
-        system.make_problem(c).draw(frozen, jax.random.key(1)) for c in (config, clean)
+        jax.jit(system.make_problem(c).draw)(frozen, jax.random.key(1))
+        for c in (config, clean)
     )
     np.testing.assert_array_equal(noisy.x, labels.x)
     same = np.mean(np.asarray(noisy.target) == np.asarray(labels.target))
@@ -214,10 +218,10 @@ def test_a_loss_spread_over_samples_and_rows_is_the_whole_one():
     config = dataclasses.replace(few, instances=52, batch=16, bias=True)
     problem = system.make_problem(config)
     spread = system.make_problem(config, make_mesh(data=2, model=4))
-    frozen = problem.freeze(jax.random.key(0))
-    params, state = problem.init(jax.random.key(1))
+    frozen = jax.jit(problem.freeze)(jax.random.key(0))
+    params, state = jax.jit(problem.init)(jax.random.key(1))
     params["w"] = 1e3 * params["w"]
-    batch = problem.draw(frozen, jax.random.key(2))
+    batch = jax.jit(problem.draw)(frozen, jax.random.key(2))
     got, want = (
         jax.jit(jax.value_and_grad(p.loss, has_aux=True))(
             params, state, batch, jax.random.key(3)
@@ -235,5 +239,5 @@ def test_rows_start_near_zero_unless_as_published():
         ("published/diet-default", 0.3, 0.5),
     ):
         config = dataclasses.replace(ROWS[name], widths=(2,))
-        w = system.make_problem(config).init(key)[0]["w"]
+        w = jax.jit(system.make_problem(config).init)(key)[0]["w"]
         assert low < float(jnp.abs(w).max()) <= high

@@ -1,6 +1,7 @@
 """Labels of pictures: grids and their split, instances, floors, read-outs, refusals."""
 
 import dataclasses
+import functools
 import math
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from budget import one_program
 from jidcl import fit
 from jidcl.claims import load_claims
 from jidcl.losses import instance_cross_entropy
@@ -20,6 +22,7 @@ from jidcl.systems.dislib import process as dislib
 from jidcl.systems.dislib.presets import Dislib, presets
 from jidcl.systems.shared.sources import make_source
 from jidcl.train import summarised
+from reference.statistics import assert_distribution
 
 TINY = Dislib(
     size=8,
@@ -37,8 +40,9 @@ INSTANCES = dataclasses.replace(
 )
 
 
+@functools.cache
 def frozen_of(config):
-    return system.make_problem(config).freeze(jax.random.key(7))
+    return jax.jit(system.make_problem(config).freeze)(jax.random.key(7))
 
 
 def test_every_number_of_the_published_table_is_a_claim_beside():
@@ -79,13 +83,19 @@ def test_points_are_those_of_the_published_grid_and_the_class_is_what_is_drawn(
 ):
     config = dataclasses.replace(TINY, mixing=name)
     grid, scene = dislib.make_grid(config), make_scene(name, size=8)
-    index = jnp.arange(0, math.prod(scene.grid), 997)
-    levels = dislib.levels_of(grid, index)
-    z = dislib.latents_of(grid, levels)
-    np.testing.assert_allclose(z, grid_latents(scene, index), atol=1e-6)
+    index = np.arange(0, math.prod(scene.grid), 997)
+
+    @jax.jit
+    def points(index):
+        levels = dislib.levels_of(grid, index)
+        z = dislib.latents_of(grid, levels)
+        return levels, z, grid_latents(scene, index), read(z)
+
+    levels, z, want, physical_z = map(np.asarray, points(index))
+    np.testing.assert_allclose(z, want, atol=1e-6)
     column = scene.factors.index("shape")
-    np.testing.assert_array_equal(read(z)[:, column], levels[:, column])
-    assert set(np.asarray(levels[:, column])) == set(range(scene.grid[column]))
+    np.testing.assert_array_equal(physical_z[:, column], levels[:, column])
+    assert set(levels[:, column]) == set(range(scene.grid[column]))
     assert dislib.num_labels(config, grid) == scene.grid[column]
 
 
@@ -95,12 +105,13 @@ def test_what_is_held_out_is_never_trained_on():
     assert (grid.train, grid.held) == (14, 1)  # of 18
     sets = []
     for held in (False, True):
-        levels = dislib.draw_points(grid, frozen, jax.random.key(0), 400, held=held)
+        draw = one_program(dislib.draw_points)
+        levels = draw(grid, frozen, jax.random.key(0), 400, held=held)
         sets.append(set(map(tuple, np.asarray(levels).tolist())))
     assert len(sets[0]) == 14
     assert len(sets[1]) == 1
     assert not sets[0] & sets[1]
-    again = system.make_problem(config).freeze(jax.random.key(8))
+    again = jax.jit(system.make_problem(config).freeze)(jax.random.key(8))
     assert not np.array_equal(again["order"], frozen["order"])
 
 
@@ -108,35 +119,47 @@ def test_pictures_are_of_the_latents_and_labels_of_the_pictures():
     problem = system.make_problem(TINY)
     batch = jax.jit(problem.draw)(frozen_of(TINY), jax.random.key(0))
     scene = make_scene("sprites", size=8)
-    want = jax.vmap(lambda z: render(scene, z))(batch.z)
+    want = jax.jit(jax.vmap(lambda z: render(scene, z)))(batch.z)
     np.testing.assert_allclose(batch.x, want, atol=1e-6)
-    np.testing.assert_array_equal(batch.target, physical_sprites(batch.z)[:, 0])
+    target = jax.jit(physical_sprites)(batch.z)[:, 0]
+    np.testing.assert_array_equal(batch.target, target)
 
 
 def centres(config):
     grid, frozen = dislib.make_grid(config), frozen_of(config)
-    points = frozen["order"][: config.instances]
-    return np.asarray(dislib.latents_of(grid, dislib.levels_of(grid, points)))
+    points = np.asarray(frozen["order"])[: config.instances]
+    run = jax.jit(lambda i: dislib.latents_of(grid, dislib.levels_of(grid, i)))
+    return np.asarray(run(points))
+
+
+def instances_drawn(key, count):
+    """Latents and labels of so many samples of `INSTANCES`."""
+    grid, frozen = dislib.make_grid(INSTANCES), frozen_of(INSTANCES)
+    draw = jax.jit(lambda key: dislib.draw_latents(INSTANCES, grid, frozen, key, count))
+    return jax.device_get(draw(key))
+
+
+def entropy(z, target):
+    """The floor of these samples."""
+    grid, frozen = dislib.make_grid(INSTANCES), frozen_of(INSTANCES)
+    return one_program(dislib.label_entropy)(INSTANCES, grid, frozen, z, target)
 
 
 def test_latents_of_an_instance_are_about_its_own_and_of_its_category():
-    grid, frozen = dislib.make_grid(INSTANCES), frozen_of(INSTANCES)
-    z, target = dislib.draw_latents(INSTANCES, grid, frozen, jax.random.key(0), 4000)
+    z, target = instances_drawn(jax.random.key(0), 4000)
     centre = centres(INSTANCES)[np.asarray(target)]
     np.testing.assert_array_equal(z[:, 1], centre[:, 1])  # shape
     ends = (-1 - centre[:, [0, 2]]) / 0.3, (1 - centre[:, [0, 2]]) / 0.3
     law = stats.truncnorm(*ends, loc=centre[:, [0, 2]], scale=0.3)
     uniform = law.cdf(np.asarray(z)[:, [0, 2]])
-    # At 1 % for each of the two columns.
     for column in uniform.T:
-        assert stats.kstest(column, "uniform").pvalue > 0.01
+        assert_distribution(column, "uniform")
     assert set(np.asarray(target)) == set(range(40))
 
 
 def test_the_floor_of_instances_is_the_entropy_of_their_posterior():
-    grid, frozen = dislib.make_grid(INSTANCES), frozen_of(INSTANCES)
-    z, target = dislib.draw_latents(INSTANCES, grid, frozen, jax.random.key(1), 200)
-    got = dislib.label_entropy(INSTANCES, grid, frozen, z, target)
+    z, target = instances_drawn(jax.random.key(1), 200)
+    got = entropy(z, target)
     centre, z, target = centres(INSTANCES), np.asarray(z, float), np.asarray(target)
     near = 0
     for k in (0, 2):
@@ -150,21 +173,19 @@ def test_the_floor_of_instances_is_the_entropy_of_their_posterior():
 
 def test_features_linear_in_the_latents_attain_that_floor():
     """Rows c_i / spread^2 and biases; the category enters with any large weight."""
-    grid, frozen = dislib.make_grid(INSTANCES), frozen_of(INSTANCES)
-    z, target = dislib.draw_latents(INSTANCES, grid, frozen, jax.random.key(1), 300)
+    z, target = instances_drawn(jax.random.key(1), 300)
     centre = centres(INSTANCES)
     hot = (np.asarray(z)[:, 1:2] == np.array([[-1.0, 0.0, 1.0]])).astype(np.float32)
-    features = jnp.concatenate([z[:, jnp.asarray([0, 2])], jnp.asarray(hot)], axis=1)
+    features = np.concatenate([z[:, [0, 2]], hot], axis=1)
     means = centre[:, [0, 2]]
     mass = stats.norm.cdf((1 - means) / 0.3) - stats.norm.cdf((-1 - means) / 0.3)
     bias = -(means**2).sum(1) / (2 * 0.3**2) - np.log(mass).sum(1)
     rows = np.concatenate(
         [means / 0.3**2, 60 * (centre[:, 1:2] == [[-1, 0, 1]])], axis=1
     )
-    args = (jnp.asarray(a, jnp.float32) for a in (rows, bias))
-    w, b = args
-    loss = instance_cross_entropy(features, w, target, bias=b)
-    floor = dislib.label_entropy(INSTANCES, grid, frozen, z, target)
+    w, b = (a.astype(np.float32) for a in (rows, bias))
+    loss = one_program(instance_cross_entropy)(features, w, target, bias=b)
+    floor = entropy(z, target)
     np.testing.assert_allclose(loss, floor, rtol=1e-4)
     assert dislib.floor_kind(INSTANCES) == dislib.floor_kind(TINY) == "limit"
     blind = dataclasses.replace(INSTANCES, factors=())

@@ -109,8 +109,8 @@ def evaluation_of(config, f, monkeypatch):
 
     monkeypatch.setattr(system, "build_encoder", stacked)
     problem = system.make_problem(config)
-    frozen = problem.freeze(jax.random.key(0))
-    params, state = problem.init(jax.random.key(1))
+    frozen = jax.jit(problem.freeze)(jax.random.key(0))
+    params, state = jax.jit(problem.init)(jax.random.key(1))
     run = jax.jit(lambda key: summarised(problem.evaluate(params, state, frozen, key)))
     return run(jax.random.key(2))
 
@@ -163,15 +163,15 @@ def test_restarts_train_apart(objective):
     )
     alone = dataclasses.replace(config, restarts=1)
     many, one = system.make_problem(config), system.make_problem(alone)
-    frozen = one.freeze(jax.random.key(0))
-    params, state = many.init(jax.random.key(1))
-    batch = one.draw(frozen, jax.random.key(2))
+    frozen = jax.jit(one.freeze)(jax.random.key(0))
+    params, state = jax.jit(many.init)(jax.random.key(1))
+    batch = jax.jit(one.draw)(frozen, jax.random.key(2))
 
     def slope(problem, params):
         def loss(params):
             return problem.loss(params, state, batch, jax.random.key(3))[0]
 
-        return jax.grad(loss)(params)["kernels"]
+        return jax.jit(jax.grad(loss))(params)["kernels"]
 
     both = slope(many, params)
     second = slope(one, jax.tree.map(lambda leaf: leaf[1:], params))

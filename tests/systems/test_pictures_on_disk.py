@@ -102,21 +102,24 @@ def blackened(sets):
     return {**sets, "train": train._replace(x=jnp.zeros_like(train.x))}
 
 
-def scored(problem, shared):
-    """All that an evaluation of an untrained encoder holds, and the evaluation."""
-    params, state = problem.init(jax.random.key(0))
-    evaluate = jax.jit(lambda *args: summarised(problem.evaluate(*args)))
-    frozen = {"g": {}, "shared": shared}
-    found = evaluate(params, state, frozen, jax.random.key(1))
-    return jax.tree.flatten_with_path(found)[0], found
+def evaluated_whatever_is_trained_on(problem):
+    """The evaluation of an untrained encoder; pictures of training change nothing."""
+    params, state = jax.jit(problem.init)(jax.random.key(0))
+
+    @jax.jit
+    def evaluate(shared):
+        frozen = {"g": {}, "shared": shared}
+        return summarised(problem.evaluate(params, state, frozen, jax.random.key(1)))
+
+    found, dark = map(evaluate, (problem.shared, blackened(problem.shared)))
+    named = jax.tree.flatten_with_path(found)[0]
+    for (name, value), other in zip(named, jax.tree.leaves(dark), strict=True):
+        np.testing.assert_array_equal(value, other, err_msg=str(name))
+    return found
 
 
 def test_no_score_is_of_a_picture_that_was_trained_on(config):
-    problem = scenes.make_problem(config)
-    full, found = scored(problem, problem.shared)
-    dark, _ = scored(problem, blackened(problem.shared))
-    for (name, value), (_, other) in zip(full, dark, strict=True):
-        np.testing.assert_array_equal(value, other, err_msg=str(name))
+    found = evaluated_whatever_is_trained_on(scenes.make_problem(config))
     assert "isometry_error" not in found.scores
     # The level of a curve is that of the pairs it was trained on: of finer ones.
     assert found.losses["train_floor"] != found.losses["floor"]
@@ -223,17 +226,15 @@ def test_read_outs_are_scored_on_other_pictures_than_they_were_fitted_on(objects
     config = dataclasses.replace(CAUSAL, folder=str(objects), fit_rows=50)
     problem = causal3d.make_problem(config)
     frozen = make_source(config).part({"shared": problem.shared}, "test")
-    (z, label), (z_new, _) = draw_apart(frozen, jax.random.key(0), 50, 300)
+    apart = jax.jit(lambda frozen, key: draw_apart(frozen, key, 50, 300))
+    (z, label), (z_new, _) = apart(frozen, jax.random.key(0))
     assert len(np.unique(np.asarray(z), axis=0)) == 50
     assert not (np.asarray(z)[:, None] == np.asarray(z_new)[None]).all(-1).any()
     kinds = np.floor((np.asarray(z[:, 0]) + 1) / 2 * CLASSES).astype(int)
     np.testing.assert_array_equal(kinds, label)
     with pytest.raises(ValueError, match="fit_rows must be < 112, the pictures for"):
         causal3d.make_problem(dataclasses.replace(config, fit_rows=112))
-    dark, _ = scored(problem, blackened(problem.shared))
-    full, _ = scored(problem, problem.shared)
-    for (name, value), (_, other) in zip(full, dark, strict=True):
-        np.testing.assert_array_equal(value, other, err_msg=str(name))
+    evaluated_whatever_is_trained_on(problem)
 
 
 def test_a_sweep_knows_its_pictures(copied, tmp_path):
@@ -285,7 +286,7 @@ def test_points_of_a_grid_are_found_by_their_latents(tmp_path, monkeypatch, rng)
     np.savez(tmp_path / FILES["sprites"], imgs=x)
     config = Dislib(folder=str(tmp_path), size=8, raw_side=4, encoder="cnn", batch=64)
     problem = dislib.make_problem(config)
-    frozen = problem.freeze(jax.random.key(0)) | {"shared": problem.shared}
+    frozen = jax.jit(problem.freeze)(jax.random.key(0)) | {"shared": problem.shared}
     batch = jax.jit(problem.draw)(frozen, jax.random.key(1))
     levels = np.rint((np.asarray(batch.z) + 1) / 2 * (np.asarray(counts) - 1))
     rows = np.ravel_multi_index(levels.astype(int).T, counts)
@@ -294,7 +295,7 @@ def test_points_of_a_grid_are_found_by_their_latents(tmp_path, monkeypatch, rng)
     np.testing.assert_array_equal(batch.target, levels[:, 0])
     # Held-out points are those of the rendered grid.
     drawn = dislib.make_problem(dataclasses.replace(config, folder=""))
-    plain = drawn.freeze(jax.random.key(0))
+    plain = jax.jit(drawn.freeze)(jax.random.key(0))
     np.testing.assert_array_equal(plain["order"], frozen["order"])
     identity = dislib.SYSTEM.frozen_identity(config)
     assert len(str(identity["data"])) == 64

@@ -1,5 +1,6 @@
 """The posterior's loss: closed forms, published entropies, the affine optimum."""
 
+import functools
 import re
 
 import jax
@@ -17,19 +18,31 @@ from jidcl.latents import (
 from jidcl.losses import instance_cross_entropy
 from jidcl.theory import (
     affine_solution,
-    bayes_floor,
     class_log_posterior,
-    index_log_posterior,
 )
+from jidcl.theory import bayes_floor as eager_floor
+from jidcl.theory import index_log_posterior as eager_log_posterior
 
 KAPPA = 6.0
+# One program a call; the concentration and the sizes are Python numbers.
+bayes_floor = jax.jit(
+    eager_floor, static_argnums=2, static_argnames=("instances", "samples")
+)
+index_log_posterior = jax.jit(
+    eager_log_posterior, static_argnums=2, static_argnames=("instances", "noise")
+)
+
+
+def vectors(key, clusters, n):
+    return jax.jit(lambda key: sample_cluster_vectors(key, clusters, n))(key)
 
 
 @pytest.fixture
 def v():
-    return sample_cluster_vectors(jax.random.key(3), 5, 3)
+    return vectors(jax.random.key(3), 5, 3)
 
 
+@functools.partial(jax.jit, static_argnames=("instances", "batch"))
 def draw(v, instances, batch=64):
     law = VonMisesFisher(KAPPA)
     return sample_instances(jax.random.key(4), v, law, instances=instances, batch=batch)
@@ -59,7 +72,9 @@ def test_floor_is_the_mean_loss_of_the_posterior(v, instances):
         jax.random.key(0), v, KAPPA, instances=instances, samples=20_000
     )
     drawn = draw(v, instances, batch=20_000)
-    losses = -index_log_posterior(drawn.z, v, KAPPA, drawn.index, instances=instances)
+    losses = -np.asarray(
+        index_log_posterior(drawn.z, v, KAPPA, drawn.index, instances=instances)
+    )
     error = np.hypot(floor.error, losses.std() / np.sqrt(losses.size))
     assert abs(losses.mean() - floor.value) < 4.5 * error
     assert 0 < floor.error < 0.01
@@ -72,7 +87,7 @@ def test_floor_is_the_mean_loss_of_the_posterior(v, instances):
 def test_floor_at_the_default_cell():
     # Spec's Monte Carlo over five draws of the clusters: 2.296 with a spread of 0.010
     # of their mean, so 0.022 for one draw; four of them.
-    v = sample_cluster_vectors(jax.random.key(0), 100, 5)
+    v = vectors(jax.random.key(0), 100, 5)
     floor = bayes_floor(jax.random.key(1), v, 10.0, samples=8192)
     assert abs(float(floor.value) - 2.296) < 0.09
 
@@ -98,17 +113,22 @@ def test_every_affine_pair_attains_the_floor_and_nothing_is_below(v, rng):
     drawn = draw(v, 13)
     m = jnp.asarray(rng.normal(size=(3, 3)), jnp.float32)
     shift = jnp.asarray(rng.normal(size=3), jnp.float32)
-    rows = affine_solution(v, KAPPA, m, shift)[class_of_index(jnp.arange(13), 5)]
-    loss = instance_cross_entropy(drawn.z @ m.T, rows, drawn.index)
+
+    def instances_of(v, m, shift):
+        return affine_solution(v, KAPPA, m, shift)[class_of_index(jnp.arange(13), 5)]
+
+    def loss_of(w, drawn, **tile):
+        return instance_cross_entropy(drawn.z @ m.T, w, drawn.index, **tile)
+
+    rows = jax.jit(instances_of)(v, m, shift)
+    loss = jax.jit(loss_of)(rows, drawn)
     floor = -index_log_posterior(drawn.z, v, KAPPA, drawn.index, instances=13)
     np.testing.assert_allclose(loss, floor.mean(), rtol=1e-5)
     # The tied rows are a stationary point of the population loss: a large sample's
     # gradient vanishes to its noise, and that of any other pair does not.
     many = draw(v, 13, batch=20_000)
-    grad = jax.grad(
-        lambda w: instance_cross_entropy(many.z @ m.T, w, many.index, tile=None)
-    )
-    at, off = (float(jnp.linalg.norm(grad(w))) for w in (rows, 0.5 * rows))
+    grad = jax.jit(jax.grad(functools.partial(loss_of, tile=None)))
+    at, off = (np.linalg.norm(grad(w, many)) for w in (rows, 0.5 * rows))
     assert off > 5 * at
 
 

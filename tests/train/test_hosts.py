@@ -1,5 +1,6 @@
 """Two processes of four devices each train, stop, resume and record as one of eight."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -10,10 +11,16 @@ import sys
 import numpy as np
 import pytest
 
+from jidcl.run.runner import run
+from jidcl.systems.contrastive_ica.presets import presets
 from jidcl.train.hosts import agree, join
+from jidcl.train.sharding import make_mesh
+
+SETTINGS = dict(widths=(4, 8), batch=16, steps=8, chunk=2, warmup=1)
+SETTINGS |= dict(eval_batch=64, eval_batches=2, mixing_draws=20)
 
 # argv: root, hosts, chunks after which the watcher leaves (0: never).
-DRIVER = """
+DRIVER = f"""
 import dataclasses, pathlib, sys
 root, where, leave = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 from jidcl.train.hosts import join
@@ -21,10 +28,7 @@ join(where)
 from jidcl.run.runner import run
 from jidcl.systems.contrastive_ica.presets import presets
 from jidcl.train.sharding import make_mesh
-config = dataclasses.replace(
-    presets()["quick/sphere-vmf"], widths=(4, 8), batch=16, steps=8,
-    chunk=2, warmup=1, eval_batch=64, eval_batches=2, mixing_draws=20,
-)
+config = dataclasses.replace(presets()["quick/sphere-vmf"], **{SETTINGS})
 events = run(config, system="contrastive_ica", preset="t", seeds=range(2), root=root,
              mesh=make_mesh(seed=2, data=4), save_seconds=0.0)
 for event in events:
@@ -63,22 +67,38 @@ def record(root: pathlib.Path):
     return json.loads(path.read_text())
 
 
-@pytest.mark.multihost
-def test_two_processes_are_one_run(tmp_path):
-    alone, spread = tmp_path / "alone", tmp_path / "spread"
-    finish([start(alone, "one", 0, devices=8)])
-    two(spread, leave=2)
-    assert list(spread.glob("*/ckpt/*"))
-    assert not list(spread.glob("*/result.json"))
-    two(spread, leave=0)  # from the checkpoint
+def check_one_run(spread, alone):
+    """Two processes wrote what one wrote."""
     want, got = record(alone), record(spread)
     assert [row["step"] for row in got["curve"]] == [2, 4, 6, 8]
     for group, name in (("losses", "loss"), ("losses", "gap"), ("scores", "r2")):
         np.testing.assert_allclose(
             got[group][name], want[group][name], rtol=1e-3, atol=1e-4
         )
-    losses = [[row["loss"] for row in run["curve"]] for run in (got, want)]
+    losses = [[row["loss"] for row in each["curve"]] for each in (got, want)]
     np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+@pytest.mark.multihost
+def test_two_processes_are_one_run(tmp_path):
+    alone, spread = tmp_path / "alone", tmp_path / "spread"
+    config = dataclasses.replace(presets()["quick/sphere-vmf"], **SETTINGS)
+    call = dict(system="contrastive_ica", preset="t", seeds=range(2), root=alone)
+    list(run(config, **call, mesh=make_mesh(seed=2, data=4)))
+    two(spread, leave=0)
+    check_one_run(spread, alone)
+
+
+@pytest.mark.long
+@pytest.mark.multihost
+def test_two_processes_stop_and_resume_as_one_run(tmp_path):
+    alone, spread = tmp_path / "alone", tmp_path / "spread"
+    finish([start(alone, "one", 0, devices=8)])
+    two(spread, leave=2)
+    assert list(spread.glob("*/ckpt/*"))
+    assert not list(spread.glob("*/result.json"))
+    two(spread, leave=0)  # from the checkpoint
+    check_one_run(spread, alone)
 
 
 def test_one_process_agrees_with_itself():

@@ -129,7 +129,7 @@ def test_published_hues_are_those_of_the_truncating_conversion():
     raw = np.linspace(-1, 1, 37)
     z = jnp.zeros((37, 10)).at[:, 7:].set(raw[:, None])
     for hue in ("published", "circle"):
-        setups = jax.vmap(lambda z, hue=hue: ident3d.layout(z, hue=hue))(z)
+        setups = jax.jit(jax.vmap(lambda z, hue=hue: ident3d.layout(z, hue=hue)))(z)
         for name, saturation in (("object", 1.0), ("spot", 0.8), ("ground", 0.6)):
             got = getattr(setups, f"{name}_rgb")
             # colorsys as of the scripts' Python: int() cuts towards zero.
@@ -167,7 +167,6 @@ def test_bad_latents_and_factors_are_named(simple):
         render("ident3d", jnp.zeros(10))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif("JIDCL_DATA" not in os.environ, reason="needs JIDCL_DATA")
 def test_real_pictures_of_the_same_latents_look_the_same():
     from PIL import Image
