@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jidcl.systems.contract import System
 from jidcl.systems.shared.settings import Settings
-from jidcl.train.evaluation import summarised
+from jidcl.train.evaluation import finished, summarised
 from jidcl.train.state import with_shared
 from jidcl.types import Evaluation, Losses
 
@@ -51,9 +51,14 @@ def check_system(system: System, config: Settings) -> Evaluation:
         _, metrics = traced("step", program.step, run, held, key, step)
         if getattr(metrics.get("loss"), "shape", None) != ():
             raise ValueError(f"step of {system.name} must give a scalar metric 'loss'")
+
+    def whole(function: Callable) -> Callable:
+        return lambda *args: finished(function(*args))
+
     if program.probe is not None:
-        _check_named(system, "probe", traced("probe", program.probe, run, held, key))
-    result = traced("evaluate", program.evaluate, run, held, key)
+        probed = traced("probe", whole(program.probe), run, held, key)
+        _check_named(system, "probe", probed)
+    result = traced("evaluate", whole(program.evaluate), run, held, key)
     _check_evaluation(system, config, result)
     return jax.eval_shape(lambda: summarised(jax.tree.map(_zeros, result)))
 

@@ -41,7 +41,7 @@ from jidcl.train import hosts, loop
 from jidcl.train.checkpoint import Checkpoints
 from jidcl.train.evaluation import summarised
 from jidcl.train.programs import Ledger
-from jidcl.train.sharding import check_divisible, check_seeds, make_mesh
+from jidcl.train.sharding import check_divisible, check_seeds, make_mesh, place
 from jidcl.train.state import TrainState
 
 CURVE_POINTS = 20
@@ -249,7 +249,7 @@ class _Run:
         program = self.system.program(config)
         # One copy on each device, for all programs.
         with numbers_in(program.precision):
-            shared = loop.place(program.shared, mesh)
+            shared = place(program.shared, mesh)
         self.program = dataclasses.replace(program, shared=shared)
         self.phases = [
             (dataclasses.replace(made(phase), shared=shared), until)

@@ -1,12 +1,21 @@
-"""What an evaluation's losses say: the gap to the floor, and its error."""
+"""Evaluations of every seed: on the device, to their end on the host, summarised."""
 
 import dataclasses
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
 
-from jidcl.types import Evaluation, Losses, Metrics, OnHost
+from jidcl.numerics import numbers_in, products_in, stream_key
+from jidcl.train.hosts import to_host
+from jidcl.train.programs import Ledger, Made, make
+from jidcl.train.sharding import everywhere, over_seeds, shared_on
+from jidcl.train.state import TrainState, with_shared
+from jidcl.types import Evaluation, Losses, Metrics, OnHost, Program
 
 
 def finished(result: Any, xp: ModuleType = jnp) -> Any:
@@ -70,3 +79,85 @@ def summary(losses: Losses, xp: ModuleType = jnp) -> Metrics:
         "gap": xp.mean(gaps),
         "gap_se": xp.sqrt(xp.var(gaps) / max(gaps.shape[0] - 1, 1)),
     }
+
+
+def on_each_seed(
+    function: Callable,
+    program: Program,
+    *,
+    mesh: Mesh,
+    ledger: Ledger | None = None,
+    name: str = "evaluate",
+) -> Callable[[TrainState], Any]:
+    """`state -> host arrays [seeds, ...]` of a program's probe or evaluate.
+
+    Seeds run one after another (`lax.map`): an evaluation is wider than a batch. The
+    draws depend on (seed, step) only. Matrix products are in float32, whatever they
+    were in training. An `OnHost` is finished on the host, and the losses of an
+    `Evaluation` are summarised, see `jidcl.train.summarised`. The program is compiled
+    at the first call.
+
+    Args:
+        function: `(run, frozen, key) -> tree of arrays`.
+        program: whose states it is of.
+        mesh: the mesh.
+        ledger: as for `start`.
+        name: of the program there.
+
+    Returns:
+        The function of a state.
+    """
+    rest = shared_on(program, mesh)
+    made: list[Made] = []
+
+    def run(state: TrainState):
+        with numbers_in(program.precision):
+            if not made:
+                jitted = each_seed_program(function, program, mesh=mesh, name=name)
+                args = state, *rest
+                made.append(make(name, jitted, *args, ledger=ledger, one_shot=True))
+            return _each_finished(to_host(made[0](state, *rest)))
+
+    return run
+
+
+def each_seed_program(
+    function: Callable, program: Program, *, mesh: Mesh, name: str = "evaluate"
+) -> Any:
+    """The jitted program of `on_each_seed`: what is left for the host is not in it.
+
+    Args:
+        function: as for `on_each_seed`.
+        program: as for `on_each_seed`.
+        mesh: the mesh.
+        name: what a profile calls it.
+
+    Returns:
+        `state -> tree`, or `(state, shared) -> tree` where the program has shared
+        arrays, of `jax.jit`.
+    """
+
+    def whole(state: TrainState, shared: Any = None):
+        def one(held: TrainState):
+            key = jax.random.fold_in(stream_key(held.key, "eval"), held.step)
+            frozen = with_shared(held.frozen, shared)
+            with products_in("float32"):
+                return function(held.run, frozen, key)
+
+        return jax.lax.map(one, state)
+
+    whole.__name__ = name
+    rest = () if program.shared is None else (everywhere(mesh),)
+    return jax.jit(whole, in_shardings=(over_seeds(mesh), *rest))
+
+
+def _each_finished(results: Any) -> Any:
+    """Host results `[seeds, ...]`, each seed's finished and summarised."""
+
+    def one(result: Any) -> Any:
+        result = finished(result, np)
+        return summarised(result, np) if isinstance(result, Evaluation) else result
+
+    seeds = len(jax.tree.leaves(results)[0])
+    each = [one(jax.tree.map(lambda leaf, i=i: leaf[i], results)) for i in range(seeds)]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *each)

@@ -10,15 +10,15 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jidcl.checks import check_at_least
-from jidcl.numerics import numbers_in, products_in, stream_key
-from jidcl.train.evaluation import finished, summarised
+from jidcl.numerics import numbers_in
+from jidcl.train.evaluation import on_each_seed
 from jidcl.train.gradient import gradient
 from jidcl.train.hosts import to_host
 from jidcl.train.programs import Ledger, Made, make
-from jidcl.train.sharding import check_seeds, everywhere, make_mesh, over_seeds
-from jidcl.train.state import TrainState, frozen_draws, start_state, with_shared
+from jidcl.train.sharding import check_seeds, make_mesh, over_seeds, shared_on
+from jidcl.train.state import TrainState, frozen_draws, start_state
 from jidcl.train.step import make_chunk
-from jidcl.types import Evaluation, Metrics, Problem, Program
+from jidcl.types import Metrics, Problem, Program
 
 
 class ChunkEvent(NamedTuple):
@@ -89,7 +89,7 @@ def start(
     """
     seeds = np.asarray(seeds, np.int32)
     shard = over_seeds(mesh)
-    rest = _shared(program, mesh)
+    rest = shared_on(program, mesh)
     axes = (0, 0, *(None for _ in rest))
     begin = jax.vmap(partial(start_state, program), in_axes=axes)
     with numbers_in(program.precision):
@@ -129,8 +129,7 @@ def draw_frozen(
     many = jax.vmap(partial(frozen_draws, program))
     if not jax.tree.leaves(shapes := jax.eval_shape(many, seeds)):
         return shapes
-    out = {} if mesh is None else {"out_shardings": over_seeds(mesh)}
-    draw = jax.jit(many, **out)
+    draw = jax.jit(many, out_shardings=None if mesh is None else over_seeds(mesh))
     with numbers_in(program.precision):
         return make("freeze", draw, seeds, ledger=ledger, one_shot=True)(seeds)
 
@@ -180,7 +179,7 @@ def compile_chunk(
     Returns:
         `(Chunk, seconds)`.
     """
-    rest = _shared(program, mesh)
+    rest = shared_on(program, mesh)
     with numbers_in(program.precision):
         chunk = make_chunk(program, steps=steps, mesh=mesh)
         made = make("chunk", chunk, state, *rest, ledger=ledger)
@@ -306,89 +305,6 @@ def fit(
     for event in train(program, state, steps=steps, chunk_steps=chunk_steps, mesh=mesh):
         state = event.state
     return state, on_each_seed(program.evaluate, program, mesh=mesh)(state)
-
-
-def on_each_seed(
-    function: Callable,
-    program: Program,
-    *,
-    mesh: Mesh,
-    ledger: Ledger | None = None,
-    name: str = "evaluate",
-) -> Callable[[TrainState], Any]:
-    """`state -> host arrays [seeds, ...]` of a program's probe or evaluate.
-
-    Seeds run one after another (`lax.map`): an evaluation is wider than a batch. The
-    draws depend on (seed, step) only. Matrix products are in float32, whatever they
-    were in training. An `OnHost` is finished on the host, and the losses of an
-    `Evaluation` are summarised, see `jidcl.train.summarised`. The program is compiled
-    at the first call.
-
-    Args:
-        function: `(run, frozen, key) -> tree of arrays`.
-        program: whose states it is of.
-        mesh: the mesh.
-        ledger: as for `start`.
-        name: of the program there.
-
-    Returns:
-        The function of a state.
-    """
-    rest = _shared(program, mesh)
-
-    def whole(state: TrainState, shared: Any = None):
-        def one(held: TrainState):
-            key = jax.random.fold_in(stream_key(held.key, "eval"), held.step)
-            frozen = with_shared(held.frozen, shared)
-            with products_in("float32"):
-                return function(held.run, frozen, key)
-
-        return jax.lax.map(one, state)
-
-    shard = over_seeds(mesh), *(everywhere(mesh) for _ in rest)
-    made: list[Made] = []
-
-    def run(state: TrainState):
-        with numbers_in(program.precision):
-            if not made:
-                whole.__name__ = name  # what a profile calls it
-                jitted = jax.jit(whole, in_shardings=shard)
-                args = state, *rest
-                made.append(make(name, jitted, *args, ledger=ledger, one_shot=True))
-            return _each_finished(to_host(made[0](state, *rest)))
-
-    return run
-
-
-def _each_finished(results: Any) -> Any:
-    """Host results `[seeds, ...]`, each seed's finished and summarised."""
-
-    def one(result: Any) -> Any:
-        result = finished(result, np)
-        return summarised(result, np) if isinstance(result, Evaluation) else result
-
-    seeds = len(jax.tree.leaves(results)[0])
-    each = [one(jax.tree.map(lambda leaf, i=i: leaf[i], results)) for i in range(seeds)]
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
-
-
-def place(shared: Any, mesh: Mesh) -> Any:
-    """A program's shared arrays on every device; what is there already stays.
-
-    Args:
-        shared: a tree of arrays, or None.
-        mesh: the devices.
-
-    Returns:
-        The tree, replicated; None for None.
-    """
-    return None if shared is None else jax.device_put(shared, everywhere(mesh))
-
-
-def _shared(program: Program, mesh: Mesh) -> tuple:
-    """The further argument of a program; none where there is none."""
-    with numbers_in(program.precision):
-        return () if program.shared is None else (place(program.shared, mesh),)
 
 
 def _stop_if_not_finite(loss: np.ndarray, done: int, seeds: jax.Array) -> None:

@@ -5,6 +5,7 @@ import warnings
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 # What runs once or a few times: machine code that is not optimised is there sooner.
 # CPU only: an accelerator's kernels are made elsewhere.
@@ -115,8 +116,8 @@ def make(
     low = one_shot and jax.default_backend() == "cpu"
     program = _compiled(name, lowered, ONE_SHOT if low else {})
     times.append(time.perf_counter())
-    spent = [b - a for a, b in zip(times[:-1], times[1:], strict=True)]
-    cost = Cost(name, *spent, operations=_operations(lowered))
+    trace, lower, compiling = np.diff(times).tolist()
+    cost = Cost(name, trace, lower, compiling, operations=operations(lowered))
     return Made(program, cost, ledger, ledger.made(cost))
 
 
@@ -134,8 +135,15 @@ def _compiled(name: str, lowered: Any, options: dict[str, Any]) -> Any:
         return program
 
 
-def _operations(lowered: Any) -> int:
-    """Operations of the lowered program, those in loops counted once."""
+def operations(lowered: Any) -> int:
+    """Operations of a lowered program, those in loops counted once.
+
+    Args:
+        lowered: of `jax.jit(...).lower(...)`.
+
+    Returns:
+        The count, of StableHLO.
+    """
 
     def inside(block: Any) -> int:
         return sum(

@@ -11,6 +11,8 @@ from jax.sharding import PartitionSpec as P
 
 from jidcl import __version__
 from jidcl.checks import check_at_least
+from jidcl.numerics import numbers_in
+from jidcl.types import Program
 
 AXES = ("seed", "data", "model")
 
@@ -63,6 +65,25 @@ def over_batch(mesh: Mesh) -> NamedSharding:
 def everywhere(mesh: Mesh) -> NamedSharding:
     """The whole array on every device."""
     return NamedSharding(mesh, P())
+
+
+def place(shared: Any, mesh: Mesh) -> Any:
+    """A program's shared arrays on every device; what is there already stays.
+
+    Args:
+        shared: a tree of arrays, or None.
+        mesh: the devices.
+
+    Returns:
+        The tree, replicated; None for None.
+    """
+    return None if shared is None else jax.device_put(shared, everywhere(mesh))
+
+
+def shared_on(program: Program, mesh: Mesh) -> tuple:
+    """The further argument of a program: its shared arrays; none where it has none."""
+    with numbers_in(program.precision):
+        return () if program.shared is None else (place(program.shared, mesh),)
 
 
 def check_seeds(seeds: Iterable[Any]) -> list[int]:

@@ -31,8 +31,8 @@ from jidcl.systems.scenes.presets import Scenes
 from jidcl.systems.shared.pictures import draw_pictures
 from jidcl.systems.shared.sources import make_source
 from jidcl.train import summarised
-from jidcl.train.loop import compile_chunk, on_each_seed, place, start
-from jidcl.train.sharding import make_mesh
+from jidcl.train.loop import compile_chunk, on_each_seed, start
+from jidcl.train.sharding import make_mesh, place
 
 ROWS = 600
 SHORT: dict = dict(encoder="cnn", optimiser="adam", warmup=0, steps=2, chunk=2)
