@@ -113,7 +113,8 @@ def _orthonormal(y: jax.Array, xp: ModuleType) -> tuple[jax.Array, jax.Array]:
         return column / scale, combination / scale
 
     def add(carry, j):
-        (q, t), (column, combination) = carry, next_column(*carry, j)
+        q, t = carry
+        column, combination = next_column(q, t, j)
         return (q.at[:, j].set(column), t.at[:, j].set(combination)), None
 
     q, t = xp.zeros((samples, m), y.dtype), xp.zeros((m, m), y.dtype)

@@ -75,13 +75,15 @@ def rotation_null(
     # Turned columns of no spread correlate 0; those with a NaN stay NaN.
     score = xp.abs(covariance) / xp.sqrt(xp.where(variance <= 0, xp.inf, variance))
     if xp is np:
-        totals = np.stack([assign(one, xp=xp)[1] for one in score])
+        totals: Any = np.stack([assign(one, xp=xp)[1] for one in score])
     else:
         totals = jax.vmap(assign)(score)[1]
     return totals / z.shape[1]
 
 
-def _haar(key, block: int, n: int, draws: int, z: jax.Array, xp: ModuleType):
+def _haar(
+    key: Any, block: int, n: int, draws: int, z: jax.Array, xp: ModuleType
+) -> Any:
     """Haar-random orthogonal matrices `[draws, n, n]` for one block of latents."""
     if xp is np:
         q, r = np.linalg.qr(key.normal(size=(draws, n, n)))

@@ -43,12 +43,12 @@ def summarised(
     Returns:
         An `Evaluation`.
     """
-    result = finished(result, xp)
-    if not isinstance(result, Evaluation):
-        return Evaluation(result, {})
-    losses = result.losses
+    held = finished(result, xp)
+    if not isinstance(held, Evaluation):
+        return Evaluation(held, {})
+    losses = held.losses
     known = summary(losses, xp) if isinstance(losses, Losses) else losses or {}
-    return dataclasses.replace(result, losses=known)
+    return dataclasses.replace(held, losses=known)
 
 
 def summary(losses: Losses, xp: ModuleType = jnp) -> Metrics:

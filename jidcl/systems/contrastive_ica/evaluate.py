@@ -116,7 +116,9 @@ def evaluate(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> OnHo
     return OnHost({**kept, **jax.lax.map(score, scored)}, finish)
 
 
-def _draw(config: Trained, parts: Parts, held, key, fitted: int, trained: bool):
+def _draw(
+    config: Trained, parts: Parts, held, key, fitted: int, trained: bool
+) -> tuple[Pair, Any]:
     """(pairs of the test part `[batches, eval_batch, n]`, latents of training batches).
 
     One sampler for all of them: it takes long to compile.

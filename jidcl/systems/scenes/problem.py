@@ -24,7 +24,7 @@ from jidcl.systems.shared.pictures import two_views
 from jidcl.systems.shared.sources import data_identity
 from jidcl.systems.shared.wiring import run_optimiser
 from jidcl.train import gradient
-from jidcl.types import Batch, Losses, Problem, Program
+from jidcl.types import Batch, Losses, OnHost, Problem, Program
 
 
 def make_problem(config: Scenes, mesh: Mesh | None = None) -> Problem:
@@ -57,11 +57,17 @@ def make_problem(config: Scenes, mesh: Mesh | None = None) -> Problem:
             return parts.encoder.apply(params, state, x)[0]
 
         of_pairs = evaluate_pairs(config, parts, f, frozen, key)
-        scores = {k: v for k, v in of_pairs.scores.items() if k != "isometry_error"}
         batch = draw(frozen, batch_key, "test")
         loss, _ = problem.loss(params, state, batch, batch_key)
-        # The law of augmented views is not known, so neither is a reference.
-        return dataclasses.replace(of_pairs, scores=scores, losses=Losses(loss[None]))
+
+        def finish(arrays, xp):
+            pairs, loss = arrays
+            found = of_pairs.finish(pairs, xp)
+            scores = {k: v for k, v in found.scores.items() if k != "isometry_error"}
+            # The law of augmented views is not known, so neither is a reference.
+            return dataclasses.replace(found, scores=scores, losses=Losses(loss[None]))
+
+        return OnHost((of_pairs.arrays, loss), finish)
 
     def sharded(mesh):
         return make_problem(config, mesh)
