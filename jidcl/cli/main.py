@@ -14,7 +14,7 @@ VERBS = {
     "bench": "time losses and steps against the device's limits and PyTorch",
     "conformance": "replay reference vectors on this device",
     "list": "list systems, presets, claims, losses or scores",
-    "doctor": "show devices, versions and missing extras",
+    "doctor": "show devices, versions, missing extras and the cache",
 }
 
 

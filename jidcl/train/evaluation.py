@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from jidcl.numerics import numbers_in, products_in, stream_key
 from jidcl.train.hosts import to_host
-from jidcl.train.programs import Ledger, Made, make
+from jidcl.train.programs import SELDOM, Ledger, Made, make
 from jidcl.train.sharding import everywhere, over_seeds, shared_on
 from jidcl.train.state import TrainState, with_shared
 from jidcl.types import Evaluation, Losses, Metrics, OnHost, Program
@@ -115,7 +115,7 @@ def on_each_seed(
             if not made:
                 jitted = each_seed_program(function, program, mesh=mesh, name=name)
                 args = state, *rest
-                made.append(make(name, jitted, *args, ledger=ledger, one_shot=True))
+                made.append(make(name, jitted, *args, ledger=ledger, options=SELDOM))
             return _each_finished(to_host(made[0](state, *rest)))
 
     return run

@@ -14,7 +14,7 @@ from jidcl.numerics import numbers_in
 from jidcl.train.evaluation import on_each_seed
 from jidcl.train.gradient import gradient
 from jidcl.train.hosts import to_host
-from jidcl.train.programs import Ledger, Made, make
+from jidcl.train.programs import ONCE, Ledger, Made, make
 from jidcl.train.sharding import check_seeds, make_mesh, over_seeds, shared_on
 from jidcl.train.state import TrainState, frozen_draws, start_state
 from jidcl.train.step import make_chunk
@@ -104,7 +104,7 @@ def start(
                 steps, held = jax.device_put((np.zeros_like(seeds), seeds), shard)
                 return TrainState(steps, held, empty, frozen)
         begin = jax.jit(begin, out_shardings=shard)
-        return make("start", begin, *args, ledger=ledger, one_shot=True)(*args)
+        return make("start", begin, *args, ledger=ledger, options=ONCE)(*args)
 
 
 def draw_frozen(
@@ -131,7 +131,7 @@ def draw_frozen(
         return shapes
     draw = jax.jit(many, out_shardings=None if mesh is None else over_seeds(mesh))
     with numbers_in(program.precision):
-        return make("freeze", draw, seeds, ledger=ledger, one_shot=True)(seeds)
+        return make("freeze", draw, seeds, ledger=ledger, options=ONCE)(seeds)
 
 
 def like_start(program: Program, count: int, *, mesh: Mesh) -> TrainState:

@@ -2,14 +2,17 @@
 
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-# What runs once or a few times: machine code that is not optimised is there sooner.
-# CPU only: an accelerator's kernels are made elsewhere.
-ONE_SHOT = {"xla_backend_optimization_level": 0}
+# What runs once, or a few times, gets machine code that is optimised less: it is there
+# sooner. CPU only: an accelerator's kernels are made elsewhere. Pictures are rendered
+# seven times slower without any optimisation, so evaluations have some.
+ONCE = {"xla_backend_optimization_level": 0}
+SELDOM = {"xla_backend_optimization_level": 1}
 
 
 class Cost(NamedTuple):
@@ -93,7 +96,7 @@ def make(
     function: Any,
     *args: Any,
     ledger: Ledger | None = None,
-    one_shot: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> Made:
     """Trace, lower and compile a jitted function for these arguments.
 
@@ -102,7 +105,8 @@ def make(
         function: of `jax.jit`.
         *args: arrays, or `jax.ShapeDtypeStruct`.
         ledger: where the cost goes; nowhere when None.
-        one_shot: whether it will run few times: `ONE_SHOT` on a CPU.
+        options: of the compiler on a CPU: `ONCE`, `SELDOM`, or its own when None. One
+            that it does not know is left out with a warning.
 
     Returns:
         The program.
@@ -113,8 +117,8 @@ def make(
     times.append(time.perf_counter())
     lowered = traced.lower()
     times.append(time.perf_counter())
-    low = one_shot and jax.default_backend() == "cpu"
-    program = _compiled(name, lowered, ONE_SHOT if low else {})
+    here = jax.default_backend() == "cpu"
+    program = _compiled(name, lowered, dict(options or {}) if here else {})
     times.append(time.perf_counter())
     trace, lower, compiling = np.diff(times).tolist()
     cost = Cost(name, trace, lower, compiling, operations=operations(lowered))

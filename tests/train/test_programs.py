@@ -16,7 +16,7 @@ def double(x):
 
 def test_a_program_is_called_as_its_function_and_leaves_its_cost():
     ledger, x = Ledger(), jnp.arange(6.0).reshape(2, 3)
-    made = make("double", double, x, ledger=ledger, one_shot=True)
+    made = make("double", double, x, ledger=ledger, options=programs.ONCE)
     for _ in range(2):
         np.testing.assert_array_equal(made(x), 2 * x)
     (row,) = ledger.rows()
@@ -38,10 +38,8 @@ def test_operations_inside_loops_count_once():
     assert short == long > once
 
 
-def test_an_unknown_compiler_option_is_said_and_left_out(monkeypatch):
-    monkeypatch.setattr(programs, "ONE_SHOT", {"xla_no_such_option": 1})
+def test_an_unknown_compiler_option_is_said_and_left_out():
     x = jnp.ones((2, 3))
     with pytest.warns(UserWarning, match="without .'xla_no_such_option'"):
-        made = make("double", double, x, one_shot=True)
+        made = make("double", double, x, options={"xla_no_such_option": 1})
     np.testing.assert_array_equal(made(x), 2 * x)
-    make("double", double, x)  # what runs often has no options

@@ -67,10 +67,11 @@ def evaluate(
         frozen, rows_key, config.fit_rows, shape[0] * shape[1]
     )
 
-    def h(z):
-        return f(source.observe(frozen, z))
-
-    y = source.read(h, z)
+    # One renderer for the rows to fit on and those to score: it takes long to compile.
+    every = source.read(
+        lambda z: f(source.observe(frozen, z)), jnp.concatenate([z, z_new])
+    )
+    y, y_new = every[: len(z)], every[len(z) :]
     linear = fit_linear(z[:, 1:], y)
     ridge = fit_kernel_ridge(z[:, 1:], y, blocks=(1,) * (z.shape[1] - 1))
     mean, std = (stat(y, axis=0, keepdims=True) for stat in (jnp.mean, jnp.std))
@@ -78,8 +79,7 @@ def evaluate(
     classify = fit_classes((y - mean) / scale, label, CLASSES)
 
     def score(rows):
-        z, label = rows
-        y = source.read(h, z)
+        z, y, label = rows
         hits = classify((y - mean) / scale) == label
         return {
             "class": jnp.mean(hits, dtype=y.dtype),
@@ -91,9 +91,11 @@ def evaluate(
         z_key, key = jax.random.split(key)
         z, _ = draw_latents(frozen, z_key, config.batch)
         views = draw_views(config, source, frozen, key, z)
-        return ntxent(f(views.x), f(views.x_pos), tau=config.tau)[0]
+        ys = jnp.split(f(jnp.concatenate([views.x, views.x_pos])), 2)
+        return ntxent(*ys, tau=config.tau)[0]
 
-    batches = z_new.reshape(*shape, -1), label_new.reshape(shape)
+    batches = [rows.reshape(*shape, -1) for rows in (z_new, y_new)]
+    batches.append(label_new.reshape(shape))
     read = mean_over_batches(jax.lax.map(score, batches))
     scores = {"class": read["class"], "r2": jnp.mean(read["linear"])}
     for name, columns in SCORES.items():

@@ -35,9 +35,9 @@ def draw_apart(frozen: Any, key: Array, rows: int, others: int):
     """
     held = frozen.get("set")
     if held is None:
-        keys = jax.random.split(key)
-        pairs = zip(keys, (rows, others), strict=True)
-        return [sample_causal(k, batch=count) for k, count in pairs]
+        drawn = sample_causal(key, batch=rows + others)
+        parts = slice(rows), slice(rows, None)
+        return [tuple(leaf[part] for leaf in drawn) for part in parts]
     order_key, key = jax.random.split(key)
     order = jax.random.permutation(order_key, len(held.z))
     rest = jax.random.randint(key, (others,), rows, len(held.z))
