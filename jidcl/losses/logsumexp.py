@@ -1,6 +1,5 @@
 """Row log-sum-exps of all pairs: as one matrix, streamed over tiles, or by kernels."""
 
-import dataclasses
 import functools
 from typing import Any
 
@@ -10,9 +9,9 @@ import jax.numpy as jnp
 from jidcl.checks import check_features
 from jidcl.losses import blockwise
 from jidcl.losses.blockwise import Settings
-from jidcl.losses.similarity import Similarity, pairwise
+from jidcl.losses.similarity import Similarity, as_multiplied, pairwise
 from jidcl.losses.tiles import CPU_TILE, Kernel, Tile, check_tile
-from jidcl.numerics import at_least_float32, unit, varying_zero
+from jidcl.numerics import at_least_float32, varying_zero
 
 
 def row_logsumexp(
@@ -70,7 +69,7 @@ def row_logsumexp(
 
 
 def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: Any):
-    """What a streamed form takes; the cosine becomes a dot product of unit rows.
+    """What a streamed form takes, with pairs as `as_multiplied` has them.
 
     Args:
         similarity: s.
@@ -96,9 +95,7 @@ def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: A
     check_features("a", a)
     check_features("b", b, a.shape[-1])
     wide = at_least_float32(a.dtype, b.dtype)
-    if similarity.kind == "cosine":
-        a, b = unit(a.astype(wide)), unit(b.astype(wide))
-        similarity = dataclasses.replace(similarity, kind="dot")
+    similarity, a, b = as_multiplied(similarity, a, b)
     learned = not isinstance(tau, int | float)
     sizes = None if sizes == "auto" else sizes
     settings = Settings(similarity, exclude_diagonal, sizes, learned)
