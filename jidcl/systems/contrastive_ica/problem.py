@@ -47,8 +47,8 @@ def make_problem(config: Trained, mesh: Mesh | None = None) -> Problem:
         if config.objective == "supervised":
             return mse(y, batch.z), (state, {})
         y_pos, state = parts.encoder.apply(params, state, batch.x_pos, train=True)
-        loss = partial(objective, config, parts, mesh=mesh, precision=config.precision)
-        return loss(y, y_pos), (state, {})
+        how = partial(objective, config, parts, mesh=mesh, precision=config.precision)
+        return how(y, y_pos), (state, {})
 
     def f(params, state, x):
         return parts.encoder.apply(params, state, x)[0]
