@@ -4,6 +4,10 @@
 # was stopped starts anew:
 #   pip install 'jidcl[cli,plots,cuda,bench]' inf-cl
 #   benchmarks/accelerator.sh [OUT] [PIECE ...]
+# What to run first are two calls of at most six minutes, which need no extra `cli`; again
+# if they say so (SECONDS_OF_A_CALL, 345; TINY=1: dry, on a CPU):
+#   benchmarks/accelerator.sh OUT first
+#   benchmarks/accelerator.sh OUT second
 # Pieces that time, with nothing beside them: wide losses steps tiles million small
 # growth scenes. Pieces that train, side by side, JOBS runs at once (one a core): rows
 # supervised figure2 study anisotropic pictures. All by default, in this order.
@@ -11,6 +15,14 @@
 set -uo pipefail
 out=${1:-benchmarks/results/accelerator}
 [ $# -gt 0 ] && shift
+here=$(dirname "$0")
+core() { # PIECE or call, SECONDS: rows that need no more than the core
+  timeout --signal=KILL $(($2 + 15)) \
+    python3 "$here/accelerator.py" "$out" "$1" --seconds "$2" ${TINY:+--tiny}
+}
+case "${1:-}" in
+  first | second) core "$1" "${SECONDS_OF_A_CALL:-345}"; exit ;;
+esac
 timed="wide losses steps tiles million small growth scenes"
 pieces=${*:-$timed rows supervised figure2 study anisotropic pictures}
 mkdir -p "$out/log"
@@ -28,20 +40,14 @@ suite() { # NAME ARGS...: nothing if it is done
     timeout --signal=INT "${LIMIT:-600}" $jidcl bench --out "$out/$name" "$@" ||
     echo "== $name: stopped or failed ($?)"
 }
-wide() {
-  suite wide --suites losses --batch 65536 --n 128 --similarities dot \
-    --forms auto kernels
-}
+wide() { core wide "${LIMIT:-600}"; }
 losses() { suite losses --suites losses; }
 steps() { suite steps --suites steps --similarities p=1; }
 tiles() { suite tiles --suites tiles --similarities p=1 dot --no-peer; }
-million() {
-  suite million --suites losses --batch 1048576 --n 128 --similarities dot \
-    --forms kernels --precisions fast --repeats 1 --no-peer
-}
+million() { core million "${LIMIT:-600}"; }
 small() { suite small --suites small; }
 growth() { suite growth --suites growth --batch 16384; }
-scenes() { suite scenes --suites scenes --batch 1024; }
+scenes() { core scenes "${LIMIT:-600}"; }
 
 # Each of these prints commands.
 rows() {

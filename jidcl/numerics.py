@@ -14,7 +14,8 @@ from jidcl.checks import check_choice
 
 STREAMS = ("freeze", "init", "data", "loss", "eval", "null")
 STREAMS += ("optimiser", "carry", "edit")
-PRODUCTS = ("float32", "fast")  # precisions of matrix products, see `products_in`
+# Precisions of matrix products, see `products_in`.
+PRODUCTS = ("float32", "fast", "bfloat16")
 PRECISIONS = (*PRODUCTS, "float64")  # and of programs, see `numbers_in`
 
 
@@ -87,8 +88,9 @@ def products_in(precision: str) -> contextlib.AbstractContextManager:
 
     Args:
         precision: `"float32"`, `"float64"` (the same: those of 64 bits are exact
-            anyway), or `"fast"`: the platform's own, TF32 on NVIDIA, bfloat16 on TPU,
-            float32 on a CPU. Products that name one keep it.
+            anyway), `"fast"`: the platform's own, TF32 on NVIDIA, bfloat16 on TPU,
+            float32 on a CPU, or `"bfloat16"`: of numbers rounded to it, summed in
+            float32 (a CPU takes float32). Products that name one keep it.
 
     Raises:
         ValueError: on an unknown precision.
@@ -96,7 +98,8 @@ def products_in(precision: str) -> contextlib.AbstractContextManager:
     check_choice("precision", precision, PRECISIONS)
     if precision == "fast":
         return contextlib.nullcontext()
-    return jax.default_matmul_precision("float32")
+    names = {"bfloat16": "BF16_BF16_F32"}
+    return jax.default_matmul_precision(names.get(precision, "float32"))
 
 
 def numbers_in(precision: str) -> contextlib.AbstractContextManager:

@@ -150,9 +150,9 @@ class Program:
             `probe` may return either as `OnHost`.
         probe: `(run, frozen, key) -> metrics`: cheap scores for the curve of a run;
             None where there are none.
-        precision: of the matrix products of a step, `"float32"` or `"fast"`: see
-            `jidcl.numerics.products_in`; data and scores are in `"float32"`. Or
-            `"float64"`: every number has 64 bits.
+        precision: of the matrix products of a step, `"float32"`, `"fast"` or
+            `"bfloat16"`: see `jidcl.numerics.products_in`; data and scores are in
+            `"float32"`. Or `"float64"`: every number has 64 bits.
         sharded: `mesh -> Program`: the same, for batches that are spread over the
             mesh's `data` axis.
         shared: arrays that all seeds read and no checkpoint holds (pictures on disk):

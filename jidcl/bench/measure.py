@@ -1,5 +1,6 @@
 """Timing of compiled programs, and the ceilings of the device."""
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -42,16 +43,19 @@ class Ceilings(NamedTuple):
         bytes: bytes read and written a second by an addition.
         fast: operations a second of a product of float32 numbers in the platform's own
             precision (TF32 on NVIDIA); `flops` where there is none.
+        bfloat16: of a product of bfloat16 numbers, summed in float32; NaN where it was
+            not measured.
     """
 
     flops: float
     exps: float
     bytes: float
     fast: float
+    bfloat16: float = math.nan
 
     def rate(self, precision: str) -> float:
         """Operations a second of products in a precision of `products_in`."""
-        return self.fast if precision == "fast" else self.flops
+        return {"fast": self.fast, "bfloat16": self.bfloat16}.get(precision, self.flops)
 
 
 def repeat(function: Callable[[], Any], repeats: int, warmups: int = 1) -> np.ndarray:
@@ -122,9 +126,11 @@ def measure_ceilings(repeats: int = 5) -> Ceilings:
     width, long, short, each = (2048, 24, 20, 1) if on_cpu else (8192, 28, 24, 32)
 
     def product(precision):
-        a = jax.random.normal(jax.random.key(0), (width, width))
+        dtype = "bfloat16" if precision == "bfloat16" else "float32"
+        a = jax.random.normal(jax.random.key(0), (width, width), dtype)
         exact = jax.lax.Precision.HIGHEST if precision == "float32" else None
-        multiply = partial(jnp.matmul, precision=exact)
+        own: Any = dict(precision=exact, preferred_element_type=jnp.float32)
+        multiply = partial(jnp.matmul, **own)
         return 2 * width**3 / time_program(multiply, a, a, repeats=repeats).low
 
     def exponentials(x):
@@ -134,4 +140,6 @@ def measure_ceilings(repeats: int = 5) -> Ceilings:
     exp = time_program(exponentials, x, repeats=10 * repeats).low
     add = time_program(lambda x: x + 1, jnp.ones(2**long), repeats=repeats).low
     rates = product("float32"), each * x.size / exp, 8 * 2**long / add
-    return Ceilings(*rates, rates[0] if on_cpu else product("fast"))
+    if on_cpu:  # it multiplies in float32, whatever is wanted
+        return Ceilings(*rates, rates[0], rates[0])
+    return Ceilings(*rates, product("fast"), product("bfloat16"))

@@ -124,13 +124,13 @@ def loss_row(
         n: dimension of the embeddings.
         top: what the machine can do, see `measure_ceilings`.
         tile: see `jidcl.losses.infonce`.
-        precision: of matrix products, float32 or fast.
+        precision: of matrix products, one of `jidcl.numerics.PRODUCTS`.
         repeats: timed runs, >= 1.
 
     Returns:
         Shapes, times, memory and ratios by name.
     """
-    y, y_pos = _embeddings(batch, n)
+    y, y_pos = embeddings(batch, n)
     similarity = dataclasses.replace(SIMILARITIES[name], precision=precision)
 
     def loss(y, y_pos):
@@ -210,7 +210,7 @@ def losses(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
                 kind = dict(tile=tile, precision=precision)
                 yield loss_row(name, batch, n, top, **kind, **own)
         if options.torch:
-            arrays = [np.array(a) for a in _embeddings(batch, n)]
+            arrays = [np.array(a) for a in embeddings(batch, n)]
             what = {"similarity": name, "batch": batch, "n": n}
             if batch <= WIDEST_MATRIX:
                 times = options.torch.time_loss(name, *arrays, repeats=2)
@@ -331,7 +331,7 @@ def ring_row(
     """One infonce with gradients, its rows spread over `count` devices."""
     mesh = make_mesh(data=count)
     rows = jax.sharding.NamedSharding(mesh, jax.P("data"))
-    y, y_pos = (jax.device_put(a, rows) for a in _embeddings(batch, n))
+    y, y_pos = (jax.device_put(a, rows) for a in embeddings(batch, n))
     sharded = jax.shard_map(
         lambda y, y_pos: infonce(y, y_pos, similarity=SIMILARITIES[name], axis="data")[
             0
@@ -378,7 +378,8 @@ def benchmark_result(rows: list, options: Options, top: Ceilings) -> dict[str, A
     }
 
 
-def _embeddings(batch: int, n: int) -> tuple[jax.Array, jax.Array]:
+def embeddings(batch: int, n: int) -> tuple[jax.Array, jax.Array]:
+    """Anchors and positives near them, `[batch, n]` each."""
     first, second = jax.random.split(jax.random.key(0))
     y = 0.3 * jax.random.normal(first, (batch, n))
     return y, y + 0.1 * jax.random.normal(second, (batch, n))

@@ -37,8 +37,9 @@ class Bench:
     """which of dot, p=1, p=2, p=3"""
     forms: tuple[str, ...] = ("auto", "matrix", "kernels")
     """forms of a loss: auto, matrix (all pairs stored), kernels (on CUDA only)"""
-    precisions: tuple[str, ...] = ("float32", "fast")
-    """of matrix products, where they differ: float32, fast (the platform's own)"""
+    precisions: tuple[str, ...] = ("float32", "fast", "bfloat16")
+    """of matrix products, where they differ: float32, fast (the platform's own),
+    bfloat16"""
     out: Path = Path("runs/bench")
     """folder of results.json and the figures"""
 
@@ -102,7 +103,8 @@ def _line(row: dict[str, Any]) -> str:
     forms = {None: ", one matrix", "kernel": ", kernels", "auto": ""}
     tile = row.get("tile", "auto")
     form = forms[tile] if tile in forms else f", tiles of {tile[0]} x {tile[1]}"
-    form += ", fast products" if row.get("precision") == "fast" else ""
+    precision = row.get("precision", "float32")
+    form += "" if precision == "float32" else f", {precision} products"
     form += f", {row['seeds']} seeds" if row.get("seeds", 1) > 1 else ""
     if "scene" in row:
         form += f", {row['size']} x {row['size']} {row.get('level', '')}".rstrip()

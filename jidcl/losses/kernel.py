@@ -15,13 +15,19 @@ programs share the others, and their results are added up outside.
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from jidcl.losses import blockwise, kernel_products
-from jidcl.losses.similarity import Similarity, abs_power, signed_power
+from jidcl.losses.similarity import (
+    Similarity,
+    abs_power,
+    in_bfloat16,
+    signed_power,
+)
 from jidcl.losses.tiles import finite
 from jidcl.numerics import safe_root
 
@@ -43,6 +49,7 @@ class _Plan:
         tiles: tiles in a slice.
         chunks: blocks of features.
         features: features in a block.
+        dtype: of all sums.
     """
 
     similarity: Similarity
@@ -55,6 +62,7 @@ class _Plan:
     tiles: int
     chunks: int
     features: int
+    dtype: Any
 
     @property
     def owns(self) -> int:
@@ -67,7 +75,7 @@ class _Plan:
         return self.slices * self.tiles * self.other
 
 
-def _plan(settings, own: jax.Array, other: jax.Array, *, backwards: bool) -> _Plan:
+def _plan(settings, own: jax.Array, other: jax.Array, dtype, *, backwards) -> _Plan:
     tile = settings.tile
     chunks = -(-own.shape[1] // FEATURES)
     blocks = -(-own.shape[0] // tile.own)
@@ -85,6 +93,7 @@ def _plan(settings, own: jax.Array, other: jax.Array, *, backwards: bool) -> _Pl
         each,
         chunks,
         -(-own.shape[1] // chunks),
+        dtype,
     )
 
 
@@ -109,7 +118,7 @@ def forward(settings, a: jax.Array, b: jax.Array, scale: jax.Array) -> jax.Array
     """log sum_k exp(scale s(a_i, b_k)), `[rows]`."""
     if kernel_products.fits(settings, a.shape[1], scale.dtype):
         return kernel_products.forward(settings, a, b, scale)
-    plan = _plan(settings, a, b, backwards=False)
+    plan = _plan(settings, a, b, scale.dtype, backwards=False)
     features = plan.chunks * plan.features
     parts = _call(
         functools.partial(_forward_kernel, plan),
@@ -143,7 +152,7 @@ def backward(settings, a, b, scale, lse, cotangent):
 
 def _pulled(settings, own, other, scale, lse, cotangent, *, rows_own: bool):
     """(gradient of own, of scale), from all pairs of own and others."""
-    plan = _plan(settings, own, other, backwards=True)
+    plan = _plan(settings, own, other, scale.dtype, backwards=True)
     fill = (plan.owns if rows_own else plan.others) - lse.shape[0]
     lse = jnp.pad(lse, (0, fill), constant_values=jnp.inf)
     cotangent = jnp.pad(cotangent, (0, fill))
@@ -232,7 +241,7 @@ def _similarities(plan: _Plan, own_ref, other_ref, t):
             )
         return total
 
-    total = jnp.zeros((plan.other, plan.own), own_ref.dtype)
+    total = jnp.zeros((plan.other, plan.own), plan.dtype)
     total = jax.lax.fori_loop(0, plan.chunks, add, total)
     p = plan.similarity.p
     if plan.similarity.kind == "dot":
@@ -255,7 +264,8 @@ def _slope(similarity: Similarity, x, y):
 
 def _feature(plan: _Plan, own_ref, other_ref, feature, t):
     """One feature of own, `[1, own]`, and of a tile of others, `[other, 1]`."""
-    return own_ref[feature, :][None], other_ref[feature, _down(plan, t)][:, None]
+    x, y = own_ref[feature, :][None], other_ref[feature, _down(plan, t)][:, None]
+    return x.astype(plan.dtype), y.astype(plan.dtype)
 
 
 def _down(plan: _Plan, t):
@@ -276,17 +286,18 @@ def _masked(plan: _Plan, logits, place, t):
 
 
 def _prepared(plan: _Plan, own, other, scale) -> list[jax.Array]:
-    """Both with features first, filled up to whole blocks, and scale, as wide as it."""
+    """Both with features first, filled up to whole blocks, and scale.
+
+    They are as wide as it, or what bfloat16 holds of them already.
+    """
     features = plan.chunks * plan.features
-    return [
-        *(
-            jnp.pad(x.T, ((0, features - x.shape[1]), (0, length - x.shape[0]))).astype(
-                scale.dtype
-            )
-            for x, length in ((own, plan.owns), (other, plan.others))
-        ),
-        scale[None],
-    ]
+    narrow = in_bfloat16(plan.similarity, scale.dtype)
+    dtype = jnp.bfloat16 if narrow else scale.dtype
+    filled = (
+        jnp.pad(x.T, ((0, features - x.shape[1]), (0, length - x.shape[0])))
+        for x, length in ((own, plan.owns), (other, plan.others))
+    )
+    return [*(x.astype(dtype) for x in filled), scale[None]]
 
 
 def _call(kernel, arrays, *, grid, inputs, output, shape) -> jax.Array:
@@ -294,7 +305,10 @@ def _call(kernel, arrays, *, grid, inputs, output, shape) -> jax.Array:
     from jax.experimental.pallas import triton
 
     # A type with everything that varies over devices inside `shard_map`.
-    out = jax.eval_shape(lambda x: jnp.broadcast_to(x[0, 0], shape), arrays[0])
+    out = jax.eval_shape(
+        lambda x, _, scale, *rest: jnp.broadcast_to(x[0, 0].astype(scale.dtype), shape),
+        *arrays,
+    )
 
     def call(*arrays, interpret: bool):
         return pl.pallas_call(

@@ -8,8 +8,9 @@ exchanged, so that no two programs write to one place and sums keep their order.
 
 For float32 numbers the matrix units have TF32 alone: one product of it with
 `Similarity(precision="fast")`, else three (the parts that TF32 drops are multiplied
-too), whose error is that of float32. Narrower numbers are multiplied as they are where
-the precision is fast, and their weights are rounded like them.
+too), whose error is that of float32. With `"bfloat16"` rows are held and multiplied in
+it, as narrower numbers are where the precision is fast, and weights are rounded like
+them.
 """
 
 import functools
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from jidcl.losses.blockwise import Settings
+from jidcl.losses.similarity import in_bfloat16
 from jidcl.losses.tiles import Kernel, finite
 
 WIDTHS = 16, 128  # features of rows that fit, filled up to a power of two
@@ -38,6 +40,7 @@ class _Plan(NamedTuple):
     rows: tuple[int, int]  # of own and of the others, before they are filled up
     exclude_diagonal: bool
     fast: bool
+    narrow: bool  # multiplied in bfloat16
     compiled: bool = True  # else interpreted, where a product has no algorithms
 
     @property
@@ -96,6 +99,7 @@ def _plan(settings: Settings, own, other) -> _Plan:
     tile: Any = SIZES if settings.tile == Kernel() else settings.tile
     blocks, tiles = -(-own.shape[0] // tile.own), -(-other.shape[0] // tile.other)
     each = -(-tiles // min(max(tile.programs // blocks, 1), tiles))
+    fast = settings.similarity.precision == "fast"
     return _Plan(
         tile.own,
         tile.other,
@@ -104,7 +108,9 @@ def _plan(settings: Settings, own, other) -> _Plan:
         each,
         (own.shape[0], other.shape[0]),
         settings.exclude_diagonal,
-        settings.similarity.precision == "fast",
+        fast,
+        in_bfloat16(settings.similarity, jnp.float32)
+        or (fast and own.dtype == other.dtype == jnp.bfloat16),
     )
 
 
@@ -112,10 +118,9 @@ def _filled(plan: _Plan, own, other) -> list[jax.Array]:
     """Both filled up to whole blocks and to a power of two of features."""
     width = max(1 << (own.shape[1] - 1).bit_length(), WIDTHS[0])
     lengths = plan.blocks * plan.own, plan.slices * plan.slice
-    narrow = plan.fast and own.dtype == other.dtype and own.dtype == jnp.bfloat16
     return [
         jnp.pad(x, ((0, length - x.shape[0]), (0, width - x.shape[1]))).astype(
-            jnp.bfloat16 if narrow else jnp.float32
+            jnp.bfloat16 if plan.narrow else jnp.float32
         )
         for x, length in zip((own, other), lengths, strict=True)
     ]

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 from jidcl.checks import check_features
 from jidcl.losses import blockwise
 from jidcl.losses.blockwise import Settings
-from jidcl.losses.similarity import Similarity, pairwise
+from jidcl.losses.kernel_choice import kernel_is_chosen
+from jidcl.losses.similarity import Similarity, as_multiplied, pairwise
 from jidcl.losses.tiles import CPU_TILE, Kernel, Tile, check_tile
-from jidcl.numerics import at_least_float32, unit, varying_zero
+from jidcl.numerics import at_least_float32, varying_zero
 
 
 def row_logsumexp(
@@ -34,9 +35,8 @@ def row_logsumexp(
         exclude_diagonal: leave out k = i; -inf where nothing is left.
         tile: `"auto"`: one matrix while it is small, else tiles for the platform;
             None: one matrix; an integer, or (rows, columns): tiles of that size;
-            `"kernel"`, or a `Kernel`: Pallas kernels for CUDA. `"auto"` does not choose
-            them: they were faster on an H100, but nobody has compared their gradients
-            there (`pytest -m gpu`); interpreted, they are tested everywhere.
+            `"kernel"`, or a `Kernel`: Pallas kernels for CUDA. `"auto"` chooses them
+            where they were measured, see `jidcl.losses.kernel_choice`: nowhere yet.
 
     Returns:
         `[rows]`, float32 or wider, in nats.
@@ -70,7 +70,7 @@ def row_logsumexp(
 
 
 def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: Any):
-    """What a streamed form takes; the cosine becomes a dot product of unit rows.
+    """What a streamed form takes, with pairs as `as_multiplied` has them.
 
     Args:
         similarity: s.
@@ -96,9 +96,7 @@ def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: A
     check_features("a", a)
     check_features("b", b, a.shape[-1])
     wide = at_least_float32(a.dtype, b.dtype)
-    if similarity.kind == "cosine":
-        a, b = unit(a.astype(wide)), unit(b.astype(wide))
-        similarity = dataclasses.replace(similarity, kind="dot")
+    similarity, a, b = as_multiplied(similarity, a, b)
     learned = not isinstance(tau, int | float)
     sizes = None if sizes == "auto" else sizes
     settings = Settings(similarity, exclude_diagonal, sizes, learned)
@@ -126,9 +124,7 @@ def forward(settings: Settings, a, b, scale) -> jax.Array:
         >>> forward(settings, a, b, jnp.asarray(1.0))  # log(4)
         Array([1.386..., 1.386...], dtype=float32)
     """
-    if isinstance(settings.tile, Kernel):
-        return _kernels().forward(settings, a, b, scale)
-    return blockwise.forward(settings, a, b, scale)
+    return _by_form("forward", settings, a, b, scale)
 
 
 def backward(settings: Settings, a, b, scale, lse, cotangent):
@@ -154,9 +150,7 @@ def backward(settings: Settings, a, b, scale, lse, cotangent):
         >>> a_bar[0].round(4).tolist()  # the mean of the columns
         [1.0, 1.0, 1.0]
     """
-    if isinstance(settings.tile, Kernel):
-        return _kernels().backward(settings, a, b, scale, lse, cotangent)
-    return blockwise.backward(settings, a, b, scale, lse, cotangent)
+    return _by_form("backward", settings, a, b, scale, lse, cotangent)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -176,6 +170,20 @@ def _streamed_bwd(settings, residuals, cotangent):
 
 
 _streamed.defvjp(_streamed_fwd, _streamed_bwd)
+
+
+def _by_form(name: str, settings: Settings, a, b, scale, *rest) -> Any:
+    """A function of the tiles, or of the kernels where they are wanted or chosen."""
+    tiles = functools.partial(getattr(blockwise, name), settings)
+    if isinstance(settings.tile, Kernel):
+        return getattr(_kernels(), name)(settings, a, b, scale, *rest)
+    sizes = a.shape[0], b.shape[0], a.shape[1]
+    chosen = settings.tile is None and kernel_is_chosen(settings.similarity, *sizes)
+    if not chosen or {x.dtype for x in (a, b, scale)} != {jnp.dtype("float32")}:
+        return tiles(a, b, scale, *rest)
+    kernels = dataclasses.replace(settings, tile=Kernel())
+    kernel = functools.partial(getattr(_kernels(), name), kernels)
+    return jax.lax.platform_dependent(a, b, scale, *rest, cuda=kernel, default=tiles)
 
 
 def _kernels() -> Any:

@@ -51,7 +51,7 @@ def test_the_accelerator_script_runs_pieces_side_by_side(tmp_path):
     fake.chmod(0o755)
     tools = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
     done = subprocess.run(
-        ["bash", script, tmp_path / "out", "wide", "rows", "study"],
+        ["bash", script, tmp_path / "out", "wide", "losses", "rows", "study"],
         env=os.environ | {"PATH": tools, "JOBS": "4"},
         capture_output=True,
         text=True,
@@ -59,7 +59,7 @@ def test_the_accelerator_script_runs_pieces_side_by_side(tmp_path):
         timeout=100,
     )
     assert done.returncode == 0, done.stderr
-    assert "ran: -m jidcl.cli bench" in done.stdout
+    assert "accelerator.py" in done.stdout.split("ran: -m jidcl.cli bench")[0]
     logs = sorted((tmp_path / "out" / "log").glob("*.txt"))
     said = [log.read_text() for log in logs]
     assert len(said) == done.stdout.count("done 0") == 19 + 2 * 9

@@ -194,6 +194,17 @@ def test_products_of_a_step_are_those_of_its_precision():
         assert all(found) if exact else not all(found)
 
 
+def test_bfloat16_is_of_a_step_and_not_of_its_scores():
+    program = make_program(dataclasses.replace(TINY, precision="bfloat16"))
+    run, frozen, key = one_seed(0).run, frozen_draws(PROGRAM, 0), jax.random.key(0)
+    step = str(jax.make_jaxpr(make_step(program))(one_seed(0)))
+    assert "precision=BF16_BF16_F32" in step
+    assert "mantissa_bits=7" in step
+    scores = str(jax.make_jaxpr(program.evaluate)(run, frozen, key))
+    assert "BF16" not in scores
+    assert "mantissa_bits=7" not in scores
+
+
 def test_scores_are_always_in_float32():
     config = dataclasses.replace(TINY, precision="fast")
     program = make_program(config)

@@ -47,7 +47,8 @@ def make_problem(config: Trained, mesh: Mesh | None = None) -> Problem:
         if config.objective == "supervised":
             return mse(y, batch.z), (state, {})
         y_pos, state = parts.encoder.apply(params, state, batch.x_pos, train=True)
-        return objective(config, parts, y, y_pos, mesh=mesh), (state, {})
+        how = partial(objective, config, parts, mesh=mesh, precision=config.precision)
+        return how(y, y_pos), (state, {})
 
     def f(params, state, x):
         return parts.encoder.apply(params, state, x)[0]

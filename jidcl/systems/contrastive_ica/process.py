@@ -6,6 +6,7 @@ encoder in `jidcl.encoders`, the loss in `jidcl.losses`, Theorem 1 and the close
 in `jidcl.theory`, the scores in `jidcl.metrics`.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -69,9 +70,7 @@ def build_parts(config: Trained) -> Parts:
             config.conditional, config.conditional_param, config.gennorm_p
         ),
         encoder=source.encoder(n, output=config.output, output_size=config.output_size),
-        similarity=Similarity(
-            config.similarity, config.p, config.power, config.precision
-        ),
+        similarity=Similarity(config.similarity, config.p, config.power),
         policy=NegativePolicy(
             include_positive=config.include_positive,
             exclude_self=config.exclude_self,
@@ -101,10 +100,17 @@ def draw_pair(parts: Parts, frozen, key: jax.Array, batch: int) -> Pair:
 
 
 def objective(
-    config: Trained, parts: Parts, y: Array, y_pos: Array, *, mesh: Mesh | None = None
+    config: Trained,
+    parts: Parts,
+    y: Array,
+    y_pos: Array,
+    *,
+    mesh: Mesh | None = None,
+    precision: str = "float32",
 ) -> Array:
     """The loss of a pair's representations, `[batch, m]` each; a scalar, nats."""
-    loss = partial(infonce, similarity=parts.similarity, policy=parts.policy)
+    similarity = replace(parts.similarity, precision=precision)
+    loss = partial(infonce, similarity=similarity, policy=parts.policy)
     value, metrics = over_rows(
         lambda y, y_pos, tau, axis: loss(y, y_pos, tau=tau, axis=axis),
         mesh,

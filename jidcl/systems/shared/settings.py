@@ -20,7 +20,7 @@ MIXINGS = ("invertible_mlp", "linear", "orthogonal", "identity")
 SCENES = ("ident3d", "figures", "sprites", "triangles", "shapes3d", "masks")
 WITH_LEVELS = ("ident3d", "figures")  # and with hue conversions
 IMAGE_ENCODERS = ("cnn", "resnet18", "resnet50")
-PRECISIONS = ("float32", "fast")  # of jidcl.numerics.products_in
+PRECISIONS = ("float32", "fast", "bfloat16")  # of jidcl.numerics.products_in
 INITS = ("looks_linear", "he_normal", "fan_in_uniform")
 OPTIMISERS = ("adam", "adamw", "muon")
 SCHEDULES = ("constant", "cosine", "half_constant_cosine")
@@ -108,8 +108,9 @@ class Optimisation(Settings):
         warmup: steps of linear growth.
         muon_steps: Newton-Schulz iterations of muon.
         weight_decay: decoupled weight decay of adamw.
-        precision: of the matrix products of a training step: float32, or fast: the
-            platform's own for float32 numbers, TF32 on NVIDIA, bfloat16 on TPU.
+        precision: of the matrix products of a training step: float32; fast: the
+            platform's own for float32 numbers, TF32 on NVIDIA, bfloat16 on TPU; or
+            bfloat16: of numbers rounded to it, summed in float32, on any accelerator.
         batch: samples or pairs per step.
         steps: updates.
         late_share: share of the steps, the last ones, made with another batch.
