@@ -13,6 +13,8 @@ TEST_VENV := .venv-test
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 WORKERS ?= 2
+# The tests of a file share fixtures and programs, so they run in one process.
+SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The first interpreter that runs and is new enough. Running it matters: a version
 # manager may leave commands on the path that only print an error.
@@ -43,13 +45,13 @@ test: lint ## lint, build the wheel, test what it installs (ARGS go to pytest)
 	@$(TEST_VENV)/bin/python -m build --no-isolation --wheel --outdir dist . >/dev/null
 	@$(TEST_VENV)/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/*.whl
 	@echo "running the doctests and the tests ..."
-	@cd $(TEST_VENV) && bin/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	@cd $(TEST_VENV) && bin/pytest $(SPREAD) \
 	  --doctest-modules --doctest-ignore-import-errors --pyargs jidcl "$(CURDIR)/tests" $(ARGS)
 
 # On the checkout: the mutations change a copy of it.
-test-slow: $(TEST_VENV)/.installed ## the longer checks: mutations, slow tests
+test-slow: $(TEST_VENV)/.installed ## the longer checks: mutations, long tests
 	@$(TEST_VENV)/bin/python tests/mutations.py
-	@PYTHONPATH="$(CURDIR)" $(TEST_VENV)/bin/pytest -m long tests $(ARGS)
+	@PYTHONPATH="$(CURDIR)" $(TEST_VENV)/bin/pytest $(SPREAD) -m long tests $(ARGS)
 
 lint: $(TEST_VENV)/.installed ## ruff check, ruff format --check and pyright
 	@echo "linting ..."

@@ -104,6 +104,11 @@ def test_it_is_trained_swept_and_verified(module, tmp_path, capsys, monkeypatch)
     (path,) = tmp_path.glob("runs/sweep/*/sweep.json")
     rows = json.loads(path.read_text())["rows"]
     assert [row["r2"] for row in rows] == [0.25, 0.25, 0.5, 0.5]
+    call[call.index("level=0.25,0.5")] = "level=0.25"
+    assert cli.main(call) == 0  # below the same root
+    found = tmp_path.glob("runs/sweep/*/sweep.json")
+    grids = sorted((json.loads(p.read_text())["grid"]["level"] for p in found), key=len)
+    assert grids == [[0.25], [0.25, 0.5]]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 import sys
 
+import pytest
+
 from jidcl.cli import main as cli
 
 
+@pytest.mark.many_programs(reason="four kinds of picture, and a set of pictures twice")
 def test_render_writes_each_kind_of_picture(tmp_path, capsys, monkeypatch):
     kinds = ["sheet", "sweep", "pairs", "gif"]
     flags = ["--size", "16", "--count", "5", "--columns", "3", "--out", str(tmp_path)]

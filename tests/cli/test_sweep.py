@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from jidcl.cli import main as cli
 
 
+@pytest.mark.long
 def test_two_sweeps_below_one_root_keep_their_records(tmp_path, capsys):
     plain = ["steps=4", "chunk=4", "batch=16", "mixing_draws=1", "eval_batch=64"]
     call = ["sweep", "quick/sphere-vmf", "--root", str(tmp_path), "--metric", "loss"]

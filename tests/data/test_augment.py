@@ -17,6 +17,9 @@ def images(rng):
     return jnp.asarray(rng.integers(0, 256, size=(2, 8, 9, 3)), jnp.float32)
 
 
+@pytest.mark.many_programs(
+    reason="every operation by itself, as compiled products round once less"
+)
 def test_a_factor_of_one_and_no_shift_change_nothing(images):
     for operation in OPERATIONS:
         np.testing.assert_array_equal(operation(images, 1.0), images)
@@ -58,6 +61,7 @@ def test_hue_shift_turns_the_hue_and_keeps_saturation_and_value(images, shift):
         assert abs(turned) <= 3 / 255 + 2 / (255 * s * v) / 6
 
 
+@pytest.mark.many_programs(reason="compiled operations are compared with single ones")
 def test_each_image_has_its_own_setting(images):
     settings = jnp.asarray([0.5, 1.5])
     for operation in (*OPERATIONS, hue_shift):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from budget import one_program
 from jidcl.latents import causal, sample_causal, transform
 from jidcl.mixing.scenes import Figures, figures
 from jidcl.mixing.scenes.common import part_of
@@ -15,7 +16,7 @@ ALARM = 1e-4  # chance of a false alarm of each statistical test below
 
 @pytest.fixture(scope="module")
 def drawn():
-    z, label = sample_causal(jax.random.key(3), batch=8192)
+    z, label = one_program(sample_causal)(jax.random.key(3), batch=8192)
     return np.asarray(z, np.float64), np.asarray(label)
 
 

@@ -8,20 +8,23 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from budget import one_program
+from jidcl import latents
 from jidcl.latents import (
     Laplace,
     Normal,
     TruncatedLaplace,
     VonMisesFisher,
-    affine_generator,
     class_of_index,
-    diverse,
     index_counts,
     sample_cluster_vectors,
     sample_conditional,
     sample_instances,
 )
 from reference import vmf
+
+affine_generator = one_program(latents.affine_generator)
+diverse = one_program(latents.diverse)
 
 
 def norms(z):

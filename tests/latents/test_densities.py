@@ -386,8 +386,10 @@ def test_gradient_with_respect_to_the_mean_on_a_box(name, x64):
 def test_derivative_with_respect_to_kappa(n, x64):
     z = np.stack([np.eye(n)[0], np.eye(n)[1], -np.eye(n)[0]])
     cosine = np.array([1.0, 0.0, -1.0])
-    slope = jax.jacfwd(
-        lambda kappa: log_prob(VonMisesFisher(kappa), Sphere(n), jnp.array(z))
+    slope = jax.jit(
+        jax.jacfwd(
+            lambda kappa: log_prob(VonMisesFisher(kappa), Sphere(n), jnp.array(z))
+        )
     )
     for kappa in (0.5, 40.0):
         step = 1e-5 * kappa

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from budget import one_program
 from jidcl.latents import (
     Box,
     GeneralisedNormal,
@@ -21,14 +22,16 @@ from jidcl.latents import (
 
 def test_large_exponents_draw_no_zeros_and_integrate_to_one():
     key, space = jax.random.key(0), Real(1)
-    z = sample(key, GeneralisedNormal(1.0, 100.0), space, jnp.zeros((20_000, 1)))
+    z = one_program(sample)(
+        key, GeneralisedNormal(1.0, 100.0), space, jnp.zeros((20_000, 1))
+    )
     assert np.mean(np.asarray(z) == 0) < 1e-3
     # Nearly uniform on [-1, 1]; Kolmogorov-Smirnov at a false-alarm rate of 1e-4.
     law = stats.gennorm(100.0)
     assert stats.kstest(np.asarray(z)[:, 0], law.cdf).pvalue > 1e-4
     grid = jnp.linspace(0, 1, 2001)[:, None]
     for density in (GeneralisedNormal(1.0, 100.0), GeneralisedNormal(1e4, 10.0)):
-        value = log_prob(density, Box(1), grid, jnp.full((1,), 0.3))
+        value = one_program(log_prob)(density, Box(1), grid, jnp.full((1,), 0.3))
         np.testing.assert_allclose(np.trapezoid(np.exp(value), dx=5e-4), 1, rtol=1e-3)
 
 
@@ -48,11 +51,11 @@ def test_tolerances_follow_the_size_of_the_box():
 def test_bfloat16_means_are_drawn_in_float32():
     k_box, k_mean, k_sphere = jax.random.split(jax.random.key(0), 3)
     mean = jnp.full((20_000, 1), 0.5, jnp.bfloat16)
-    z = sample(k_box, Normal(0.05), Box(1), mean)
+    z = one_program(sample)(k_box, Normal(0.05), Box(1), mean)
     assert z.dtype == jnp.bfloat16
     # Rounding to 8 bits adds 1e-3; one standard error of the spread is 0.5 %.
-    assert float(jnp.std(z.astype(jnp.float32))) == pytest.approx(0.05, rel=0.03)
-    on_sphere = Sphere(3).uniform(k_mean, (1000,), jnp.bfloat16)
-    drawn = sample(k_sphere, VonMisesFisher(10.0), Sphere(3), on_sphere)
+    assert np.std(np.asarray(z, np.float32)) == pytest.approx(0.05, rel=0.03)
+    on_sphere = one_program(Sphere(3).uniform)(k_mean, (1000,), jnp.bfloat16)
+    drawn = one_program(sample)(k_sphere, VonMisesFisher(10.0), Sphere(3), on_sphere)
     norms = np.linalg.norm(np.asarray(drawn, np.float32), axis=-1)
     np.testing.assert_allclose(norms, 1, atol=0.02)

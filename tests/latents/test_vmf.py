@@ -22,6 +22,7 @@ from reference.statistics import assert_distribution, assert_mean, assert_uncorr
 # The Bessel function
 
 KAPPAS = [0.0, 1e-6, 1e-2, 1.0, 5.0, 30.0, 100.0, 1e3, 1e4, 1e5]
+eager = pytest.mark.many_programs(reason="unrolled steps compile slowly as a whole")
 
 
 def everything(n, kappa):
@@ -42,6 +43,7 @@ def allowed(kappa):
     return np.minimum(1e-11 * np.maximum(1, kappa), 2e-10)
 
 
+@eager
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 100, 1000])
 def test_log_mean_exp_dot_in_float64(n, x64):
     kappa = np.array(KAPPAS)
@@ -67,6 +69,7 @@ def test_log_mean_exp_dot_in_float64(n, x64):
     np.testing.assert_allclose(bend[kappa >= 1e-2], want, atol=3e-10)
 
 
+@eager
 def test_log_mean_exp_dot_closed_forms_on_s2(x64):
     kappa = np.array([0.1, 1.0, 10.0, 100.0, 1e4])
     (log_mu, cosine), _ = (
@@ -77,6 +80,7 @@ def test_log_mean_exp_dot_closed_forms_on_s2(x64):
     np.testing.assert_allclose(cosine, 1 / np.tanh(kappa) - 1 / kappa, rtol=1e-11)
 
 
+@eager
 @pytest.mark.parametrize("n", [2, 3, 10, 1000])
 def test_log_mean_exp_dot_in_float32(n):
     kappa = np.array(KAPPAS)
@@ -94,12 +98,13 @@ def test_log_mean_exp_dot_in_float32(n):
     np.testing.assert_allclose(cosine, want_cosine, rtol=2e-4)
 
 
+@eager
 def test_log_mean_exp_dot_under_transforms():
     kappa = jnp.array(KAPPAS[:6]).reshape(2, 3)
-    eager = log_mean_exp_dot(10, kappa)
+    plain = log_mean_exp_dot(10, kappa)
     jitted = jax.jit(lambda k: log_mean_exp_dot(10, k))(kappa)
     mapped = jax.vmap(jax.vmap(lambda k: log_mean_exp_dot(10, k)))(kappa)
-    for a, b, c in zip(eager, jitted, mapped, strict=True):
+    for a, b, c in zip(plain, jitted, mapped, strict=True):
         assert a.shape == b.shape == c.shape == (2, 3)
         np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(c, a, rtol=1e-5, atol=1e-5)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from jax.test_util import check_grads
 from scipy import special
 
+from budget import one_program
 from jidcl.losses import (
     NegativePolicy,
     Similarity,
@@ -339,12 +340,14 @@ def test_lam_weights_the_coordinates(x64, rng, p, tile):
     y, y_pos = (jnp.asarray(rng.normal(size=(5, 3))) for _ in range(2))
     lam = jnp.asarray([0.3, 1.0, 7.0])
 
+    @jax.jit
     def loss(y, y_pos, tau, lam):
         s = Similarity("lp", p)
         return infonce(y, y_pos, similarity=s, tau=tau, lam=lam, tile=tile)[0]
 
-    distance = np.abs(y[:, None] - y[None]) ** p @ np.asarray(lam)
-    own = np.abs(y - y_pos) ** p @ np.asarray(lam)
+    a, b = np.asarray(y), np.asarray(y_pos)
+    distance = np.abs(a[:, None] - a[None]) ** p @ np.asarray(lam)
+    own = np.abs(a - b) ** p @ np.asarray(lam)
     entries = -np.concatenate([distance, own[:, None]], axis=1) / 0.7
     want = np.mean(own / 0.7 + special.logsumexp(entries, axis=1))
     np.testing.assert_allclose(loss(y, y_pos, 0.7, lam), want, rtol=1e-12)
@@ -356,9 +359,10 @@ def test_lam_weights_independent_negatives_too(x64, rng, tile):
     y, y_pos, y_neg = (jnp.asarray(rng.normal(size=(k, 3))) for k in (4, 4, 6))
     lam, s = jnp.asarray([0.3, 1.0, 7.0]), Similarity("lp", 1.0)
     policy = NegativePolicy("independent")
-    got = infonce(y, y_pos, y_neg, similarity=s, lam=lam, policy=policy, tile=tile)[0]
+    run = one_program(infonce)
+    got = run(y, y_pos, y_neg, similarity=s, lam=lam, policy=policy, tile=tile)[0]
     wide = (v * lam[None] for v in (y, y_pos, y_neg))
-    want = infonce(*wide, similarity=s, policy=policy)
+    want = run(*wide, similarity=s, policy=policy)
     np.testing.assert_allclose(got, want[0], rtol=1e-12)
 
 

@@ -241,6 +241,7 @@ def test_float64_gradients_are_those_of_finite_differences(name):
     np.testing.assert_allclose(slope, (ends[0] - ends[1]) / 2e-5, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.many_programs(reason="every operation of a loss on its own")
 @every_loss
 def test_eager_equals_jitted(name):
     row, arrays = ROWS[name], [each[0] for each in examples(name)]

@@ -53,6 +53,7 @@ def rotate(rng, z):
 # --- R2 ----------------------------------------------------------------------------
 
 
+@pytest.mark.many_programs(reason="float64 arrays of NumPy, outside of a program")
 def test_r2_equals_scikit_learn(z, y):
     fit = LinearRegression().fit(y, z)
     want = r2_score(z, fit.predict(y), multioutput="raw_values")

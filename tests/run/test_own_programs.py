@@ -74,6 +74,26 @@ def test_an_estimate_counts_the_numbers_of_a_run_of_any_form(monkeypatch):
     assert costs.estimate(CONFIG, **own).parameters == 1
 
 
+@pytest.mark.parametrize(("seeds_that_fit", "pieces"), [(1.5, 3), (2.5, 2)])
+def test_seeds_that_do_not_fit_run_in_pieces_as_one_record(
+    tmp_path, seeds_that_fit, pieces
+):
+    own = dict(system=descent.NAME, steps=1)
+    one = costs.estimate(CONFIG, seeds=[20], **own).memory
+    seeds, limit = range(20, 23), seeds_that_fit * one / 2**30
+    cut = finish(tmp_path / "cut", seeds=seeds, memory_gib=limit)
+    whole = finish(tmp_path / "whole", seeds=seeds)
+    assert len(list((cut.folder / "pieces").glob("*/result.json"))) == pieces
+    assert cut.record.seeds == whole.record.seeds == list(seeds)
+    for name, values in whole.record.scores.items():
+        np.testing.assert_allclose(cut.record.scores[name], values, rtol=1e-6)
+    last, wanted = cut.record.curve[-1], whole.record.curve[-1]
+    assert last.keys() == wanted.keys()
+    np.testing.assert_allclose(last["loss"], wanted["loss"], rtol=1e-6)
+    again = finish(tmp_path / "cut", seeds=seeds, memory_gib=limit)
+    assert again.record == cut.record
+
+
 def in_64_bits(config):
     """The descent of exact thirds, that refuses numbers of 32 bits."""
     program, rate = descent.make_program(config), config.rate

@@ -261,11 +261,9 @@ def test_phases_change_temperature_and_batch_and_resume(tmp_path):
         dataclasses.replace(TINY, early_share=0.6, late_share=0.6)
 
 
-# Pieces of one length are one program; the last one is shorter in the other case.
-PIECES = [(1.5, 3), pytest.param(2.5, 2, marks=pytest.mark.long)]
-
-
-@pytest.mark.parametrize(("seeds_that_fit", "pieces"), PIECES)
+# Of a small program: test_own_programs.py.
+@pytest.mark.long
+@pytest.mark.parametrize(("seeds_that_fit", "pieces"), [(1.5, 3), (2.5, 2)])
 def test_seeds_that_do_not_fit_run_in_pieces_as_one_record(
     whole, tmp_path, seeds_that_fit, pieces
 ):

@@ -153,8 +153,11 @@ def check(case, counts):
         chex.assert_trees_all_close(kept, held, rtol=1e-4, atol=1e-5)
 
 
-# Several pair distributions at once take six times as long to compile as one.
-LONG = {"ensemble"}
+# Several pair distributions at once take six times as long to compile as one. Of the
+# rivals those that carry something from step to step; the others differ from them by a
+# loss that `tests/losses/test_every_loss.py` spreads over eight devices.
+CARRY = {"rivals-byol", "rivals-moco", "rivals-swav"}
+LONG = {"ensemble"} | {case for case in CASES if case.startswith("rivals-")} - CARRY
 
 
 @pytest.mark.parametrize(

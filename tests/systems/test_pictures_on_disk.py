@@ -19,7 +19,7 @@ from jidcl.latents.causal import CLASSES, GROUPS
 from jidcl.mixing.scenes import Sprites
 from jidcl.report.judge import judge
 from jidcl.run import runner
-from jidcl.run.sweep import sweep
+from jidcl.run import sweep as sweeping
 from jidcl.run.verify import Verification
 from jidcl.systems.causal3d import problem as causal3d
 from jidcl.systems.causal3d.presets import Causal3D
@@ -177,8 +177,7 @@ def test_a_run_is_another_one_when_the_pictures_change(config, copied, tmp_path)
     assert held["data"] == picture_sets_digest(root, layout="3dident")
     z[0] *= 0.5
     np.save(root / "raw_latents.npy", z)
-    *_, other = runner.run(copied, **call)
-    assert other.folder != first.folder
+    assert runner.run_folder(config=copied, **call) != first.folder
 
 
 def write_objects(root, rng, count):
@@ -237,14 +236,24 @@ def test_read_outs_are_scored_on_other_pictures_than_they_were_fitted_on(objects
     evaluated_whatever_is_trained_on(problem)
 
 
-def test_a_sweep_knows_its_pictures(copied, tmp_path):
+def train_nothing(held, piece, path):
+    """In place of the training of a sweep's piece: rows without scores."""
+    rows = [{**point, "seed": seed} for point, seed in piece.runs]
+    path.write_text(json.dumps({"rows": rows}))
+    return iter(())
+
+
+@pytest.mark.parametrize("trained", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_a_sweep_knows_its_pictures(copied, tmp_path, monkeypatch, trained):
+    if not trained:
+        monkeypatch.setattr(sweeping, "_train", train_nothing)
     root = pathlib.Path(copied.folder)
     z = np.load(root / "raw_latents.npy")
 
     def pieces():
         grid = {"tau": [0.5, 1.0]}
         call = dict(system="scenes", seeds=[0], root=tmp_path / "sweep")
-        *_, last = sweep(copied, grid, **call)
+        *_, last = sweeping.sweep(copied, grid, **call)
         assert [row["tau"] for row in last.rows] == [0.5, 1.0]
         return {path.name for path in (tmp_path / "sweep").glob("piece-*")}
 

@@ -68,13 +68,13 @@ def test_true_content_scores_one_and_its_style_the_oracle():
 def test_infonce_isolates_content_and_its_untrained_encoder_does_not():
     config = dataclasses.replace(SMALL, learning_rate=8e-3, steps=150)
     program = SYSTEM.make_program(config)
-    frozen = frozen_draws(program, 0)
+    frozen = jax.jit(lambda: frozen_draws(program, 0))()
     step = make_step(program)
 
     def run(state):
         return jax.lax.scan(lambda s, _: step(s), state, length=config.steps)
 
-    start = start_state(program, jnp.asarray(0), frozen)
+    start = jax.jit(lambda: start_state(program, jnp.asarray(0), frozen))()
     state, _ = jax.jit(run)(start)
     evaluated = jax.jit(program.evaluate)
 

@@ -283,7 +283,7 @@ def assert_loss(got, loss, error, first_order):
     assert abs(got - loss) < SIGMAS * error + SECOND_ORDER * first_order
 
 
-@pytest.mark.parametrize("count", [64, 256, 512])
+@pytest.mark.parametrize("count", [64, 256, pytest.param(512, marks=pytest.mark.long)])
 @pytest.mark.parametrize("composition", limits.COMPOSITIONS)
 def test_finite_negatives_on_the_sphere(composition, count, rng):
     kappa, m = 5.0, count - (composition != "independent")

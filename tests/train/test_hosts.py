@@ -80,6 +80,7 @@ def check_one_run(spread, alone):
 
 
 @pytest.mark.multihost
+@pytest.mark.many_programs(reason="a whole run, spread over devices")
 def test_two_processes_are_one_run(tmp_path):
     alone, spread = tmp_path / "alone", tmp_path / "spread"
     config = dataclasses.replace(presets()["quick/sphere-vmf"], **SETTINGS)
