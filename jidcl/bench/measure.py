@@ -10,6 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 
+TERMS = 16  # of a p-norm, when its rate is measured
+
+
 class Timing(NamedTuple):
     """Repeated runs of one program, each waited for.
 
@@ -42,12 +45,15 @@ class Ceilings(NamedTuple):
         bytes: bytes read and written a second by an addition.
         fast: operations a second of a product of float32 numbers in the platform's own
             precision (TF32 on NVIDIA); `flops` where there is none.
+        elementwise: operations a second of subtractions, absolute values and additions
+            of numbers that stay in cache: of the terms of a p-norm.
     """
 
     flops: float
     exps: float
     bytes: float
     fast: float
+    elementwise: float
 
     def rate(self, precision: str) -> float:
         """Operations a second of products in a precision of `products_in`."""
@@ -107,10 +113,11 @@ def time_program(function: Callable, *args: Any, repeats: int) -> Timing:
 
 
 def measure_ceilings(repeats: int = 5) -> Ceilings:
-    """The best of some runs of a large product, addition, and exponential.
+    """The best of some runs of a large product, addition, exponential, and p-norm.
 
     On a CPU the exponential is of an array in its cache; an accelerator, which would
-    wait for its memory, takes many of each number.
+    wait for its memory, takes many of each number. The terms of the p-norm are many of
+    each number everywhere.
 
     Args:
         repeats: timed runs of each, >= 1.
@@ -134,4 +141,11 @@ def measure_ceilings(repeats: int = 5) -> Ceilings:
     exp = time_program(exponentials, x, repeats=10 * repeats).low
     add = time_program(lambda x: x + 1, jnp.ones(2**long), repeats=repeats).low
     rates = product("float32"), each * x.size / exp, 8 * 2**long / add
-    return Ceilings(*rates, rates[0] if on_cpu else product("fast"))
+    fast = rates[0] if on_cpu else product("fast")
+    centres = jnp.linspace(-4, 0, TERMS)
+
+    def norm(x, centres):
+        return sum(jnp.abs(x - centres[k]) for k in range(TERMS))
+
+    took = time_program(norm, x, centres, repeats=10 * repeats).low
+    return Ceilings(*rates, fast, 3 * TERMS * x.size / took)
