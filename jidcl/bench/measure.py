@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-
 TERMS = 16  # of a p-norm, when its rate is measured
 
 

@@ -119,9 +119,10 @@ def test_the_table_takes_the_plain_row_of_each_kind():
         dict(what="draw", by="jidcl", scene="sprites", median_s=1.0),
     ]
     lines = performance_table(json.loads(json.dumps(rows))).splitlines()
+    own = "4.2 x | 2.5 x | 11 MiB"
     assert lines[2:] == [
-        "| p=1 | 123 ms | 4.2 x | 2.5 x | 11 MiB | 8,640 ms | **70.0 x** | 600 ms | - | - |",
-        "| dot | 5.00 ms | 4.2 x | 2.5 x | 11 MiB | - | - | - | - | - |",
+        f"| p=1 | 123 ms | {own} | 8,640 ms | **70.0 x** | 600 ms | - | - |",
+        f"| dot | 5.00 ms | {own} | - | - | - | - | - |",
     ]
     assert len({line.count("|") for line in lines}) == 1
 
