@@ -110,7 +110,7 @@ def backward_of_self(settings: Settings, tile: Sizes, a, scale, lse, cotangent):
     others, rows = cut_pairs(tile[::-1], a.astype(scale.dtype), a.astype(scale.dtype))
     share_of_row = cotangent * jnp.exp(-lse)
 
-    def weights(cut):  # rows that fill up weigh nothing
+    def weights(cut):
         number = cut[1]
         fill = number.size - a.shape[0]
         return jnp.pad(share_of_row, (0, fill)).reshape(number.shape)
@@ -122,7 +122,8 @@ def backward_of_self(settings: Settings, tile: Sizes, a, scale, lse, cotangent):
             a_bar, scale_bar = carry
             other, theirs = part
             s, pull = pulled_across(settings.similarity, other[0], row[0])
-            entries = jnp.exp(scale * s)
+            logits = _masked(settings, scale * s, other, row, a.shape[0])
+            entries = jnp.exp(logits)
             if settings.scale_gradient:
                 scale_bar = scale_bar + jnp.sum(entries * own[None] * s)
             both = own[None] + theirs[:, None]
