@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+TERMS = 16  # of a p-norm, when its rate is measured
+
 
 class Timing(NamedTuple):
     """Repeated runs of one program, each waited for.
@@ -43,6 +45,8 @@ class Ceilings(NamedTuple):
         bytes: bytes read and written a second by an addition.
         fast: operations a second of a product of float32 numbers in the platform's own
             precision (TF32 on NVIDIA); `flops` where there is none.
+        elementwise: operations a second of subtractions, absolute values and additions
+            of numbers that stay in cache: of the terms of a p-norm.
         bfloat16: of a product of bfloat16 numbers, summed in float32; NaN where it was
             not measured.
     """
@@ -51,6 +55,7 @@ class Ceilings(NamedTuple):
     exps: float
     bytes: float
     fast: float
+    elementwise: float
     bfloat16: float = math.nan
 
     def rate(self, precision: str) -> float:
@@ -111,10 +116,11 @@ def time_program(function: Callable, *args: Any, repeats: int) -> Timing:
 
 
 def measure_ceilings(repeats: int = 5) -> Ceilings:
-    """The best of some runs of a large product, addition, and exponential.
+    """The best of some runs of a large product, addition, exponential, and p-norm.
 
     On a CPU the exponential is of an array in its cache; an accelerator, which would
-    wait for its memory, takes many of each number.
+    wait for its memory, takes many of each number. The terms of the p-norm are many of
+    each number everywhere.
 
     Args:
         repeats: timed runs of each, >= 1.
@@ -140,6 +146,13 @@ def measure_ceilings(repeats: int = 5) -> Ceilings:
     exp = time_program(exponentials, x, repeats=10 * repeats).low
     add = time_program(lambda x: x + 1, jnp.ones(2**long), repeats=repeats).low
     rates = product("float32"), each * x.size / exp, 8 * 2**long / add
+    centres = jnp.linspace(-4, 0, TERMS)
+
+    def norm(x, centres):
+        return sum(jnp.abs(x - centres[k]) for k in range(TERMS))
+
+    took = time_program(norm, x, centres, repeats=10 * repeats).low
+    elementwise = 3 * TERMS * x.size / took
     if on_cpu:  # it multiplies in float32, whatever is wanted
-        return Ceilings(*rates, rates[0], rates[0])
-    return Ceilings(*rates, product("fast"), product("bfloat16"))
+        return Ceilings(*rates, rates[0], elementwise, rates[0])
+    return Ceilings(*rates, product("fast"), elementwise, product("bfloat16"))

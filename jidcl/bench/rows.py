@@ -94,6 +94,21 @@ def loss_floor(
     return flops / rate + batch**2 / top.exps
 
 
+def own_floor(
+    top: Ceilings, name: str, n: int, batch: int, precision: str = "float32"
+) -> float:
+    """`loss_floor` with each operation at the rate of its kind.
+
+    The terms of a p-norm are no matrix product: they are subtracted, raised and added.
+    Only the derivative for p = 2 is made of products.
+    """
+    if name == "dot":
+        return loss_floor(top, name, n, batch, precision)
+    terms, products = (3, 6) if name == "p=2" else (9, 0)
+    pair = terms / top.elementwise + products / top.flops
+    return batch**2 * (n * pair + 1 / top.exps)
+
+
 def step_floor(top: Ceilings, name: str, program: Program, config: Any) -> float:
     """Seconds that the arithmetic of a training step of one run takes at least.
 
@@ -140,10 +155,12 @@ def loss_row(
     took = time_program(gradient, y, y_pos, repeats=repeats)
     what = {"similarity": name, "batch": batch, "n": n, "tile": tile}
     what |= {"precision": precision}
-    floor = loss_floor(top, name, n, batch, precision)
+    floors = [
+        floor(top, name, n, batch, precision) for floor in (loss_floor, own_floor)
+    ]
     # Forms that are timed beside each other can be seen to agree.
     value = {"value": float(took.result[0])}
-    return _row("loss", "jidcl", what, took, floor) | value
+    return _row("loss", "jidcl", what, took, *floors) | value
 
 
 def step_row(
@@ -214,8 +231,8 @@ def losses(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
             what = {"similarity": name, "batch": batch, "n": n}
             if batch <= WIDEST_MATRIX:
                 times = options.torch.time_loss(name, *arrays, repeats=2)
-                floor = loss_floor(top, name, n, batch)
-                yield _row("loss", "torch", what, timing(times), floor)
+                floors = [f(top, name, n, batch) for f in (loss_floor, own_floor)]
+                yield _row("loss", "torch", what, timing(times), *floors)
             if name == "dot" and options.torch.has_inf_cl(n):
                 times = options.torch.time_inf_cl(*arrays, **own)
                 floor = loss_floor(top, name, n, batch, "fast")
@@ -385,8 +402,16 @@ def embeddings(batch: int, n: int) -> tuple[jax.Array, jax.Array]:
     return y, y + 0.1 * jax.random.normal(second, (batch, n))
 
 
-def _row(suite: str, by: str, what: dict, took: Timing, floor: float) -> dict[str, Any]:
-    return {
+def _row(
+    suite: str,
+    by: str,
+    what: dict,
+    took: Timing,
+    floor: float,
+    own: float | None = None,
+) -> dict[str, Any]:
+    """A row; `own`: the floor at the rates of each operation's kind, for a loss."""
+    row = {
         "what": suite,
         "by": by,
         **what,
@@ -398,3 +423,6 @@ def _row(suite: str, by: str, what: dict, took: Timing, floor: float) -> dict[st
         "floor_s": floor,
         "times_floor": took.median / floor if jnp.isfinite(floor) else None,
     }
+    if own is not None:
+        row |= {"own_floor_s": own, "times_own_floor": took.median / own}
+    return row

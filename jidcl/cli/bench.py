@@ -92,7 +92,8 @@ def show_bench(events: "Iterator[BenchEvent]") -> None:
 def _ceilings(top: "Ceilings") -> str:
     return (
         f"ceilings: {top.flops / 1e9:.0f} GFLOP/s in float32, {top.fast / 1e9:.0f} in "
-        f"the platform's precision, {top.exps / 1e9:.2f} G exp/s, "
+        f"the platform's precision, {top.elementwise / 1e9:.0f} G operations/s of "
+        f"p-norms, {top.exps / 1e9:.2f} G exp/s, "
         f"{top.bytes / 1e9:.1f} GB/s"
     )
 
@@ -100,6 +101,7 @@ def _ceilings(top: "Ceilings") -> str:
 def _line(row: dict[str, Any]) -> str:
     """One row of results."""
     extra, ratio = row["extra_bytes"], row["times_floor"]
+    own = row.get("times_own_floor")
     forms = {None: ", one matrix", "kernel": ", kernels", "auto": ""}
     tile = row.get("tile", "auto")
     form = forms[tile] if tile in forms else f", tiles of {tile[0]} x {tile[1]}"
@@ -118,5 +120,6 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['what']:<7} {row['by']:<5} {name:<4} "
         f"B={row['batch']}{form}: {1e3 * row['median_s']:.4g} ms"
         + ("" if ratio is None else f", {ratio:.2f} x floor")
+        + ("" if own is None else f", {own:.2f} x own floor")
         + ("" if extra is None else f", {extra / 2**20:.1f} MiB extra")
     )

@@ -12,7 +12,7 @@ from jidcl.losses import blockwise
 from jidcl.losses.blockwise import Settings
 from jidcl.losses.kernel_choice import kernel_is_chosen
 from jidcl.losses.similarity import Similarity, as_multiplied, pairwise
-from jidcl.losses.tiles import CPU_TILE, Kernel, Tile, check_tile
+from jidcl.losses.tiles import SMALL, Kernel, Tile, check_tile
 from jidcl.numerics import at_least_float32, varying_zero
 
 
@@ -58,14 +58,16 @@ def row_logsumexp(
         over it; forward mode first is refused by JAX (take tile=None).
     """
     sizes = check_tile(tile)
-    if sizes is None or (
-        sizes == "auto" and a.shape[0] * b.shape[0] <= CPU_TILE[0] ** 2
-    ):
+    if sizes is None or (sizes == "auto" and a.shape[0] * b.shape[0] <= SMALL):
         logits = pairwise(similarity, a, b) / tau
         if exclude_diagonal:
             logits = jnp.where(_diagonal(*logits.shape), -jnp.inf, logits)
         return jax.nn.logsumexp(logits, axis=1)
+    of_self = a is b and similarity.kind == "lp" and not exclude_diagonal
+    of_self = of_self and similarity.precision != "bfloat16"  # may become a product
     settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, sizes)
+    if of_self and not isinstance(sizes, Kernel):
+        return _streamed_self(settings, a, scale)
     return _streamed(settings, a, b, scale)
 
 
@@ -184,6 +186,24 @@ def _by_form(name: str, settings: Settings, a, b, scale, *rest) -> Any:
     kernels = dataclasses.replace(settings, tile=Kernel())
     kernel = functools.partial(getattr(_kernels(), name), kernels)
     return jax.lax.platform_dependent(a, b, scale, *rest, cuda=kernel, default=tiles)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _streamed_self(settings: Settings, a: jax.Array, scale: jax.Array):
+    """log sum_k exp(scale s(a_i, a_k)), `[rows]`, for a p-norm."""
+    return forward(settings, a, a, scale)
+
+
+def _streamed_self_fwd(settings, a, scale):
+    lse = forward(settings, a, a, scale)
+    return lse, (a, scale, lse)
+
+
+def _streamed_self_bwd(settings, residuals, cotangent):
+    return blockwise.backward_of_self(settings, *residuals, cotangent)
+
+
+_streamed_self.defvjp(_streamed_self_fwd, _streamed_self_bwd)
 
 
 def _kernels() -> Any:

@@ -221,6 +221,79 @@ def against(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
     return _matmul(a, b, dtype, similarity.precision)
 
 
+def pulled_across(similarity: Similarity, b: jax.Array, a: jax.Array):
+    """`against(similarity, b, a)` and its pullback, `[cols, m], [m, rows]`, for a CPU.
+
+    The pullback of a p-norm other than p = 2 keeps the sums of many rows in registers
+    and stores nothing of size cols x rows x m.
+
+    Args:
+        similarity: s.
+        b: `[cols, m]`.
+        a: `[m, rows]`, of the same dtype.
+
+    Returns:
+        `(s, pull)`: s `[cols, rows]`; pull maps its cotangent to those of b and a.
+    """
+    p = similarity.p
+    if similarity.kind != "lp" or p == 2:
+        return jax.vjp(functools.partial(against, similarity), b, a)
+
+    def value(total):
+        return -(total if similarity.power else safe_root(total, p))
+
+    s, pull_value = jax.vjp(value, _powers(p, b, a))
+
+    def pull(cotangent):
+        (weights,) = pull_value(cotangent)
+        there = _pulled_rows(p, b.T, a.T, weights.T)
+        return there.T, _pulled_rows(p, a, b, weights)
+
+    return s, pull
+
+
+def _pulled_rows(p: float, a: jax.Array, b: jax.Array, weights: jax.Array):
+    """sum_k weights_ki d |a_di - b_kd|^p / d a_di, `[m, rows]`.
+
+    A few rows of b at once, a block of features at a time: the sums, the weights and
+    the block stay in the nearest cache.
+    """
+    m, rows = a.shape
+    width = min(m, UNROLLED)
+    blocks, turns = -(-m // width), -(-b.shape[0] // AT_ONCE)
+    more = turns * AT_ONCE - b.shape[0]
+    a = jnp.pad(a, ((0, blocks * width - m), (0, 0))).reshape(blocks, width, rows)
+    b = jnp.pad(b, ((0, more), (0, blocks * width - m)))
+    b = b.reshape(turns, AT_ONCE, blocks, width).transpose(2, 0, 1, 3)
+    weights = jnp.pad(weights, ((0, more), (0, 0))).reshape(turns, AT_ONCE, rows)
+
+    def of_block(block):
+        own, others = block
+
+        def add(total, part):
+            other, weight = part
+            for k in range(AT_ONCE):
+                d = own - other[k][:, None]
+                total = total + _weighted_slope(p, d, weight[k][None])
+            return total, None
+
+        start = jnp.zeros_like(own) + varying_zero(own.dtype, own, others, weights)
+        return jax.lax.scan(add, start, (others, weights))[0]
+
+    return p * jax.lax.map(of_block, (a, b)).reshape(blocks * width, rows)[:m]
+
+
+AT_ONCE = 8
+
+
+def _weighted_slope(p: float, d: jax.Array, weight: jax.Array) -> jax.Array:
+    """weight sign(d) |d|^(p - 1), by choices: products of signs are not vectorised."""
+    signed = jnp.where(d > 0, weight, -weight)
+    if p == 1:
+        return jnp.where(d == 0, 0.0, signed)
+    return signed * (d * d if p == 3 else _real_power(jnp.abs(d), p - 1))
+
+
 def stretched(x: jax.Array, lam: jax.Array, p: float) -> jax.Array:
     """x lam^(1/p): between such arrays, sum |a - b|^p is sum lam |a - b|^p of x."""
     dtype = at_least_float32(x.dtype, lam.dtype)

@@ -44,11 +44,9 @@ class Kernel:
 Sizes = tuple[int, int]
 Tile = str | None | int | Sizes | Kernel
 
-CPU_TILE = 256, 1024
+CPU_TILE = 512, 64
 ACCELERATOR_TILE = 2048, 8192
-# Pulled back through a p-norm, a tile is stored once a feature: two of these, side by
-# side, stay in the caches of two cores.
-CPU_PULL_TILE = 64, 512
+SMALL = 2**16  # pairs of which one matrix is made
 
 
 def check_tile(tile: Any) -> Any:
@@ -84,27 +82,26 @@ def check_tile(tile: Any) -> Any:
     return sizes
 
 
-def by_platform(function, tile: Any, *args, cpu: Sizes = CPU_TILE):
-    """function(tile, *args) with the tile that was asked for, or one that fits.
+def by_platform(here, other, tile: Any, *args):
+    """here(tile, *args) on a CPU, other(tile, *args) elsewhere.
 
     Args:
-        function: of a tile (rows, columns) and arrays.
+        here: of a tile (rows, columns) and arrays.
+        other: the same.
         tile: (rows, columns) >= 1 that was asked for; None chooses by the platform that
             the program runs on.
         *args: the arrays.
-        cpu: the tile that fits a CPU.
 
     Returns:
-        What `function` returns.
+        What `here` or `other` returns.
 
     Example:
-        >>> by_platform(lambda tile, x: x * tile[0], (2, 3), 5)
+        >>> times = lambda tile, x: x * tile[0]
+        >>> by_platform(times, times, (2, 3), jnp.asarray(5)).item()
         10
     """
-    if tile is not None:
-        return function(tile, *args)
-    here = functools.partial(function, cpu)
-    other = functools.partial(function, ACCELERATOR_TILE)
+    here = functools.partial(here, tile or CPU_TILE)
+    other = functools.partial(other, tile or ACCELERATOR_TILE)
     return jax.lax.platform_dependent(*args, cpu=here, default=other)
 
 

@@ -24,14 +24,19 @@ from jidcl.cli.bench import show_bench
 from jidcl.losses import Similarity, infonce, pairwise
 from jidcl.systems.scenes.presets import presets
 
-TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10, fast=4e12)
+TOP = Ceilings(flops=1e12, exps=1e9, bytes=1e10, fast=4e12, elementwise=5e11)
 
 
-@pytest.mark.parametrize(("name", "flops"), [("dot", 60), ("p=1", 90)])
-def test_a_row_and_its_floor(name, flops):
+@pytest.mark.parametrize(
+    ("name", "flops", "own"),
+    [("dot", 60, 60), ("p=1", 90, 180), ("p=2", 90, 120), ("p=3", 90, 180)],
+)
+def test_a_row_and_its_floors(name, flops, own):
     row = loss_row(name, 64, 10, TOP, repeats=3)
     assert row["floor_s"] == pytest.approx(64**2 * (flops / 1e12 + 1 / 1e9))
+    assert row["own_floor_s"] == pytest.approx(64**2 * (own / 1e12 + 1 / 1e9))
     assert row["times_floor"] == pytest.approx(row["median_s"] / row["floor_s"])
+    assert row["times_own_floor"] == pytest.approx(row["median_s"] / row["own_floor_s"])
     assert 0 < row["low_s"] <= row["median_s"] <= row["high_s"]
 
 
@@ -103,6 +108,7 @@ def test_an_unknown_suite_is_refused_before_anything_is_timed(tmp_path):
 def test_the_table_takes_the_plain_row_of_each_kind():
     base = dict(what="loss", by="jidcl", similarity="p=1", tile="auto", seeds=1)
     base |= dict(precision="float32", times_floor=4.25, extra_bytes=11 * 2**20)
+    base |= dict(times_own_floor=2.5)
     rows = [
         base | dict(tile=None, median_s=9.0),
         base | dict(precision="fast", median_s=9.0),
@@ -114,9 +120,10 @@ def test_the_table_takes_the_plain_row_of_each_kind():
         dict(what="draw", by="jidcl", scene="sprites", median_s=1.0),
     ]
     lines = performance_table(json.loads(json.dumps(rows))).splitlines()
+    own = "4.2 x | 2.5 x | 11 MiB"
     assert lines[2:] == [
-        "| p=1 | 123 ms | 4.2 x | 11 MiB | 8,640 ms | **70.0 x** | 600 ms | - | - |",
-        "| dot | 5.00 ms | 4.2 x | 11 MiB | - | - | - | - | - |",
+        f"| p=1 | 123 ms | {own} | 8,640 ms | **70.0 x** | 600 ms | - | - |",
+        f"| dot | 5.00 ms | {own} | - | - | - | - | - |",
     ]
     assert len({line.count("|") for line in lines}) == 1
 

@@ -1,0 +1,62 @@
+"""What the streamed forms of a log-sum-exp share: settings, and exponentials."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.losses.similarity import Similarity
+from jidcl.losses.tiles import Kernel, Sizes
+from jidcl.numerics import varying_zero
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is static in a streamed log-sum-exp.
+
+    Attributes:
+        similarity: s.
+        exclude_diagonal: entry k = i is left out.
+        tile: rows and columns, or kernels; chosen by platform when None.
+        scale_gradient: the gradient for the scale is wanted.
+
+    Example:
+        >>> Settings(Similarity(), True, (8, 8), False).without_diagonal().tile
+        (8, 8)
+    """
+
+    similarity: Similarity
+    exclude_diagonal: bool
+    tile: Sizes | Kernel | None
+    scale_gradient: bool
+
+    def without_diagonal(self) -> "Settings":
+        """The same for columns that hold no row's own entry."""
+        return dataclasses.replace(self, exclude_diagonal=False)
+
+    def in_tiles(self) -> "Settings":
+        """The same in tiles that fit the platform."""
+        return dataclasses.replace(self, tile=None)
+
+
+def share(logits, most):
+    """exp(logits - most) for logits of at most `most`, and at most 1.
+
+    A compiler may compute the logits anew here, and round them otherwise: at 1e9 a last
+    digit is worth more than exp can hold.
+    """
+    return jnp.exp(_not_above_zero(logits - most))
+
+
+@jax.custom_jvp
+def _not_above_zero(x):
+    return jnp.minimum(x, 0.0)
+
+
+# What is above is rounding: the derivative is that of x, also at 0.
+_not_above_zero.defjvp(lambda primals, tangents: (_not_above_zero(*primals), *tangents))
+
+
+def filled(value: float, shape, *like: jax.Array) -> jax.Array:
+    """A constant in the last one's dtype, varying over the mesh axes that any does."""
+    return jnp.full(shape, value, like[-1].dtype) + varying_zero(like[-1].dtype, *like)
