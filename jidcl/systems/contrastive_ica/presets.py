@@ -86,12 +86,12 @@ FIGURE2 = {
 
 _QUICK = replace(
     ContrastiveICA(),
-    widths=(20, 40, 40, 20),
+    widths=(10, 20, 20, 10),
     optimiser="adam",
-    learning_rate=1e-3,
+    learning_rate=4e-3,
     warmup=50,
-    batch=512,
-    steps=400,
+    batch=256,
+    steps=200,
     chunk=20,
     eval_batch=2048,
     eval_batches=3,
@@ -110,7 +110,8 @@ QUICK = {
         p=1.0,
         tau=0.1,
         output="learnable_box",
-        steps=700,
+        batch=512,
+        steps=400,
     ),
     "real-normal": replace(
         _QUICK,
@@ -118,8 +119,8 @@ QUICK = {
         n=4,
         marginal="normal",
         conditional_param=0.3,
-        learning_rate=2e-3,
-        steps=800,
+        batch=512,
+        steps=400,
     ),
     # From a linear start it would stay near-linear: the claim is about the objective.
     "marginal-only": replace(
