@@ -72,6 +72,7 @@ def test_forms_show_the_value_that_they_agree_on():
     assert rows[0]["value"] == pytest.approx(rows[1]["value"], rel=1e-5)
 
 
+@pytest.mark.many_programs(reason="every suite of the bench, and its embeddings")
 def test_rows_come_one_by_one_and_then_the_files(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     options = Options(batch=8, n=2, repeats=1, peer=False, similarities=("dot", "p=1"))

@@ -334,13 +334,15 @@ def test_a_rotation_changes_p1_and_p3(similarity):
     assert abs(change) > 1e-2
 
 
+# Compiled whole with the flags of these tests, the value beside the gradient of p = 1.5
+# is wrong; with those of a user, or with either flag alone, it is right.
+@pytest.mark.many_programs(reason="eager: XLA errs here with the flags of the tests")
 @pytest.mark.parametrize("tile", [None, (2, 3)])
 @pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])
 def test_lam_weights_the_coordinates(x64, rng, p, tile):
     y, y_pos = (jnp.asarray(rng.normal(size=(5, 3))) for _ in range(2))
     lam = jnp.asarray([0.3, 1.0, 7.0])
 
-    @jax.jit
     def loss(y, y_pos, tau, lam):
         s = Similarity("lp", p)
         return infonce(y, y_pos, similarity=s, tau=tau, lam=lam, tile=tile)[0]

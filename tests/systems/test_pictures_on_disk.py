@@ -239,6 +239,7 @@ def test_read_outs_are_scored_on_other_pictures_than_they_were_fitted_on(objects
 def train_nothing(held, piece, path):
     """In place of the training of a sweep's piece: rows without scores."""
     rows = [{**point, "seed": seed} for point, seed in piece.runs]
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"rows": rows}))
     return iter(())
 
