@@ -111,7 +111,7 @@ QUICK = {
         tau=0.1,
         output="learnable_box",
         batch=512,
-        steps=400,
+        steps=480,
     ),
     "real-normal": replace(
         _QUICK,
@@ -120,7 +120,7 @@ QUICK = {
         marginal="normal",
         conditional_param=0.3,
         batch=512,
-        steps=400,
+        steps=560,
     ),
     # From a linear start it would stay near-linear: the claim is about the objective.
     "marginal-only": replace(
