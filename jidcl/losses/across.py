@@ -26,7 +26,7 @@ def forward(settings: Settings, tile: Sizes, a, b, scale) -> jax.Array:
     Returns:
         `[rows]` in scale's dtype.
     """
-    others, rows = cut_pairs(tile[::-1], b, a)
+    others, rows = cut_pairs((tile[1], tile[0]), b, a)
 
     def over_rows(row):
         def over_others(running, other):
@@ -54,7 +54,7 @@ def backward(settings: Settings, tile: Sizes, a, b, scale, lse, cotangent):
     Args and Returns are the same; `tile` as forwards.
     """
     wide = scale.dtype
-    others, rows = cut_pairs(tile[::-1], b.astype(wide), a.astype(wide))
+    others, rows = cut_pairs((tile[1], tile[0]), b.astype(wide), a.astype(wide))
     shape = rows[1].shape
     fill = shape[0] * shape[1] - a.shape[0]
     # Rows that fill up, and rows without entries, weigh nothing.
@@ -107,7 +107,9 @@ def backward_of_self(settings: Settings, tile: Sizes, a, scale, lse, cotangent):
     Returns:
         The gradients, in the dtypes of a and scale.
     """
-    others, rows = cut_pairs(tile[::-1], a.astype(scale.dtype), a.astype(scale.dtype))
+    others, rows = cut_pairs(
+        (tile[1], tile[0]), a.astype(scale.dtype), a.astype(scale.dtype)
+    )
     share_of_row = cotangent * jnp.exp(-lse)
 
     def weights(cut):

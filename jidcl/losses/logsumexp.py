@@ -200,7 +200,8 @@ def _streamed_self_fwd(settings, a, scale):
 
 
 def _streamed_self_bwd(settings, residuals, cotangent):
-    return blockwise.backward_of_self(settings, *residuals, cotangent)
+    a, scale, lse = residuals
+    return blockwise.backward_of_self(settings, a, scale, lse, cotangent)
 
 
 _streamed_self.defvjp(_streamed_self_fwd, _streamed_self_bwd)
