@@ -1,13 +1,16 @@
 """What the streamed forms of a log-sum-exp share: settings, and exponentials."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 
-from jidcl.losses.similarity import Similarity
 from jidcl.losses.tiles import Kernel, Sizes
 from jidcl.numerics import varying_zero
+
+if TYPE_CHECKING:
+    from jidcl.losses.similarity import Similarity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +24,12 @@ class Settings:
         scale_gradient: the gradient for the scale is wanted.
 
     Example:
+        >>> from jidcl.losses import Similarity
         >>> Settings(Similarity(), True, (8, 8), False).without_diagonal().tile
         (8, 8)
     """
 
-    similarity: Similarity
+    similarity: "Similarity"
     exclude_diagonal: bool
     tile: Sizes | Kernel | None
     scale_gradient: bool

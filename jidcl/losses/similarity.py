@@ -51,6 +51,7 @@ class Similarity:
 
 
 DOT = Similarity()
+AT_ONCE, UNROLLED = 8, 16  # rows of a gradient, features of a sum
 
 
 def rowwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -283,9 +284,6 @@ def _pulled_rows(p: float, a: jax.Array, b: jax.Array, weights: jax.Array):
     return p * jax.lax.map(of_block, (a, b)).reshape(blocks * width, rows)[:m]
 
 
-AT_ONCE = 8
-
-
 def _weighted_slope(p: float, d: jax.Array, weight: jax.Array) -> jax.Array:
     """weight sign(d) |d|^(p - 1), by choices: products of signs are not vectorised."""
     signed = jnp.where(d > 0, weight, -weight)
@@ -321,9 +319,6 @@ def _powers(p: float, a: jax.Array, b: jax.Array) -> jax.Array:
         return (total, jnp.roll(a, -UNROLLED, 1), jnp.roll(b, -UNROLLED, 0)), None
 
     return jax.lax.scan(add, (total, a, b), length=blocks)[0][0]
-
-
-UNROLLED = 16
 
 
 @functools.partial(jax.checkpoint, static_argnums=0)
