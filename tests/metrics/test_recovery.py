@@ -261,7 +261,8 @@ def test_isometry_error(rng):
 def test_rotation_null_has_the_distribution_of_a_numpy_loop(rng):
     # Two-sample Kolmogorov-Smirnov, 200 draws each: false-alarm rate 1e-3.
     z = rng.uniform(size=(100, N))
-    got = np.asarray(rotation_null(jax.random.key(0), z, draws=200))
+    null = jax.jit(lambda key: rotation_null(key, z, draws=200))
+    got = np.asarray(null(jax.random.key(0)))
     want = oracle.rotation_null(rng, z, 200)
     assert got.shape == (200,)
     assert stats.ks_2samp(got, want).pvalue > 1e-3
@@ -397,7 +398,8 @@ HOST = {
 
 @pytest.mark.parametrize("name", HOST)
 def test_scores_on_the_host_are_those_of_the_device(z, y, x64, name):
-    own, host = HOST[name](z, y, jnp), HOST[name](z, y, np)
+    host = HOST[name](z, y, np)
+    own = jax.jit(lambda z, y: HOST[name](z, y, jnp))(z, y)
     for a, b in zip(jax.tree.leaves(own), jax.tree.leaves(host), strict=True):
         assert not isinstance(b, jax.Array)
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
@@ -417,16 +419,22 @@ def test_constant_columns_are_constant_on_the_host_to_their_own_rounding(rng, z)
     noise = rng.normal(size=60).astype(np.float32) * np.float32(1e-9)
     flat = np.stack([np.float32(0.3) + noise, np.full(60, 0.3, np.float32)], axis=1)
     z = z[:, :2].astype(np.float32)
-    for xp in (jnp, np):
-        assert float(r2(z, flat, xp=xp).mean) == pytest.approx(0, abs=1e-6)
-        assert float(mcc(z, flat, xp=xp).mean) == 0
+    both = jax.jit(lambda z, y: (r2(z, y).mean, mcc(z, y).mean))
+    for linear, single in (
+        both(z, flat),
+        (r2(z, flat, xp=np).mean, mcc(z, flat, xp=np).mean),
+    ):
+        assert float(linear) == pytest.approx(0, abs=1e-6)
+        assert float(single) == 0
 
 
 def test_rotations_on_the_host_have_the_law_of_those_on_the_device(rng, z):
     z = z.astype(np.float32)
     for blocks in (None, [[0, 2], [1]]):
         host = rotation_null(rng, z, draws=2000, blocks=blocks, xp=np)
-        own = rotation_null(jax.random.key(0), z, draws=2000, blocks=blocks)
+        own = jax.jit(
+            lambda key, blocks=blocks: rotation_null(key, z, draws=2000, blocks=blocks)
+        )(jax.random.key(0))
         # The same seeds in every run; fresh ones would fail one time in 10,000.
         assert stats.ks_2samp(host, np.asarray(own)).pvalue > 1e-4
 

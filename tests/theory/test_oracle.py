@@ -150,9 +150,9 @@ def test_bad_settings(box_pairs):
 def test_the_floor_does_not_depend_on_the_units(rng):
     z = rng.uniform(size=(2, 64, 2))
     z_pos = np.clip(z + 0.05 * rng.laplace(size=z.shape), 0, 1)
+    fit = jax.jit(lambda pairs: fit_oracle("none", loss(L1), pairs))
     found = []
     for unit in (1.0, 1e3, 1e-3):
         pairs = Pair(*(jnp.asarray(unit * x, jnp.float32) for x in (z, z_pos)))
-        oracle = fit_oracle("none", jax.jit(loss(L1)), pairs)
-        found.append(mean_loss(oracle, "none", loss(L1), pairs))
+        found.append(mean_loss(fit(pairs), "none", jax.jit(loss(L1)), pairs))
     np.testing.assert_allclose(found, found[0], rtol=1e-3)
