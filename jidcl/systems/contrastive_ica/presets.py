@@ -137,6 +137,7 @@ QUICK = {
             marginal_param=sigma,
             conditional="normal",
             conditional_param=0.2,
+            steps=400,
         )
         for sigma in (10.0, 1.0, 0.2)
     },
