@@ -111,7 +111,7 @@ QUICK = {
         tau=0.1,
         output="learnable_box",
         batch=512,
-        steps=480,
+        steps=900,
     ),
     "real-normal": replace(
         _QUICK,
