@@ -73,6 +73,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     claims, presets = load_claims(options.system), load_presets(options.system)
+    for item in options.set:
+        where = item.split("=", 1)[0].rpartition(":")
+        own = [
+            c for n, c in presets.items() if n == f"quick/{where[0]}" or not where[0]
+        ]
+        if "=" not in item or not any(hasattr(config, where[2]) for config in own):
+            parser.error(f"--set must be [PRESET:]SETTING=VALUE, got {item!r}")
     seeds = list(range(options.first, options.first + options.count))
     records: dict[str, Record] = {}
     rows, costs = [], {}

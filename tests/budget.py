@@ -81,14 +81,3 @@ def one_program(f):
         return run(tree, constants, list(itertools.compress(leaves, traced)))
 
     return call
-
-
-def shrink(folder, limit):
-    """Remove the files read longest ago until the others hold `limit` bytes."""
-    held = [(path, path.stat()) for path in folder.glob("*") if path.is_file()]
-    held.sort(key=lambda entry: entry[1].st_atime, reverse=True)
-    total = 0
-    for path, stat in held:
-        total += stat.st_size
-        if total > limit:
-            path.unlink(missing_ok=True)

@@ -36,7 +36,6 @@ for _name, _value in {
 # environment and is not the cache of the package.
 _caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
 CACHE = os.path.join(_caches, "jidcl-tests", "jax")
-CACHE_BYTES = 2**30
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", CACHE)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
@@ -46,6 +45,7 @@ import numpy as np
 import pytest
 
 import budget
+from jidcl.cli.cache import MOST_BYTES, shrink
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -86,7 +86,7 @@ def pytest_sessionfinish(session):
     """Remove what was read longest ago from a cache that has grown too large."""
     if hasattr(session.config, "workerinput"):  # one process of several
         return
-    budget.shrink(Path(CACHE), CACHE_BYTES)
+    shrink(Path(CACHE), MOST_BYTES)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,5 @@
 """The budget of programs does fail a test."""
 
-import os
 from types import SimpleNamespace
 
 import jax
@@ -75,12 +74,3 @@ def test_a_test_that_fails_says_why_and_not_how_much_it_compiled():
 
     with pytest.raises(KeyError, match="first"):
         fail()
-
-
-def test_a_cache_keeps_what_was_read_last(tmp_path):
-    for age, name in enumerate("abcd"):
-        (tmp_path / name).write_bytes(bytes(10))
-        os.utime(tmp_path / name, (1000 - age, 1000))
-    budget.shrink(tmp_path, 25)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
-    budget.shrink(tmp_path / "none", 25)

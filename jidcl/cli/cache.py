@@ -53,7 +53,7 @@ def remember() -> None:
                 file=sys.stderr,
             )
         return
-    _shrink(folder, MOST_BYTES)
+    shrink(folder, MOST_BYTES)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / _version())
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", LEAST_SECONDS)
 
@@ -71,6 +71,27 @@ def kept() -> Kept:
     files = _files(folder)
     programs = sum(path.name.endswith("-cache") for path, *_ in files)
     return Kept(folder, "", programs, sum(size for *_, size in files))
+
+
+def shrink(folder: Path, most: int) -> None:
+    """Remove the oldest files until half of `most` is free, where it is exceeded.
+
+    Args:
+        folder: of the cache; it may be missing.
+        most: bytes that it may hold.
+    """
+    files = sorted(_files(folder), key=lambda entry: entry[1])
+    size = sum(entry[2] for entry in files)
+    if size <= most:
+        return
+    for path, _, own in files:
+        if size <= most // 2:
+            break
+        try:
+            path.unlink()
+            size -= own
+        except OSError:  # in use, or gone
+            continue
 
 
 def _folder() -> tuple[Path | None, str]:
@@ -117,21 +138,5 @@ def _files(folder: Path) -> list[tuple[Path, float, int]]:
         except OSError:  # another process removed it
             continue
         if path.is_file():
-            found.append((path, stat.st_mtime, stat.st_size))
+            found.append((path, max(stat.st_atime, stat.st_mtime), stat.st_size))
     return found
-
-
-def _shrink(folder: Path, most: int) -> None:
-    """Remove the oldest files until half of `most` is free, where it is exceeded."""
-    files = sorted(_files(folder), key=lambda entry: entry[1])
-    size = sum(entry[2] for entry in files)
-    if size <= most:
-        return
-    for path, _, own in files:
-        if size <= most // 2:
-            break
-        try:
-            path.unlink()
-            size -= own
-        except OSError:  # in use, or gone
-            continue

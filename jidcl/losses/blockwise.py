@@ -80,11 +80,7 @@ def _backward(settings: Settings, tile, a, b, scale, lse, cotangent):
     """Gradients for a, b and scale, from the saved log-sum-exps."""
     rows, columns = cut_pairs(tile, a, b)
     shape = rows[0].shape[:2]
-    fill = shape[0] * shape[1] - a.shape[0]
-    # Rows that fill up, and rows without entries, weigh nothing.
-    lse = jnp.where(lse == -jnp.inf, jnp.inf, lse)
-    lse = jnp.pad(lse, (0, fill), constant_values=jnp.inf).reshape(shape)
-    cotangent = jnp.pad(cotangent, (0, fill)).reshape(shape)
+    lse, cotangent = _in_row_tiles(shape, lse, cotangent)
     wide = scale.dtype
 
     def over_columns(carry, column):
@@ -111,6 +107,14 @@ def _backward(settings: Settings, tile, a, b, scale, lse, cotangent):
     a_bar = a_bar.reshape(-1, a.shape[1])[: a.shape[0]]
     b_bar = jnp.swapaxes(b_bar, 1, 2).reshape(-1, b.shape[1])[: b.shape[0]]
     return a_bar.astype(a.dtype), b_bar.astype(b.dtype), scale_bar
+
+
+def _in_row_tiles(shape: tuple[int, ...], lse, cotangent):
+    """Both cut as the rows; those that fill up, or have no entry, weigh nothing."""
+    fill = shape[0] * shape[1] - lse.shape[0]
+    lse = jnp.where(lse == -jnp.inf, jnp.inf, lse)
+    lse = jnp.pad(lse, (0, fill), constant_values=jnp.inf).reshape(shape)
+    return lse, jnp.pad(cotangent, (0, fill)).reshape(shape)
 
 
 def _masked(settings: Settings, logits, row, column, cols: int):
@@ -167,11 +171,7 @@ def _backward_across(settings: Settings, tile: Sizes, a, b, scale, lse, cotangen
     wide = scale.dtype
     others, rows = cut_pairs((tile[1], tile[0]), b.astype(wide), a.astype(wide))
     shape = rows[1].shape
-    fill = shape[0] * shape[1] - a.shape[0]
-    # Rows that fill up, and rows without entries, weigh nothing.
-    lse = jnp.where(lse == -jnp.inf, jnp.inf, lse)
-    lse = jnp.pad(lse, (0, fill), constant_values=jnp.inf).reshape(shape)
-    cotangent = jnp.pad(cotangent, (0, fill)).reshape(shape)
+    lse, cotangent = _in_row_tiles(shape, lse, cotangent)
 
     def over_rows(carry, part):
         row, lse, weight = part

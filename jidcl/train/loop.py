@@ -127,10 +127,10 @@ def draw_frozen(
         What `freeze` returns, with a leading seed axis.
     """
     many = jax.vmap(partial(frozen_draws, program))
-    if not jax.tree.leaves(shapes := jax.eval_shape(many, seeds)):
-        return shapes
     draw = jax.jit(many, out_shardings=None if mesh is None else over_seeds(mesh))
     with numbers_in(program.precision):
+        if not jax.tree.leaves(shapes := jax.eval_shape(draw, seeds)):
+            return shapes  # nothing is worth a program
         return make("freeze", draw, seeds, ledger=ledger, options=ONCE)(seeds)
 
 

@@ -68,9 +68,9 @@ def test_a_full_cache_loses_its_oldest_files_first(home):
         path = folder / f"{age}-cache"
         path.write_bytes(b"x" * 100)
         os.utime(path, (1000 - age, 1000 - age))
-    cache._shrink(home, 1000)
+    cache.shrink(home, 1000)
     assert cache.kept().programs == 10  # 1,000 bytes fit
-    cache._shrink(home, 999)
+    cache.shrink(home, 999)
     left = sorted(int(path.name.split("-")[0]) for path in folder.iterdir())
     assert left == [0, 1, 2, 3]  # the newest four: less than half
 
