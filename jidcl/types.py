@@ -48,14 +48,14 @@ class Losses(NamedTuple):
         reference: of the true latents on the same draws, `[batches]`; None where it is
             not known, and then nothing is said of optimisation.
         chance: of an encoder that ignores its input, `[batches]`.
-        floor: the least loss in closed form; None: the mean of `reference`.
+        limit: the least loss in closed form, where theory has one.
         extra: further losses by name, `[batches]` or scalars.
     """
 
     loss: Array
     reference: Array | None = None
     chance: Array | None = None
-    floor: Array | None = None
+    limit: Array | None = None
     extra: Metrics = {}
 
 
@@ -68,17 +68,23 @@ class Evaluation:
         scores: scalars, or vectors of one entry a dimension, by name; shares are in
             [0, 1].
         losses: see `Losses`; None where nothing was trained against a loss. After
-            `jidcl.train.summarised` a dict of scalars: `loss`, `floor`, `chance`,
-            `gap`, `gap_se` and the extra ones.
+            `jidcl.train.summarised` a dict of scalars: `loss`, `reference`, `gap`,
+            `gap_se`, `chance`, `limit` and the extra ones.
         nulls: what a score is where nothing can be recovered, by score and null:
             `{"r2": {"shuffled": ..., "identity": ...}}`.
         samples: arrays that the figures need, by name.
+        errors: standard errors of scores over evaluation batches, by score.
+        perturbed: of the true latents made worse and worse, by kind of perturbation:
+            `strength`, `gap` (to the latents themselves) and scores, one entry each;
+            what a bar on the gap admits is read from it.
     """
 
     scores: Metrics
     losses: Any = None
     nulls: dict[str, Metrics] = dataclasses.field(default_factory=dict)
     samples: Metrics = dataclasses.field(default_factory=dict)
+    errors: Metrics = dataclasses.field(default_factory=dict)
+    perturbed: dict[str, Metrics] = dataclasses.field(default_factory=dict)
 
 
 @jax.tree_util.register_dataclass

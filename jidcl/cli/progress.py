@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jidcl.run.runner import RunEvent
 
 PLAIN_SECONDS = 10.0
-GAP = COLUMNS.index("gap (closed below)")
+GAP = COLUMNS.index("loss - reference = gap (closed below)")
 
 
 @contextlib.contextmanager

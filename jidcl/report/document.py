@@ -50,10 +50,11 @@ def write_report(
         f"Claims: {source}.",
         "",
         f"{good} of {len(claimed)} came out as expected. Scores are percent, mean ± "
-        "standard deviation over seeds, unless a unit is named. A gap is the loss "
-        "minus its reference: that of the true latents on the same draws, or a closed "
-        "form. It is closed below the number in brackets. A row's verdict is that of "
-        "its mean; the second table counts seeds.",
+        "standard deviation over seeds, unless a unit is named. A reference is the "
+        "loss of the true latents on the same draws. The gap is closed below the "
+        "number in brackets. The second table says what a gap of that size still "
+        "admits. A row's verdict is that of at least 4 of 5 seeds. A recovery leaves "
+        "at most half of what each null leaves.",
         "",
         to_markdown(verdicts),
     ]

@@ -23,14 +23,14 @@ from jidcl.report.comparisons import judge_curve, judge_ordering
 from jidcl.report.numbers import (
     RECOVERED,
     deviation,
-    edge_words,
+    gap_columns,
     judge_published,
     judge_quick,
     mean_nulls,
 )
 from jidcl.report.records import Record
 from jidcl.report.verdict import NOT_TESTABLE, Verdict
-from jidcl.report.words import four_words, has_floor, mean_bar, mean_closed, mean_gap
+from jidcl.report.words import row_word, seed_words
 from jidcl.systems.registry import SYSTEMS, load_presets
 
 JUDGED_BUDGETS = BUDGETS[1:]  # smoke runs are too short to be held to a claim
@@ -118,9 +118,8 @@ def judge_record(record: Record, claims: Claims | None = None) -> list[Verdict]:
 def judge_free(record: Record) -> list[Verdict]:
     """Judge a run that no claim names: R2 and MCC against a score of 95.
 
-    Without a floor, or without training, nothing is said of optimisation, so there is
-    no word. On a sphere latents are recovered up to a rotation at best, and MCC is not
-    judged.
+    Where nothing was trained there is no word. On a sphere latents are recovered up to
+    a rotation at best, and MCC is not judged.
 
     Args:
         record: of a finished run.
@@ -128,30 +127,30 @@ def judge_free(record: Record) -> list[Verdict]:
     Returns:
         A verdict for R2 and one for MCC, where the record has them.
     """
-    verdicts, floor = [], has_floor(record)
+    verdicts = []
     turned = record.config.get("space") == "sphere"
     for metric, text in (("r2", "linear map"), ("mcc", "permutation")):
         if metric not in record.scores or (metric == "mcc" and turned):
             continue
         scores = 100 * record.values(metric)
-        mean = float(scores.mean())
-        word = four_words(mean_closed(record), mean >= RECOVERED) if floor else "-"
+        words = []
+        if record.trained:
+            words = seed_words(record, metric, scores >= RECOVERED)
         verdict = Verdict(
             claim=record.preset,
             source=_settings(record),
             text=f"{text} recovered (score of {RECOVERED:g})",
             metric=metric,
-            word=word,
+            word=row_word(words) if words else "-",
             expected="-",
             ok=True,
             outcome="-",
-            score=mean,
+            score=float(scores.mean()),
             std=deviation(scores),
-            difference=mean - RECOVERED,
-            gap=mean_gap(record),
-            bar=mean_bar(record),
-            seeds=tuple(edge_words(record, scores, RECOVERED)) if floor else (),
+            difference=float(scores.mean() - RECOVERED),
+            seeds=tuple(words),
             nulls=mean_nulls(record, metric, 100),
+            **gap_columns(record, metric),
         )
         verdicts.append(verdict)
     return verdicts

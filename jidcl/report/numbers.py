@@ -4,7 +4,7 @@ Imports no JAX: it reads records.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +13,14 @@ from jidcl.report.records import Record
 from jidcl.report.verdict import ANALOGUE, Verdict
 from jidcl.report.words import (
     MOST,
-    four_words,
-    gap_closed,
-    mean_bar,
-    mean_closed,
-    mean_gap,
+    admitted,
+    beats_nulls,
+    gap_bar,
+    has_floor,
+    mostly_closed,
+    row_word,
+    seed_words,
+    word_of_means,
 )
 
 RECOVERED = 95.0  # percent; a score from here on is no failure to recover
@@ -79,23 +82,59 @@ def mean_nulls(record: Record, metric: str, scale: int = 1) -> dict[str, float]:
     return nulls
 
 
-def band(claim: PublishedClaim) -> float:
-    """Half width of the accepted band: max(2 published sd, 0.5 points).
+def gap_columns(record: Record, metric: str, own: float | None = None) -> dict:
+    """What a verdict says of the gap: its mean, its bar, what that admits, the loss.
 
-    Of a number that is no percentage half a percent of it stands for the 0.5 points.
+    Args:
+        record: of a finished run.
+        metric: the score that a perturbation admitted by the bar is shown with.
+        own: a bar of the claim's own, see `jidcl.report.words.gap_bar`.
+
+    Returns:
+        Fields of `Verdict`: `gap`, `bar`, `loss`, `admits`, `count`.
+    """
+    count = len(record.seeds)
+    if not has_floor(record):
+        return dict(count=count)
+    return dict(
+        count=count,
+        gap=record.mean("gap"),
+        bar=float(gap_bar(record, own).mean()),
+        loss=record.mean("loss"),
+        admits=_admits(record, metric, own),
+    )
+
+
+def _admits(record: Record, metric: str, own: float | None) -> str:
+    parts = []
+    for kind, found in admitted(record, own).items():
+        size = found["strength"] * (100 if kind == "noise" else 1)
+        unit = " %" if kind == "noise" else " degrees"
+        of = "any up to" if found["open"] else ""
+        shown = " ".join(filter(None, (f"{kind} of", of, f"{size:.3g}{unit}")))
+        name = metric if metric in found else "r2"
+        parts.append(f"{shown} ({name} {100 * found[name]:.1f})")
+    return ", ".join(parts)
+
+
+def band(claim: PublishedClaim) -> float:
+    """Half width of the accepted band: max(2 published sd, the claim's least band).
 
     Args:
         claim: a published number.
 
     Returns:
-        The half width, in the claim's unit.
+        The half width, in the claim's unit. The least band is 0.5 points unless the
+        claim names another; of a number that is no percentage half a percent of it.
     """
     least = 0.5 if claim.unit == "percent" else 0.005 * abs(claim.mean)
+    if claim.least_band is not None:
+        least = claim.least_band
     return max(2 * claim.std, least)
 
 
 def judge_quick(claim: QuickClaim, record: Record) -> Verdict:
-    """Judge a quick expectation: the mean and at least 4 of 5 seeds decide.
+    """Judge a quick expectation: at least 4 of 5 seeds decide.
 
     Args:
         claim: the expectation.
@@ -105,22 +144,21 @@ def judge_quick(claim: QuickClaim, record: Record) -> Verdict:
         The verdict.
     """
     scores = claim.scale * record.values(claim.metric)
-    each = _reaches(claim.bound, scores, claim.threshold)
+    reached = _reaches(claim.bound, scores, claim.threshold)
     mean = bool(_reaches(claim.bound, scores.mean(), claim.threshold))
-    word, words = _worded(claim, record, each, mean)
+    words, note = _worded(claim, record, reached, mean)
     # What is to be recovered early may as well be recovered with the gap closed.
     early = claim.expect == "identified early"
     wanted = (claim.expect, *(("identified",) if early else ()))
-    share = np.mean([w in wanted for w in words])
-    inside, note = _inside_null(claim, record)
-    known = bool(np.isfinite(scores).all())
-    ok = known and bool(share >= MOST) and inside and word in wanted
-    verdict = Verdict(
+    share = np.mean([w in wanted for w in words]) if words else float(mean)
+    inside, null_note = _inside_null(claim, record)
+    ok = bool(np.isfinite(scores).all() and share >= MOST) and inside
+    return Verdict(
         claim=claim.id,
         source=claim.source,
         text=claim.text,
         metric=claim.metric,
-        word=word,
+        word=row_word(words) if words else "-",
         expected=claim.expect,
         ok=ok,
         outcome="as expected" if ok else "not as expected",
@@ -128,24 +166,24 @@ def judge_quick(claim: QuickClaim, record: Record) -> Verdict:
         std=deviation(scores),
         difference=float(scores.mean() - claim.threshold),
         unit=claim.unit,
-        gap=mean_gap(record),
-        bar=mean_bar(record, claim.gap_bar),
         seeds=tuple(words),
         nulls=mean_nulls(record, claim.metric, claim.scale),
-        note=note,
+        note="; ".join(filter(None, (note, null_note))),
+        **gap_columns(record, claim.metric, claim.gap_bar),
     )
-    return _without_words(verdict, claim, record)
 
 
 def judge_published(claim: PublishedClaim, record: Record) -> Verdict:
     """Judge a published number.
 
     Reproduced: at least as many seeds as published, and the mean within the `band` of
-    the published one, or above it for a recovery claim; a claim of failure also needs
-    the gap closed, and the recovery claim `same_run` to hold. With fewer seeds:
-    consistent, k of K seeds. Else missed. An analogue, of other data than the
-    published, is set beside and not judged, unless the run read as many pictures from
-    disk as were published; a reference is within its band or not.
+    the published one. Of a published recovery (95 percent or more, or an error) a
+    better mean counts as well, and the score has to beat its nulls. A claim of failure
+    needs the gap closed in at least 4 of 5 seeds, and the recovery claim `same_run` to
+    hold. With fewer seeds: consistent, k of K seeds. Else missed. A claim with a null
+    is judged by it in place of the band. An analogue, of other data than the published,
+    is set beside and not judged, unless the run read as many pictures from disk as were
+    published; a reference is within its band or not.
 
     Args:
         claim: the published number.
@@ -163,16 +201,22 @@ def judge_published(claim: PublishedClaim, record: Record) -> Verdict:
         return _reference(claim, record)
     scores = claim.scale * values_of(record, claim.metric, claim.of_null)
     difference = float(scores.mean() - claim.mean)
-    recovers = claim.direction == "recovers"
+    recovers = _recovers(claim)
     worse = -1 if claim.bound == "least" else 1
     edge = claim.mean + worse * band(claim) if recovers else RECOVERED
-    each = _reaches(claim.bound if recovers else "least", scores, edge)
+    bound = claim.bound if recovers else "least"
     near = abs(difference) <= band(claim) or (recovers and worse * difference < 0)
-    mean = near if recovers else bool(_reaches("least", scores.mean(), edge))
-    word, words = _worded(claim, record, each, mean)
+    mean = near if recovers else bool(_reaches(bound, scores.mean(), edge))
+    words, note = _worded(claim, record, _reaches(bound, scores, edge), mean)
     also = judge_published(claim.same_run, record) if claim.same_run else None
-    closed = recovers or mean_closed(record, claim.gap_bar)
-    holds = near and closed and (also is None or also.ok)
+    inside, null_note = _inside_null(claim, record)
+    holds = near if claim.null is None else inside
+    if claim.direction == "fails":
+        holds = holds and mostly_closed(record, claim.gap_bar)
+    if recovers and bound == "least" and record.trained:
+        holds = holds and bool(beats_nulls(record, claim.metric).mean() >= MOST)
+    missed = "" if also is None or also.ok else f"the same run misses {also.claim}"
+    holds = holds and not missed
     count = len(record.seeds)
     if not holds:
         outcome = "missed"
@@ -180,12 +224,12 @@ def judge_published(claim: PublishedClaim, record: Record) -> Verdict:
         outcome = "reproduced"
     else:
         outcome = f"consistent, {count} of {claim.seeds} seeds"
-    verdict = Verdict(
+    return Verdict(
         claim=claim.id,
         source=claim.source,
         text=claim.text,
         metric=claim.metric,
-        word=word,
+        word=row_word(words) if words else "-",
         expected=_published(claim),
         ok=holds,
         outcome=outcome,
@@ -193,33 +237,42 @@ def judge_published(claim: PublishedClaim, record: Record) -> Verdict:
         std=deviation(scores),
         difference=difference,
         unit=claim.unit,
-        gap=mean_gap(record),
-        bar=mean_bar(record, claim.gap_bar),
         seeds=tuple(words),
         nulls=mean_nulls(record, claim.metric, claim.scale),
-        note="" if also is None or also.ok else f"the same run misses {also.claim}",
+        note="; ".join(filter(None, (note, null_note, missed))),
+        **gap_columns(record, claim.metric, claim.gap_bar),
     )
-    return _without_words(verdict, claim, record)
+
+
+def _recovers(claim: PublishedClaim) -> bool:
+    """Whether better than published counts as well: not of a low published score."""
+    low = claim.unit == "percent" and claim.bound == "least" and claim.mean < RECOVERED
+    return claim.direction == "recovers" and not low
 
 
 def _worded(
-    claim: QuickClaim | PublishedClaim, record: Record, each: np.ndarray, mean: bool
-) -> tuple[str, list[str]]:
-    """(word of the mean, word of each seed) from which of them reach the claim."""
+    claim: QuickClaim | PublishedClaim, record: Record, reached: Any, mean: bool
+) -> tuple[list[str], str]:
+    """(word of each seed, why the row's word is not what its means suggest).
+
+    Nothing is said of optimisation where nothing was trained.
+    """
     if claim.vocabulary == "behaviour":
-        return BEHAVIOUR[not mean], [BEHAVIOUR[not r] for r in each]
-    closed = gap_closed(record, claim.gap_bar)
-    words = [four_words(bool(c), bool(r)) for c, r in zip(closed, each, strict=True)]
-    return four_words(mean_closed(record, claim.gap_bar), mean), words
+        words = [BEHAVIOUR[not r] for r in reached]
+        return words, _unlike(words, BEHAVIOUR[not mean])
+    if not record.trained:
+        return [], ""
+    share = claim.unit == "percent" and claim.bound == "least"
+    words = seed_words(record, claim.metric, reached, bar=claim.gap_bar, nulls=share)
+    suggested = word_of_means(record, claim.metric, mean, claim.gap_bar)
+    return words, _unlike(words, suggested)
 
 
-def _without_words(
-    verdict: Verdict, claim: QuickClaim | PublishedClaim, record: Record
-) -> Verdict:
-    """Nothing is said of optimisation where nothing was trained."""
-    if record.trained or claim.vocabulary == "behaviour":
-        return verdict
-    return dataclasses.replace(verdict, word="-", seeds=())
+def _unlike(words: list[str], suggested: str) -> str:
+    """A note where the seeds say another word than their means."""
+    if row_word(words) == suggested:
+        return ""
+    return f"the means alone would say {suggested}"
 
 
 def _reference(claim: PublishedClaim, record: Record) -> Verdict:
@@ -242,9 +295,8 @@ def _reference(claim: PublishedClaim, record: Record) -> Verdict:
         std=deviation(scores),
         difference=difference,
         unit=claim.unit,
-        gap=mean_gap(record),
-        bar=mean_bar(record, claim.gap_bar),
         nulls=mean_nulls(record, claim.metric, claim.scale) if own else {},
+        **gap_columns(record, claim.metric, claim.gap_bar),
     )
 
 
@@ -265,7 +317,9 @@ def _reaches(bound: str, scores, threshold: float):
     return scores >= threshold if bound == "least" else scores <= threshold
 
 
-def _inside_null(claim: QuickClaim, record: Record) -> tuple[bool, str]:
+def _inside_null(
+    claim: QuickClaim | PublishedClaim, record: Record
+) -> tuple[bool, str]:
     if claim.null is None:
         return True, ""
     scale = claim.scale
@@ -283,18 +337,3 @@ def _inside_null(claim: QuickClaim, record: Record) -> tuple[bool, str]:
     what = "x itself" if claim.null == "identity" else f"the null {claim.null}"
     note = f"{what} scores {scale * null:.1f}"
     return record.mean(claim.metric) <= null + 0.05, note
-
-
-def edge_words(record: Record, scores: np.ndarray, edge: float) -> Sequence[str]:
-    """The four words of each seed for a score that has to reach `edge`.
-
-    Args:
-        record: of a run with a floor.
-        scores: `[seeds]`, in the unit of `edge`.
-        edge: the score from which on a seed counts as reached.
-
-    Returns:
-        One of `jidcl.claims.FOUR_WORDS` for each seed.
-    """
-    words = zip(gap_closed(record), scores >= edge, strict=True)
-    return tuple(four_words(bool(c), bool(r)) for c, r in words)

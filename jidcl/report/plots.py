@@ -66,11 +66,11 @@ def plot_curve(record: Record, path: Path) -> Path:
     steps = [row["step"] for row in record.curve]
     loss = np.asarray([row["loss"] for row in record.curve])
     left.plot(steps, loss, color=_INK, lw=1, alpha=0.7)
-    if "train_floor" in record.losses:
-        floor = record.mean("train_floor")
-        left.axhline(floor, color=_ACCENT, ls="--", lw=1.2, label="oracle floor")
+    if "train_reference" in record.losses:
+        level = record.mean("train_reference")
+        left.axhline(level, color=_ACCENT, ls="--", lw=1.2, label="reference")
         left.legend(frameon=False, loc="upper right")
-    left.set(xlabel="step", ylabel="training loss (nats)", title="loss and floor")
+    left.set(xlabel="step", ylabel="training loss (nats)", title="loss and reference")
     first = record.curve[0]
     scalars = [name for name in first if np.ndim(first[name]) == 1]
     names = [name for name in scalars if name in record.untrained]

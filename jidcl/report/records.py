@@ -32,12 +32,15 @@ class Record:
         preset: name of the preset, or "custom".
         config: every setting.
         seeds: integer seeds.
-        floor_kind: limit, oracle or none.
+        floor_kind: what `reference` among the losses is: "limit" where the true latents
+            have the least loss (a bound), "reference" where an encoder may undercut
+            them, "none" where there is none.
         scores: values for each seed by name, in their own unit (scores of recovery in
             [0, 1]); a list for each seed where a score has one value a dimension.
-        losses: loss, floor, chance, gap and its standard error gap_se, and what else
-            the system compares, for each seed, nats. Empty where nothing is trained,
-            or where losses compare with nothing.
+        losses: loss, reference (of the true latents on the same draws), gap = loss -
+            reference, its standard error gap_se, chance, limit (a closed form), and
+            what else the system compares, for each seed, nats. Empty where nothing is
+            trained, or where losses compare with nothing.
         nulls: by score, then by null: values for each seed, in the score's unit.
         untrained: scores of the encoder before the first step.
         curve: rows of step, loss and scores (per-seed lists).
@@ -45,7 +48,11 @@ class Record:
         device: platform and kind.
         status: "finished", or what stopped the run.
         programs: what each compiled program cost, see `jidcl.train.programs.Cost`;
-            empty in records from before this field.
+            empty in records from before this field, as are the next two.
+        errors: standard errors of scores over evaluation batches, for each seed.
+        perturbed: of the true latents made worse and worse, by kind of perturbation:
+            strength, gap and scores, a list for each seed; see
+            `jidcl.report.words.admitted`.
     """
 
     schema_version: int
@@ -63,6 +70,8 @@ class Record:
     device: str
     status: str = "finished"
     programs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    errors: PerSeed = dataclasses.field(default_factory=dict)
+    perturbed: dict[str, PerSeed] = dataclasses.field(default_factory=dict)
 
     @property
     def trained(self) -> bool:
@@ -170,6 +179,11 @@ def merge_records(parts: Sequence[Record]) -> Record:
             for score in parts[0].nulls
         },
         untrained=join([part.untrained for part in parts]),
+        errors=join([part.errors for part in parts]),
+        perturbed={
+            kind: join([part.perturbed[kind] for part in parts])
+            for kind in parts[0].perturbed
+        },
         curve=curve,
         seconds={
             name: round(sum(part.seconds[name] for part in parts), 2)
@@ -216,7 +230,8 @@ def record_from(data: Any, *, where: str) -> Record:
     """
     held: dict[str, Any] = dict(data) if isinstance(data, dict) else {}
     fields = {field.name for field in dataclasses.fields(Record)}
-    held.setdefault("programs", [])
+    for name, empty in (("programs", []), ("errors", {}), ("perturbed", {})):
+        held.setdefault(name, empty)
     if held.get("schema_version") == 1:
         fields = fields - {"scores", "losses", "nulls"} | {"metrics"}
     if fields - held.keys():
@@ -232,7 +247,26 @@ def record_from(data: Any, *, where: str) -> Record:
         scores, losses, nulls = sort_names(held.pop("metrics"))
         held |= {"scores": scores, "losses": losses, "nulls": nulls}
     held["schema_version"] = SCHEMA_VERSION
-    return Record(**held)
+    return _with_reference(Record(**held))
+
+
+def _with_reference(record: Record) -> Record:
+    """A record whose losses have a `floor`, as they once had, in the present names.
+
+    A floor was a closed form or the mean of the reference; the gap was never taken to
+    the former.
+    """
+    losses = dict(record.losses)
+    if "train_floor" in losses:
+        losses["train_reference"] = losses.pop("train_floor")
+    if "floor" in losses:
+        floor, held = losses.pop("floor"), losses.pop("oracle_loss", None)
+        if record.floor_kind == "limit":
+            losses["limit"] = floor
+        both = zip(losses["loss"], losses["gap"], strict=True)
+        losses["reference"] = held or [loss - gap for loss, gap in both]
+    kind = record.floor_kind.replace("oracle", "reference")
+    return dataclasses.replace(record, floor_kind=kind, losses=losses)
 
 
 _LOSSES = ("loss", "floor", "chance", "gap", "gap_se", "oracle_loss", "linear_loss")

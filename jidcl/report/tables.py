@@ -10,16 +10,19 @@ from typing import Any
 from jidcl.report.legend import meaning
 from jidcl.report.records import Record
 from jidcl.report.verdict import Verdict
+from jidcl.report.words import counted
 
 COLUMNS = (
     "claim",
     "what",
     "score",
+    "nulls",
     "expected",
-    "gap (closed below)",
+    "loss - reference = gap (closed below)",
     "verdict",
     "outcome",
 )
+_SHORT = {"identity": "x itself"}
 
 
 def cells(verdict: Verdict) -> tuple[str, ...]:
@@ -31,9 +34,6 @@ def cells(verdict: Verdict) -> tuple[str, ...]:
     Returns:
         A text for each of `COLUMNS`.
     """
-    gap = "-"
-    if verdict.gap is not None and verdict.bar is not None:
-        gap = f"{verdict.gap:.4f} ({verdict.bar:.4f})"
     outcome = f"{verdict.mark} {verdict.outcome}"
     if verdict.outcome == "-":
         outcome = "-"
@@ -41,11 +41,35 @@ def cells(verdict: Verdict) -> tuple[str, ...]:
         f"{verdict.claim} ({verdict.source})",
         verdict.text,
         _score(verdict),
+        _nulls(verdict) or "-",
         verdict.expected,
-        gap,
-        verdict.word,
+        _gap(verdict),
+        _word(verdict),
         outcome,
     )
+
+
+def _nulls(verdict: Verdict) -> str:
+    digits = ".1f" if verdict.unit == "percent" else ".4g"
+    return ", ".join(
+        f"{_SHORT.get(name, name)} {value:{digits}}"
+        for name, value in verdict.nulls.items()
+    )
+
+
+def _gap(verdict: Verdict) -> str:
+    """The subtraction that the gap is, and its bar."""
+    gap, bar, loss = verdict.gap, verdict.bar, verdict.loss
+    if gap is None or bar is None or loss is None:
+        return "-"
+    return f"{loss:.4f} - {loss - gap:.4f} = {gap:.4f} ({bar:.4f})"
+
+
+def _word(verdict: Verdict) -> str:
+    """The row's word; where seeds differ, how many bear which."""
+    if len(set(verdict.seeds)) < 2:
+        return verdict.word
+    return f"{verdict.word}: {counted(verdict.seeds)}"
 
 
 def _score(verdict: Verdict) -> str:
@@ -60,16 +84,17 @@ def _score(verdict: Verdict) -> str:
         return f"{metric} {sign.join(values)}"
     if math.isnan(verdict.score) and math.isnan(verdict.std):
         return metric or "-"
+    seeds = f", {verdict.count} seeds" if verdict.count > 1 else ""
     if verdict.unit == "percent":
-        return f"{metric} {verdict.score:.2f} ± {verdict.std:.2f}"
+        return f"{metric} {verdict.score:.2f} ± {verdict.std:.2f}{seeds}"
     if verdict.metric == "loss":
         return f"{verdict.score:.4f} nats"
     suffix = " nats" if verdict.unit == "nats" else ""
-    return f"{metric} {verdict.score:.4g} ± {verdict.std:.2g}{suffix}"
+    return f"{metric} {verdict.score:.4g} ± {verdict.std:.2g}{suffix}{seeds}"
 
 
 def to_markdown(verdicts: Sequence[Verdict]) -> str:
-    """A Markdown table, nulls in a second one.
+    """A Markdown table; what bars admit, and notes, in a second one.
 
     Args:
         verdicts: the rows.
@@ -79,15 +104,11 @@ def to_markdown(verdicts: Sequence[Verdict]) -> str:
     """
     lines = [_row(COLUMNS), _row(["---"] * len(COLUMNS))]
     lines += [_row(cells(verdict)) for verdict in verdicts]
-    withnull = [verdict for verdict in verdicts if verdict.nulls or verdict.note]
-    if withnull:
-        lines += ["", _row(("claim", "seeds", "nulls", "note"))]
-        lines.append(_row(["---"] * 4))
-        for verdict in withnull:
-            digits = ".1f" if verdict.unit == "percent" else ".4g"
-            nulls = ", ".join(f"{k} {v:{digits}}" for k, v in verdict.nulls.items())
-            words = ", ".join(_counted(verdict.seeds))
-            lines.append(_row((verdict.claim, words, nulls, verdict.note)))
+    noted = [verdict for verdict in verdicts if verdict.admits or verdict.note]
+    if noted:
+        lines += ["", _row(("claim", "the bar on the gap admits", "note"))]
+        lines.append(_row(["---"] * 3))
+        lines += [_row((v.claim, v.admits or "-", v.note or "-")) for v in noted]
     return "\n".join(lines) + "\n"
 
 
@@ -109,17 +130,24 @@ def to_csv(verdicts: Sequence[Verdict]) -> str:
         "std",
         "expected",
         "difference",
+        "count",
+        "loss",
         "gap",
         "bar",
+        "admits",
         "word",
         "outcome",
         "ok",
         "unit",
+        "note",
     ]
+    nulls = list(dict.fromkeys(null for v in verdicts for null in v.nulls))
     writer = csv.writer(out)
-    writer.writerow(names)
+    writer.writerow([*names, "seeds", *(f"null {null}" for null in nulls)])
     for verdict in verdicts:
-        writer.writerow([getattr(verdict, name) for name in names])
+        held = [verdict.nulls.get(null, "") for null in nulls]
+        own = [getattr(verdict, name) for name in names]
+        writer.writerow([*own, counted(verdict.seeds), *held])
     return out.getvalue()
 
 
@@ -149,10 +177,6 @@ def score_rows(
     return [
         row for row in named if not record.trained or not isinstance(row[1][0], list)
     ]
-
-
-def _counted(words: Sequence[str]) -> list[str]:
-    return [f"{words.count(word)} {word}" for word in dict.fromkeys(words)]
 
 
 def _row(values: Sequence[str]) -> str:

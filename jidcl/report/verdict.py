@@ -15,7 +15,8 @@ class Verdict:
         source: the statement or table row it tests.
         text: what it says.
         metric: name of the score.
-        word: of the claim's vocabulary; "-" where neither applies.
+        word: of the claim's vocabulary, see `jidcl.report.words`; "mixed" where fewer
+            than 4 of 5 seeds agree; "-" where no word applies.
         expected: the word, or the published number as text.
         ok: whether it came out as expected (within its band).
         outcome: reproduced, consistent, missed; or as expected, not as expected; not
@@ -24,8 +25,11 @@ class Verdict:
         std: standard deviation over seeds.
         difference: score minus the published mean (or threshold).
         unit: of score, std, difference, nulls and series: percent, nats or raw.
-        gap: mean gap to the floor, nats; None without a floor or without training.
+        gap: mean gap to the reference, nats; None without a reference or training.
         bar: gap that still counts as closed, nats.
+        loss: mean loss, nats, where there is a gap: gap = loss - reference.
+        admits: what the bar admits, as text.
+        count: number of seeds.
         seeds: per-seed words.
         nulls: scores of the nulls.
         series: means in order, for a claim about an ordering.
@@ -46,6 +50,9 @@ class Verdict:
     unit: str = "percent"
     gap: float | None = None
     bar: float | None = None
+    loss: float | None = None
+    admits: str = ""
+    count: int = 1
     seeds: tuple[str, ...] = ()
     nulls: dict[str, float] = dataclasses.field(default_factory=dict)
     series: tuple[float, ...] = ()

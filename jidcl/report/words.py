@@ -1,26 +1,39 @@
-"""The four words, from two measured facts, and the gap that counts as closed.
+"""The word of each seed and of a row, and the gap that counts as closed.
 
-| | score reaches the claim | score does not |
-|---|---|---|
-| gap closed | identified | not identified |
-| gap open | identified early | not optimised |
+A seed's word follows from measured facts, read in this order.
 
-A run without a floor counts as closed, and a run that trains nothing gets no word.
-Imports no JAX: it reads records.
+| | word |
+|---|---|
+| its score reaches the claim, and a null is as good | already in x |
+| nothing tells how small the loss can be | not judged |
+| gap closed, score reaches the claim | identified |
+| gap closed, score does not | not identified |
+| gap open, score reaches the claim | identified early |
+| gap open, score does not | not optimised |
+
+A row's word is that of at least 4 of 5 seeds, else "mixed". Imports no JAX: it reads
+records.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from jidcl.claims import ALREADY
 from jidcl.report.records import Record
 
-MOST = 0.8  # share of seeds that decides a row, with the mean: 4 of 5
+MOST = 0.8  # share of seeds that decides a row: 4 of 5
+MIXED = "mixed"
+NOT_JUDGED = "not judged"
+NULLS = ("identity", "untrained", "shuffled")  # that a recovery has to beat
+LEFT = 0.5  # a recovery leaves at most this share of what a null leaves
 
 
 def four_words(closed: bool, reached: bool) -> str:
-    """The table above.
+    """The last four rows of the table above.
 
     Args:
-        closed: whether the gap to the floor is closed.
+        closed: whether the gap to the reference is closed.
         reached: whether the score reaches the claim.
 
     Returns:
@@ -35,8 +48,101 @@ def four_words(closed: bool, reached: bool) -> str:
     return "not identified" if closed else "not optimised"
 
 
+def row_word(words: Sequence[str]) -> str:
+    """The word that at least 4 of 5 seeds bear, else "mixed".
+
+    Args:
+        words: of each seed, at least one.
+
+    Returns:
+        The word of the row.
+
+    Example:
+        >>> row_word(["identified"] * 4 + ["not optimised"])
+        'identified'
+        >>> row_word(["identified"] * 3 + ["not optimised"] * 2)
+        'mixed'
+    """
+    most = max(words, key=words.count)
+    return most if words.count(most) >= MOST * len(words) else MIXED
+
+
+def counted(words: Sequence[str]) -> str:
+    """How often each word stands, as text.
+
+    Args:
+        words: of each seed.
+
+    Returns:
+        Such as `"4 identified, 1 not optimised"`, the most frequent one first.
+
+    Example:
+        >>> counted(["identified"] * 4 + ["not optimised"])
+        '4 identified, 1 not optimised'
+    """
+    names = sorted(dict.fromkeys(words), key=lambda word: -words.count(word))
+    return ", ".join(f"{words.count(name)} {name}" for name in names)
+
+
+def seed_words(
+    record: Record,
+    metric: str,
+    reached: np.ndarray,
+    *,
+    bar: float | None = None,
+    nulls: bool = True,
+) -> list[str]:
+    """The word of each seed.
+
+    Args:
+        record: of a finished run.
+        metric: name of the score.
+        reached: whether the score reaches the claim, `[seeds]`.
+        bar: a bar of the claim's own for the gap, see `gap_bar`.
+        nulls: whether its best value is 1, so that it has to beat its nulls.
+
+    Returns:
+        A word a seed, see the table above.
+    """
+    beats = beats_nulls(record, metric) if nulls else np.ones(reached.shape, bool)
+    closed, known = gap_closed(record, bar), has_floor(record)
+    words = []
+    for is_closed, is_reached, is_better in zip(closed, reached, beats, strict=True):
+        if is_reached and not is_better:
+            words.append(ALREADY)
+        elif not known:
+            words.append(NOT_JUDGED)
+        else:
+            words.append(four_words(bool(is_closed), bool(is_reached)))
+    return words
+
+
+def beats_nulls(record: Record, metric: str) -> np.ndarray:
+    """Whether a score leaves at most half of what each of its nulls leaves.
+
+    1 - (score - 2 e) <= (1 - null) / 2, for x itself, the encoder before training and
+    shuffled outputs, where the record has them; e is the standard error of the score
+    over evaluation batches, where it is known.
+
+    Args:
+        record: of a finished run.
+        metric: name of a score whose best value is 1.
+
+    Returns:
+        Booleans, `[seeds]`; True of a score without nulls.
+    """
+    scores = record.values(metric)
+    low = scores - 2 * np.asarray(record.errors.get(metric, 0.0))
+    beats = np.ones(scores.shape, bool)
+    for name in NULLS:
+        null = record.null(metric, name)
+        if null is not None:
+            beats &= ~(1 - low > LEFT * (1 - null))
+    return beats
+
+
 def has_floor(record: Record) -> bool:
-    """Whether the record tells how far the loss is from its least value.
+    """Whether the record tells how far the loss is from that of the true latents.
 
     Args:
         record: of a finished run.
@@ -51,14 +157,14 @@ def gap_bar(record: Record, own: float | None = None) -> np.ndarray:
     """Largest gap that counts as closed, `[seeds]`, nats.
 
     max(3 standard errors, 2 % of the signal), the errors capped at 10 % of it; the
-    signal is the loss of a constant encoder minus the floor. Where the best linear map
-    of x is known, the share is also at most 5 % of what separates its loss from the
-    floor, though not below 1 % of the signal: at large batches most of it is gained
+    signal is the loss of a constant encoder minus the reference. Where the best linear
+    map of x is known, the share is also at most 5 % of what separates its loss from the
+    reference, though not below 1 % of the signal: at large batches most of it is gained
     before anything is recovered. Where no constant encoder's loss is known, the errors
     alone decide.
 
     Args:
-        record: of a run with a floor.
+        record: of a run with a reference.
         own: a bar of the claim's own, in place of all this.
 
     Returns:
@@ -68,20 +174,20 @@ def gap_bar(record: Record, own: float | None = None) -> np.ndarray:
         return np.full(len(record.seeds), own)
     if "chance" not in record.losses:
         return 3 * record.values("gap_se")
-    floor = record.values("floor")
-    signal = record.values("chance") - floor
+    reference = record.values("reference")
+    signal = record.values("chance") - reference
     share = 0.02 * signal
     if "linear_loss" in record.losses:
-        left = 0.05 * (record.values("linear_loss") - floor)
+        left = 0.05 * (record.values("linear_loss") - reference)
         share = np.clip(left, 0.01 * signal, share)
     return np.maximum(np.minimum(3 * record.values("gap_se"), 0.1 * signal), share)
 
 
 def gap_closed(record: Record, own: float | None = None) -> np.ndarray:
-    """Whether the gap to the floor is closed, for each seed.
+    """Whether the gap to the reference is closed, for each seed.
 
     Args:
-        record: of a finished run; one without a floor counts as closed.
+        record: of a finished run; one without a reference counts as closed.
         own: a bar of the claim's own, see `gap_bar`.
 
     Returns:
@@ -92,42 +198,61 @@ def gap_closed(record: Record, own: float | None = None) -> np.ndarray:
     return record.values("gap") <= gap_bar(record, own)
 
 
-def mean_closed(record: Record, own: float | None = None) -> bool:
-    """Whether the mean gap is closed, and those of at least 4 of 5 seeds.
+def mostly_closed(record: Record, own: float | None = None) -> bool:
+    """Whether the gap is closed for at least 4 of 5 seeds.
 
     Args:
-        record: of a finished run; one without a floor counts as closed.
+        record: of a finished run; one without a reference counts as closed.
         own: a bar of the claim's own, see `gap_bar`.
 
     Returns:
-        True where both hold.
+        True where it is.
+    """
+    return bool(gap_closed(record, own).mean() >= MOST)
+
+
+def word_of_means(
+    record: Record, metric: str, reached: bool, own: float | None = None
+) -> str:
+    """The word that the means over seeds suggest, where seeds are not looked at.
+
+    Args:
+        record: of a finished run.
+        metric: name of the score.
+        reached: whether its mean reaches the claim.
+        own: a bar of the claim's own, see `gap_bar`.
+
+    Returns:
+        A word, see the table above.
     """
     if not has_floor(record):
-        return True
-    most = gap_closed(record, own).mean() >= MOST
-    return bool(most and record.mean("gap") <= gap_bar(record, own).mean())
+        return NOT_JUDGED
+    closed = record.mean("gap") <= gap_bar(record, own).mean()
+    return four_words(bool(closed), reached)
 
 
-def mean_gap(record: Record) -> float | None:
-    """Mean gap to the floor over seeds, nats; None without a floor.
+def admitted(record: Record, own: float | None = None) -> dict[str, dict[str, float]]:
+    """What the bar on the gap still admits: perturbed latents whose gap is just there.
 
-    Args:
-        record: of a finished run.
-
-    Returns:
-        The mean, nats.
-    """
-    return record.mean("gap") if has_floor(record) else None
-
-
-def mean_bar(record: Record, own: float | None = None) -> float | None:
-    """Mean of `gap_bar` over seeds; None without a floor.
+    Strength and scores between the recorded ones are interpolated in the gap. A
+    perturbation that never reaches the bar stands with its last strength.
 
     Args:
         record: of a finished run.
         own: a bar of the claim's own, see `gap_bar`.
 
     Returns:
-        The mean, nats.
+        By kind of perturbation: `strength` (noise: share of the variance; rotation:
+        degrees), `open` (1.0 where all strengths are admitted), and the scores.
     """
-    return float(gap_bar(record, own).mean()) if has_floor(record) else None
+    if not has_floor(record):
+        return {}
+    bar, found = float(gap_bar(record, own).mean()), {}
+    for kind, rows in record.perturbed.items():
+        means = {name: np.mean(np.asarray(v), axis=0) for name, v in rows.items()}
+        gaps = np.maximum.accumulate(np.append(0.0, means.pop("gap")))
+        found[kind] = {"open": float(gaps[-1] <= bar)}
+        for name, values in means.items():
+            start = 0.0 if name == "strength" else 1.0
+            found[kind][name] = float(np.interp(bar, gaps, np.append(start, values)))
+    return found

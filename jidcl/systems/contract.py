@@ -9,7 +9,7 @@ from jidcl.claims import Claims
 from jidcl.systems.shared.settings import Settings
 from jidcl.types import Program
 
-FLOORS = ("limit", "oracle", "none")
+FLOORS = ("limit", "reference", "none")
 
 
 class Erratum(NamedTuple):
@@ -71,8 +71,9 @@ class System:
             runs that share them share cached draws.
         traced_fields: settings that may differ along a batch of runs: numbers that
             enter no shape and no choice.
-        floor_kind: `settings -> "limit"` (a closed form), `"oracle"` (the true latents'
-            loss) or `"none"`.
+        floor_kind: `settings -> "limit"`: no encoder has less loss than the true
+            latents, in the limit of theory; `"reference"`: one may have less; or
+            `"none"`: there is nothing to compare with.
         data_identity: `settings -> dict`: what identifies data beside the settings (a
             digest of files); a run on other data is another run.
         claims: `() -> Claims`: published numbers and expectations; None: it has none,

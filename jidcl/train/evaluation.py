@@ -62,20 +62,20 @@ def summary(losses: Losses, xp: ModuleType = jnp) -> Metrics:
         xp: as for `finished`.
 
     Returns:
-        `loss`; with a reference also `floor`, `gap` and `gap_se`; with a chance level
-        `chance`; and the extra losses. Scalars, nats.
+        `loss`; with a reference also `reference`, `gap` and `gap_se`, so that gap =
+        loss - reference; `chance` and `limit` where they are known; and the extra
+        losses. Scalars, nats.
     """
     known: Metrics = {name: xp.mean(value) for name, value in losses.extra.items()}
-    known["loss"] = xp.mean(losses.loss)
-    if losses.chance is not None:
-        known["chance"] = xp.mean(losses.chance)
+    for name in ("loss", "reference", "chance", "limit"):
+        value = getattr(losses, name)
+        if value is not None:
+            known[name] = xp.mean(value)
     if losses.reference is None:
         return known
     gaps = losses.loss - losses.reference
-    floor = xp.mean(losses.reference) if losses.floor is None else losses.floor
     return {
         **known,
-        "floor": xp.asarray(floor, gaps.dtype),
         "gap": xp.mean(gaps),
         "gap_se": xp.sqrt(xp.var(gaps) / max(gaps.shape[0] - 1, 1)),
     }

@@ -20,7 +20,7 @@ def record(r2, *, gap=0.0, gap_se=0.001, mcc=0.5, floor=1.0, chance=2.0, **field
         scores={"r2": list(r2), "mcc": list(np.broadcast_to(mcc, k))},
         losses={
             "loss": list(floor + np.broadcast_to(gap, k)),
-            "floor": [floor] * k,
+            "reference": [floor] * k,
             "chance": [chance] * k,
             "gap": list(np.broadcast_to(gap, k)),
             "gap_se": [gap_se] * k,

@@ -58,11 +58,11 @@ def test_a_run_leaves_everything_on_disk_and_is_not_repeated(whole):
     assert [row["step"] for row in record.curve] == [4, 8, 12]
     assert {"loss", "grad_norm", "r2", "mcc"} <= record.curve[0].keys()
     assert record.floor_kind == "limit"
-    signal_ = record.values("chance") - record.values("floor")
+    signal_ = record.values("chance") - record.values("reference")
     assert (signal_ > 0).all()
     np.testing.assert_allclose(
         record.values("gap"),
-        record.values("loss") - record.values("oracle_loss"),
+        record.values("loss") - record.values("reference"),
         atol=1e-5,
     )
     assert (record.null("r2", "shuffled") < 0.3).all()

@@ -224,7 +224,7 @@ def test_every_mismatch_has_a_finite_loss_and_its_scores(changes):
         jax.random.key(0),
     )
     assert {"r2", "mcc", "lam_error"} <= set(of.scores)
-    assert {"loss", "floor", "gap"} <= set(of.losses)
+    assert {"loss", "reference", "gap"} <= set(of.losses)
     assert ("head_mcc" in of.scores) == bool(config.head)
 
 
@@ -236,7 +236,7 @@ def test_every_mismatch_trains_and_scores(changes):
     state, of = fit(program, seeds=2, steps=2, chunk_steps=2)
     for name in ("r2", "mcc", "lam_error"):
         assert np.isfinite(of.scores[name]).all()
-    for name in ("loss", "floor", "gap"):
+    for name in ("loss", "reference", "gap"):
         assert np.isfinite(of.losses[name]).all()
     assert ("head_mcc" in of.scores) == bool(config.head)
     assert ("raw_lam" in state.params) == (config.lam_model != "fixed")

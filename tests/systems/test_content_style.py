@@ -114,7 +114,7 @@ def test_the_true_content_reaches_its_floor_and_its_oracle(causal):
     scores, losses = found.scores, found.losses
     assert abs(float(losses["gap"])) < 1e-4
     assert float(losses["chance"]) == pytest.approx(0, abs=1e-5)
-    assert float(losses["train_floor"]) == pytest.approx(-np.log(17))
+    assert float(losses["train_reference"]) == pytest.approx(-np.log(17))
     assert float(losses["own_loss"]) < float(losses["loss"]) - 0.5  # 7 x wider
     assert float(scores["content_linear"]) > 0.999
     assert float(scores["content_krr"]) > 0.99

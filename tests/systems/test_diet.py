@@ -109,11 +109,11 @@ def test_floors_are_limits_where_the_model_can_express_the_posterior():
     kinds = {name: system.floor_kind(config) for name, config in ROWS.items()}
     for name, kind in kinds.items():
         violates = ROWS[name].conditional != "vmf"
-        assert kind == ("oracle" if violates else "limit")
+        assert kind == ("reference" if violates else "limit")
     stuck = dataclasses.replace(ROWS["full/case-c1"], learn_beta=False)
-    assert system.floor_kind(stuck) == "oracle"
+    assert system.floor_kind(stuck) == "reference"
     noisy = dataclasses.replace(Diet(), label_noise=0.2)
-    assert system.floor_kind(noisy) == "oracle"
+    assert system.floor_kind(noisy) == "reference"
 
 
 SMALL = dict(
@@ -161,7 +161,7 @@ def test_the_affine_optimum_has_no_gap_and_full_scores(rng):
     assert abs(best.nulls["r2"]["shuffled"]) < 0.1
     assert best.nulls["r2"]["identity"] > 0.9999  # the mixing is the identity
     np.testing.assert_allclose(losses["chance"], np.log(53), rtol=1e-6)
-    assert losses["floor"] < losses["linear_loss"] + 1e-3
+    assert losses["reference"] < losses["linear_loss"] + 1e-3
     np.testing.assert_allclose(worse.losses["loss"], losses["chance"], rtol=1e-5)
 
 

@@ -189,7 +189,7 @@ def test_features_linear_in_the_latents_attain_that_floor():
     np.testing.assert_allclose(loss, floor, rtol=1e-4)
     assert dislib.floor_kind(INSTANCES) == dislib.floor_kind(TINY) == "limit"
     blind = dataclasses.replace(INSTANCES, factors=())
-    assert dislib.floor_kind(blind) == "oracle"
+    assert dislib.floor_kind(blind) == "reference"
 
 
 def test_scores_are_those_of_what_the_features_hold():
@@ -222,7 +222,7 @@ def test_scores_are_those_of_what_the_features_hold():
     for name in ("orientation", "y"):
         assert abs(float(scores[name])) < 0.2
     assert float(scores["accuracy"]) == 1
-    assert float(losses["floor"]) == 0
+    assert float(losses["reference"]) == 0
     np.testing.assert_allclose(losses["gap"], losses["loss"])
     assert float(losses["loss"]) < 1e-6
     np.testing.assert_allclose(losses["chance"], np.log(3), rtol=1e-6)
@@ -236,7 +236,7 @@ def test_training_goes_on_over_seeds_with_the_same_names_before_and_after(config
     program, grid = system.make_program(config), dislib.make_grid(config)
     state, found = fit(program, seeds=2, steps=2, chunk_steps=2)
     values = {**found.scores, **found.losses}
-    for name in (*grid.names, "loss", "floor", "gap", "gap_se", "accuracy"):
+    for name in (*grid.names, "loss", "reference", "gap", "gap_se", "accuracy"):
         assert values[name].shape == (2,)
         assert np.isfinite(values[name]).all()
     assert set(found.nulls) == set(grid.names)

@@ -134,8 +134,8 @@ def test_the_inverse_is_chosen_scores_one_and_meets_the_floor(monkeypatch):
     np.testing.assert_allclose(scores["alignment"], limit, rtol=0.2)
     assert float(scores["bound_held"]) == 1
     assert float(scores["procrustes_mse"]) < 1e-5
-    assert float(losses["chance"]) > float(losses["floor"]) + 0.1
-    np.testing.assert_array_equal(losses["train_floor"], losses["floor"])
+    assert float(losses["chance"]) > float(losses["reference"]) + 0.1
+    np.testing.assert_array_equal(losses["train_reference"], losses["reference"])
 
 
 def test_alignment_limit_of_both_pairs():

@@ -122,7 +122,7 @@ def test_no_score_is_of_a_picture_that_was_trained_on(config):
     found = evaluated_whatever_is_trained_on(scenes.make_problem(config))
     assert "isometry_error" not in found.scores
     # The level of a curve is that of the pairs it was trained on: of finer ones.
-    assert found.losses["train_floor"] != found.losses["floor"]
+    assert found.losses["train_reference"] != found.losses["reference"]
 
 
 def test_latents_of_no_picture_show_as_the_nearest_one(config):
@@ -329,14 +329,14 @@ def test_only_a_run_on_the_published_pictures_is_judged():
         set_rows=250_000,
         judged_as="recovers",
     )
-    losses = {"floor": 1.0, "gap": 0.1, "gap_se": 0.01, "chance": 3.0}
+    losses = {"reference": 1.0, "gap": 0.1, "gap_se": 0.01, "chance": 3.0}
     record = runner.Record(
         schema_version=runner.SCHEMA_VERSION,
         system="scenes",
         preset="full/t4r1",
         config={},
         seeds=[0],
-        floor_kind="oracle",
+        floor_kind="reference",
         scores={"r2": [0.5]},
         losses={name: [value] for name, value in losses.items()},
         nulls={},

@@ -92,14 +92,14 @@ def test_training_goes_on_over_seeds_and_scores_stand_beside_coarse_pictures():
     program = scenes.make_program(TINY)
     _, found = fit(program, seeds=2, steps=2, chunk_steps=2)
     values = {**found.scores, **found.losses}
-    for name in ("r2", "mcc", "loss", "floor", "gap", "linear_loss"):
+    for name in ("r2", "mcc", "loss", "reference", "gap", "linear_loss"):
         assert values[name].shape == (2,)
         assert np.isfinite(values[name]).all()
     assert "identity" not in found.nulls["mcc"]
     # Where the sprite is can be read from coarse pictures by a linear map, roughly.
     assert found.nulls["r2"]["identity"].shape == (2,)
     assert (found.nulls["r2"]["identity"] > 0.5).all()
-    assert (found.losses["floor"] < found.losses["loss"]).all()
+    assert (found.losses["reference"] < found.losses["loss"]).all()
 
 
 def test_coarse_pictures_are_means_over_parts(rng):

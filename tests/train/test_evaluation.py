@@ -40,10 +40,11 @@ def test_standard_error_does_not_see_what_the_batches_share(rng):
     np.testing.assert_allclose(same["gap_se"], 0, atol=1e-5)
 
 
-def test_a_floor_in_closed_form_leaves_the_gap_paired():
+def test_loss_reference_and_gap_subtract_beside_a_limit():
     loss, reference = np.array([2.0, 3.0]), np.array([1.0, 1.0])
-    got = known(loss, reference, floor=jnp.asarray(0.5), extra={"own": jnp.ones(2)})
-    np.testing.assert_allclose([got[k] for k in ("floor", "gap", "own")], [0.5, 1.5, 1])
+    got = known(loss, reference, limit=jnp.asarray(0.5), extra={"own": jnp.ones(2)})
+    names = ("loss", "reference", "gap", "limit", "own")
+    np.testing.assert_allclose([got[k] for k in names], [2.5, 1, 1.5, 0.5, 1])
     assert "chance" not in got
     assert set(known(loss)) == {"loss"}
 

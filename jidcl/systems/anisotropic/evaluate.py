@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jidcl.losses import mse
 from jidcl.metrics import (
@@ -21,8 +22,9 @@ from jidcl.metrics import (
 from jidcl.numerics import generators
 from jidcl.systems.anisotropic.presets import Anisotropic
 from jidcl.systems.anisotropic.process import draw_pairs, objective, oracle_lam
+from jidcl.systems.shared.perturbed import admitted, perturb, recovered
 from jidcl.systems.shared.sources import make_source
-from jidcl.systems.shared.wiring import mean_of, over_batches
+from jidcl.systems.shared.wiring import errors_of, mean_of, over_batches
 from jidcl.types import Array, Evaluation, Losses, Metrics, OnHost
 
 Encode = Callable[[Array], tuple[Array, Array]]
@@ -43,7 +45,7 @@ def probe(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> OnHos
 
 
 def evaluate(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> OnHost:
-    """Scores, loss and floor over `eval_batches` fresh batches, and the nulls.
+    """Scores, loss and reference over `eval_batches` fresh batches, and the nulls.
 
     Args:
         config: settings of the run.
@@ -56,6 +58,7 @@ def evaluate(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> On
         An `Evaluation`, to be finished on the host.
     """
     fit_key, batch_key, null_key = jax.random.split(key, 3)
+    perturb_key = jax.random.fold_in(null_key, 1)
     source, trained = make_source(config), config.objective != "supervised"
     true_lam = oracle_lam(config, fit_key)
 
@@ -68,12 +71,16 @@ def evaluate(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> On
             return rows, {"loss": mse(y, pair.z)}
         # 0 * y keeps it a computed value: XLA would fold a constant for seconds.
         same = 0 * seen + config.outputs**-0.5
+        worse = perturb(perturb_key, pair)
+        truths = jax.tree.map(lambda z, w: jnp.concatenate([z[None], w]), pair, worse)
+        losses = jax.lax.map(lambda z: objective(config, *z, true_lam), truths)
         losses = {
             "loss": objective(config, seen, f(x_pos)[1], lam),
-            "oracle_loss": objective(config, pair.z, pair.z_pos, true_lam),
+            "reference": losses[0],
             "chance": objective(config, same, same, lam),
+            "worse": losses[1:],
         }
-        return rows, losses
+        return rows | {"worse": worse.z}, losses
 
     rows, losses = over_batches(score, batch_key, config.eval_batches)
     learned = config.mixing == "mnist"
@@ -99,6 +106,7 @@ def _finish(
         part = {name: leaf[i] for name, leaf in rows.items()}
         scores = _scores(config, arrays["lam"], part, xp)
         each.append((scores, _nulls(own, part, pictures, xp)))
+    errors = errors_of([scores for scores, _ in each], xp)
     scores, nulls = mean_of(each, xp)
     z, y = rows["z"][0][:1000], rows["y"][0][:1000]
     rotations = rotation_null(null, z, blocks=equal_blocks(*config.lams), xp=xp)
@@ -106,11 +114,18 @@ def _finish(
         nulls["mcc"][name] = xp.quantile(rotations, share)
     best = {"z_hat": read_back(z, y, xp=xp), "matrix": _mcc(z, y, xp).matrix}
     trained = config.objective != "supervised"
+    perturbed = {}
+    if trained:
+        gaps = xp.mean(losses["worse"] - losses["reference"][:, None], axis=0)
+        scores_worse = recovered(rows["z"][0], rows["worse"][0], xp)
+        perturbed = admitted(gaps, scores_worse, xp)
     return Evaluation(
         scores=scores | arrays["fixed"],
         losses=_summed_up(losses) if trained else Losses(losses["loss"]),
         nulls=nulls,
         samples={"z": z, "y": y, **best},
+        errors=errors,
+        perturbed=perturbed,
     )
 
 
@@ -131,9 +146,7 @@ def _nulls(key, rows: Metrics, pictures: bool, xp: ModuleType):
 
 def _summed_up(losses: Metrics) -> Losses:
     """`Losses` of all batches."""
-    reference = losses["oracle_loss"]
-    extra = {"oracle_loss": reference}
-    return Losses(losses["loss"], reference, losses["chance"], extra=extra)
+    return Losses(losses["loss"], losses["reference"], losses["chance"])
 
 
 def _scores(config: Anisotropic, lam: Array, rows: Metrics, xp: ModuleType) -> Metrics:

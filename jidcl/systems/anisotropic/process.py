@@ -122,9 +122,9 @@ def oracle_lam(config: Anisotropic, key: Array) -> Array:
 
 
 def floor_kind(config: Anisotropic) -> str:
-    """`"oracle"`: the Monte Carlo loss of the true latents; supervised: `"none"`.
+    """`"reference"`: the Monte Carlo loss of the true latents; supervised: `"none"`.
 
     With the true Lambda where the model's is learned as a diagonal, with the best
     number where it is one number, and with the fixed one where it is fixed.
     """
-    return "none" if config.objective == "supervised" else "oracle"
+    return "none" if config.objective == "supervised" else "reference"

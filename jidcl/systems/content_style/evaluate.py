@@ -115,7 +115,7 @@ def reference_losses(
     the whitened content at its best scale.
 
     Returns:
-        `Losses`. Extra: `own_loss`, the loss as trained; and `train_floor`, its
+        `Losses`. Extra: `own_loss`, the loss as trained; and `train_reference`, its
         infimum, where it is known.
     """
     boxed, law = config.output == "box", frozen["law"]
@@ -161,7 +161,7 @@ def reference_losses(
     # The infimum, approached as the outputs of the true content grow.
     entries = config.batch + int(config.include_positive)
     floor = -jnp.log(jnp.asarray(entries, found.loss.dtype))
-    return found._replace(extra={**found.extra, "train_floor": floor})
+    return found._replace(extra={**found.extra, "train_reference": floor})
 
 
 def _at_unit_deviation(ys: Sequence[Array]) -> list[Array]:

@@ -99,7 +99,7 @@ SYSTEM = System(
         "mixing_draws",
     ),
     traced_fields=("tau", "change"),
-    floor_kind=lambda config: "oracle",  # the loss of the true content
+    floor_kind=lambda config: "reference",  # the loss of the true content
     vectors="content_style",
     conformance=conformance.CONFORMANCE,
     errata=conformance.ERRATA,

@@ -32,18 +32,19 @@ from jidcl.systems.contrastive_ica.process import (
     Parts,
     draw_pair,
     floor_kind,
-    limit_floor,
+    least_loss,
     objective,
 )
 from jidcl.systems.contrastive_ica.settings import Trained
+from jidcl.systems.shared.perturbed import admitted, perturb, recovered
 from jidcl.systems.shared.sources import set_size
-from jidcl.systems.shared.wiring import mean_of
+from jidcl.systems.shared.wiring import errors_of, mean_of
 from jidcl.theory import OracleMap, apply_oracle, fit_oracle
 from jidcl.types import Array, Evaluation, Losses, Metrics, OnHost, Pair
 
 Encode = Callable[[Array], Array]
 FIT_BATCHES = 2  # that the oracle's scale is fitted on
-TRAIN_BATCHES = 16  # of the training size, for the floor of a curve
+TRAIN_BATCHES = 16  # of the training size, for the reference of a curve
 
 
 def probe(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> OnHost:
@@ -89,8 +90,10 @@ def evaluate(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> OnHo
         kept["fixed"] = {
             "oracle_scale": oracle.scale,
             # The level that a curve of training losses should reach.
-            "train_floor": _train_floor(config, parts, oracle, seen, trains),
+            "train_reference": _train_reference(config, parts, oracle, seen, trains),
         }
+
+    perturb_key = jax.random.fold_in(null_key, 1)
 
     def score(pair: Pair) -> dict[str, Any]:
         z_both = jnp.concatenate(pair) if trained else pair.z
@@ -101,9 +104,10 @@ def evaluate(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> OnHo
             return {"rows": rows, "losses": {"loss": mse(y, pair.z)}, "means": {}}
         y_pos = ys[len(y) :]
         best = jnp.split(fit_affine(seen_x, pair.z)(features), 2)
+        worse = perturb(perturb_key, pair)
         return {
-            "rows": rows,
-            "losses": _losses(config, parts, oracle, pair, (y, y_pos), best),
+            "rows": rows | {"worse": worse.z},
+            "losses": _losses(config, parts, oracle, pair, (y, y_pos), best, worse),
             "means": _isometry(config, parts, held, pair, y, y_pos),
         }
 
@@ -111,7 +115,7 @@ def evaluate(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> OnHo
     finish = partial(
         _finish,
         pictures=parts.source.pictures,
-        floor=limit_floor(config) if limit else None,
+        limit=least_loss(config) if limit else None,
     )
     return OnHost({**kept, **jax.lax.map(score, scored)}, finish)
 
@@ -144,7 +148,7 @@ def _draw(
 
 
 def _finish(
-    arrays: dict[str, Any], xp: ModuleType, *, pictures: bool, floor: float | None
+    arrays: dict[str, Any], xp: ModuleType, *, pictures: bool, limit: float | None
 ) -> Evaluation:
     """Scores and nulls of each batch's rows, averaged; the losses of all batches."""
     rows = arrays["rows"]
@@ -162,19 +166,29 @@ def _finish(
         nulls["mcc"][name] = xp.quantile(rotations, share)
     best = {"z_hat": read_back(z, y, xp=xp), "matrix": mcc(z, y, xp=xp).matrix}
     losses = dict(arrays["losses"])
-    extra = {k: losses[k] for k in ("oracle_loss", "linear_loss") if k in losses}
+    extra = {k: losses[k] for k in ("linear_loss",) if k in losses}
     return Evaluation(
         scores=scores | arrays["set"],
         losses=Losses(
             losses["loss"],
-            losses.get("oracle_loss"),
+            losses.get("reference"),
             losses.get("chance"),
-            None if floor is None else xp.asarray(floor),
+            None if limit is None else xp.asarray(limit),
             {**extra, **arrays.get("fixed", {})},
         ),
         nulls=nulls,
         samples={"z": z, "y": y, **best},
+        errors=errors_of([scores for scores, _ in each], xp),
+        perturbed=_perturbed(rows, losses, xp),
     )
+
+
+def _perturbed(rows: dict[str, Any], losses: Metrics, xp: ModuleType):
+    """What the gap is to perturbed latents, and their scores on the first batch."""
+    if "worse" not in rows:
+        return {}
+    gaps = xp.mean(losses["worse"] - losses["reference"][:, None], axis=0)
+    return admitted(gaps, recovered(rows["z"][0], rows["worse"][0], xp), xp)
 
 
 def _scores(rows: dict[str, Any], key, pictures: bool, xp: ModuleType):
@@ -202,22 +216,27 @@ def _scores(rows: dict[str, Any], key, pictures: bool, xp: ModuleType):
     return scores, nulls
 
 
-def _losses(config: Trained, parts: Parts, oracle, pair: Pair, ys, best) -> Metrics:
+def _losses(
+    config: Trained, parts: Parts, oracle, pair: Pair, ys, best, worse: Pair
+) -> Metrics:
     """The objective of the encoder, the true latents, the best affine map, a constant.
 
-    One program for all four.
+    And `worse`, of the perturbed latents, `[COUNT]`. One program for all of them.
     """
     seen = {
         "loss": ys,
-        "oracle_loss": [apply_oracle(oracle, config.output, z) for z in pair],
+        "reference": [apply_oracle(oracle, config.output, z) for z in pair],
         "linear_loss": [apply_oracle(oracle, config.output, v) for v in best],
         "chance": [jnp.full_like(ys[0], config.n**-0.5)] * 2,
     }
+    placed = jnp.stack([apply_oracle(oracle, config.output, z) for z in worse], axis=1)
     losses = jax.lax.map(
         lambda both: objective(config, parts, *both),
-        jnp.stack([jnp.stack(list(both)) for both in seen.values()]),
+        jnp.concatenate(
+            [jnp.stack([jnp.stack(list(v)) for v in seen.values()]), placed]
+        ),
     )
-    return dict(zip(seen, losses, strict=True))
+    return {**dict(zip(seen, losses, strict=False)), "worse": losses[len(seen) :]}
 
 
 def _fit_oracle(config: Trained, parts: Parts, pairs: Pair) -> OracleMap:
@@ -230,8 +249,10 @@ def _fit_oracle(config: Trained, parts: Parts, pairs: Pair) -> OracleMap:
     )
 
 
-def _train_floor(config: Trained, parts: Parts, oracle, seen, latents: Pair) -> Array:
-    """Mean loss of the oracle at the training batch: the floor of a curve."""
+def _train_reference(
+    config: Trained, parts: Parts, oracle, seen, latents: Pair
+) -> Array:
+    """Mean loss of the oracle at the training batch: beside a curve."""
 
     def one(pair: Pair) -> Array:
         z = parts.source.pair(seen, pair)

@@ -142,6 +142,11 @@ QUICK = {
         for sigma in (10.0, 1.0, 0.2)
     },
 }
+# The same at the temperature of the pairs, 0.2^2.
+QUICK |= {
+    f"uniformity-{sigma:g}-matched": replace(QUICK[f"uniformity-{sigma:g}"], tau=0.04)
+    for sigma in (1.0, 0.2)
+}
 
 
 def supervised(config: ContrastiveICA) -> ContrastiveICA:

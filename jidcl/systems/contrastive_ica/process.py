@@ -1,4 +1,4 @@
-"""The data-generating process and the objective of contrastive ICA, and its floor.
+"""The data-generating process and the objective of contrastive ICA, and its reference.
 
 Wiring of Zimmermann, Sharma, Schneider, Bethge, Brendel 2021. Where its equations
 live: latents and conditionals in `jidcl.latents`, the mixing g in `jidcl.mixing`, the
@@ -121,10 +121,10 @@ def objective(
 
 
 def floor_kind(config: Trained) -> str:
-    """`"limit"` where the closed form applies (R <= 0.1 M), else `"oracle"`.
+    """`"limit"` where the closed form applies (R <= 0.1 M), else `"reference"`.
 
-    The supervised objective has no floor but 0, and what is not trained none at all:
-    `"none"`.
+    The supervised objective has no reference but 0, and what is not trained none at
+    all: `"none"`.
     """
     if config.objective in ("supervised", "identity"):
         return "none"
@@ -141,13 +141,13 @@ def floor_kind(config: Trained) -> str:
     )
     traced = any(map(is_traced, (config.conditional_param, config.tau)))
     if traced or not closed_form:
-        return "oracle"
+        return "reference"
     moments = (config.conditional_param, 1 / config.tau)
     largest = max(vmf_moment(config.n, kappa) for kappa in moments)
-    return "limit" if largest <= 0.1 * config.eval_batch else "oracle"
+    return "limit" if largest <= 0.1 * config.eval_batch else "reference"
 
 
-def limit_floor(config: Trained) -> float:
+def least_loss(config: Trained) -> float:
     """Theorem 1's loss at the evaluation batch, for `floor_kind(config) == "limit"`."""
     n, kappa, model = config.n, config.conditional_param, 1 / config.tau
     return finite_negatives(

@@ -115,17 +115,17 @@ def scale_is_fixed(config: Diet) -> bool:
 
 
 def floor_kind(config: Diet) -> str:
-    """`"limit"` where the model can express the posterior of a vMF, else `"oracle"`.
+    """`"limit"` where the model can express the posterior of a vMF, else `"reference"`.
 
     The limit is the loss of the posterior itself, H(C | z) or H(C | z) + log(N / C).
     The oracle is the loss of logits k <v_c, z>, with the best k that the model can
     reach: a reference, since for other conditionals nonlinear features may do better.
     """
     if config.conditional != "vmf" or config.smoothing:
-        return "oracle"
+        return "reference"
     if is_traced(config.label_noise) or config.label_noise:
-        return "oracle"
-    return "oracle" if _reachable_scale(config) is not None else "limit"
+        return "reference"
+    return "reference" if _reachable_scale(config) is not None else "limit"
 
 
 def reference(config: Diet, v: Array, key: jax.Array) -> Callable[[Instances], Array]:

@@ -64,11 +64,12 @@ def floor_kind(config: Dislib) -> str:
     """`"limit"`: the entropy of the label given the picture, where z can be seen.
 
     0 for classes; H(instance | z) for instances. Where pictures do not tell all of z
-    (the orientation of a sprite), that is the loss of the true latents, an `"oracle"`.
+    (the orientation of a sprite), that is the loss of the true latents, a
+    `"reference"`.
     """
     free = config.factors or ("orientation",)
     hidden = config.mixing == "sprites" and "orientation" in free
-    return "oracle" if config.labels == "instance" and hidden else "limit"
+    return "reference" if config.labels == "instance" and hidden else "limit"
 
 
 def num_labels(config: Dislib, grid: Grid) -> int:

@@ -22,6 +22,7 @@ from jidcl.metrics import (
 )
 from jidcl.systems.lejepa.presets import LeJEPA
 from jidcl.systems.lejepa.process import draw_pair, objective
+from jidcl.systems.shared.perturbed import admitted, perturb
 from jidcl.systems.shared.wiring import over_batches
 from jidcl.theory import ou_alignment_limit
 from jidcl.types import Array, Evaluation, Losses, Metrics
@@ -44,8 +45,10 @@ def evaluate(config: LeJEPA, f: Map, g: Map, keys: Sequence[Array]) -> Evaluatio
     """
     k_score, k_loss = keys
     recovery = _recovery(config, f, g, k_score)
-    losses, terms = compare_losses(config, lambda z: f(g(z)), k_loss)
-    return dataclasses.replace(recovery, scores=recovery.scores | terms, losses=losses)
+    losses, terms, worse = compare_losses(config, lambda z: f(g(z)), k_loss)
+    return dataclasses.replace(
+        recovery, scores=recovery.scores | terms, losses=losses, perturbed=worse
+    )
 
 
 def _recovery(config: LeJEPA, f: Map, g: Map, key: Array) -> Evaluation:
@@ -79,7 +82,9 @@ def _recovery(config: LeJEPA, f: Map, g: Map, key: Array) -> Evaluation:
     )
 
 
-def compare_losses(config: LeJEPA, h: Map, key: Array) -> tuple[Losses, Metrics]:
+def compare_losses(
+    config: LeJEPA, h: Map, key: Array
+) -> tuple[Losses, Metrics, dict[str, Metrics]]:
     """The loss at the training batch beside that of the true latents, paired.
 
     `chance` is the loss of an encoder that ignores the pairing: a constant one; for
@@ -92,7 +97,8 @@ def compare_losses(config: LeJEPA, h: Map, key: Array) -> tuple[Losses, Metrics]
         key: a typed key.
 
     Returns:
-        The losses, and the means of their terms by name.
+        The losses, the means of their terms by name, and what the losses of perturbed
+        latents are, see `jidcl.types.Evaluation.perturbed`.
     """
     broken = config.encoder == "matched" and config.objective != "infonce"
 
@@ -102,14 +108,19 @@ def compare_losses(config: LeJEPA, h: Map, key: Array) -> tuple[Losses, Metrics]
         null = 0 * truth
         if broken:
             null = jnp.stack([pair.z, jnp.roll(pair.z_pos, 1, axis=0)])
-        every = jnp.stack([views, truth, null])
-        return objective(config, every, jax.random.fold_in(key, 1))
+        worse = perturb(jax.random.fold_in(key, 2), pair)
+        first = jnp.stack([views, truth, null])
+        every = jnp.concatenate([first, jnp.stack(worse, axis=1)])
+        values, terms = objective(config, every, jax.random.fold_in(key, 1))
+        return values, terms, jax.vmap(lambda y: total_r2(y, pair.z))(worse.z)
 
-    values, terms = over_batches(score, key, config.eval_batches)
-    loss, reference, chance = values.T
+    values, terms, kept = over_batches(score, key, config.eval_batches)
+    loss, reference, chance = values[:, :3].T
+    gaps = jnp.mean(values[:, 3:] - reference[:, None], axis=0)
+    worse = admitted(gaps, {"r2": jnp.mean(kept, axis=0)}, jnp)
     scores = {name: jnp.mean(value[:, 0]) for name, value in terms.items()}
     scores |= {f"{name}_truth": jnp.mean(v[:, 1]) for name, v in terms.items()}
     limit = ou_alignment_limit(config.rho, config.pair)
     scores["alignment_limit"] = jnp.asarray(limit)
-    extra = {"train_floor": reference}
-    return Losses(loss, reference, chance, extra=extra), scores
+    extra = {"train_reference": reference}
+    return Losses(loss, reference, chance, extra=extra), scores, worse

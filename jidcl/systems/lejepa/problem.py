@@ -117,12 +117,12 @@ def make_program(config: LeJEPA) -> Program:
 
 
 def floor_kind(config: LeJEPA) -> str:
-    """Always `"oracle"`: the loss of h = z on the same draws.
+    """Always `"reference"`: the loss of h = z on the same draws.
 
     For normal latents its alignment is Theorem 1's minimum, reported beside it
     (`alignment`, `alignment_limit`); SIGReg's mean over samples has no closed form.
     """
-    return "oracle"
+    return "reference"
 
 
 SYSTEM = System(

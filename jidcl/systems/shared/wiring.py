@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from jidcl.optim import make_optimiser
 from jidcl.systems.shared.settings import Optimisation
-from jidcl.types import Array
+from jidcl.types import Array, Metrics
 
 
 def run_optimiser(config: Optimisation) -> optax.GradientTransformation:
@@ -97,3 +97,23 @@ def mean_of(each: Sequence[Any], xp: ModuleType) -> Any:
         A tree.
     """
     return jax.tree.map(lambda *leaves: xp.mean(xp.stack(leaves), axis=0), *each)
+
+
+def errors_of(each: Sequence[Metrics], xp: ModuleType) -> Metrics:
+    """Standard errors over batches of the scores that are scalars.
+
+    Args:
+        each: scores of each batch, by name, at least one batch.
+        xp: `numpy`, or `jax.numpy` while tracing.
+
+    Returns:
+        sqrt(variance / (batches - 1)) by name, the variance with divisor `batches`;
+        empty where there is one batch only.
+    """
+    if len(each) < 2:
+        return {}
+    names = [name for name, value in each[0].items() if value.ndim == 0]
+    return {
+        name: xp.sqrt(xp.var(xp.stack([s[name] for s in each])) / (len(each) - 1))
+        for name in names
+    }
