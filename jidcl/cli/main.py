@@ -13,6 +13,7 @@ VERBS = {
     "render": "pictures of a scene: sheet, sweeps, pairs, GIF",
     "bench": "time losses and steps against the device's limits and PyTorch",
     "conformance": "replay reference vectors on this device",
+    "audit": "judge the judge: words on planted representations",
     "list": "list systems, presets, claims, losses or scores",
     "doctor": "show devices, versions, missing extras and the cache",
 }

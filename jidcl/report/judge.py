@@ -30,7 +30,7 @@ from jidcl.report.numbers import (
 )
 from jidcl.report.records import Record
 from jidcl.report.verdict import NOT_TESTABLE, Verdict
-from jidcl.report.words import row_word, seed_words
+from jidcl.report.words import all_latents, row_word, seed_words
 from jidcl.systems.registry import SYSTEMS, load_presets
 
 JUDGED_BUDGETS = BUDGETS[1:]  # smoke runs are too short to be held to a claim
@@ -135,7 +135,8 @@ def judge_free(record: Record) -> list[Verdict]:
         scores = 100 * record.values(metric)
         words = []
         if record.trained:
-            words = seed_words(record, metric, scores >= RECOVERED)
+            whole = all_latents(record, metric, RECOVERED / 100)
+            words = seed_words(record, metric, (scores >= RECOVERED) & whole)
         verdict = Verdict(
             claim=record.preset,
             source=_settings(record),

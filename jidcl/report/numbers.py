@@ -14,6 +14,7 @@ from jidcl.report.verdict import ANALOGUE, Verdict
 from jidcl.report.words import (
     MOST,
     admitted,
+    all_latents,
     beats_nulls,
     gap_bar,
     has_floor,
@@ -144,7 +145,7 @@ def judge_quick(claim: QuickClaim, record: Record) -> Verdict:
         The verdict.
     """
     scores = claim.scale * record.values(claim.metric)
-    reached = _reaches(claim.bound, scores, claim.threshold)
+    reached = _reached(claim, record, scores, claim.threshold, claim.bound)
     mean = bool(_reaches(claim.bound, scores.mean(), claim.threshold))
     words, note = _worded(claim, record, reached, mean)
     # What is to be recovered early may as well be recovered with the gap closed.
@@ -207,7 +208,8 @@ def judge_published(claim: PublishedClaim, record: Record) -> Verdict:
     bound = claim.bound if recovers else "least"
     near = abs(difference) <= band(claim) or (recovers and worse * difference < 0)
     mean = near if recovers else bool(_reaches(bound, scores.mean(), edge))
-    words, note = _worded(claim, record, _reaches(bound, scores, edge), mean)
+    reached = _reached(claim, record, scores, edge, bound)
+    words, note = _worded(claim, record, reached, mean)
     also = judge_published(claim.same_run, record) if claim.same_run else None
     inside, null_note = _inside_null(claim, record)
     holds = near if claim.null is None else inside
@@ -242,6 +244,20 @@ def judge_published(claim: PublishedClaim, record: Record) -> Verdict:
         note="; ".join(filter(None, (note, null_note, missed))),
         **gap_columns(record, claim.metric, claim.gap_bar),
     )
+
+
+def _reached(
+    claim: QuickClaim | PublishedClaim,
+    record: Record,
+    scores: np.ndarray,
+    edge: float,
+    bound: str,
+) -> np.ndarray:
+    """Whether each seed reaches a claim, no latent hiding in the mean of a share."""
+    reached = _reaches(bound, scores, edge)
+    if claim.unit == "percent" and bound == "least":
+        reached = reached & all_latents(record, claim.metric, edge / 100)
+    return reached
 
 
 def _recovers(claim: PublishedClaim) -> bool:

@@ -10,6 +10,7 @@ A seed's word follows from measured facts, read in this order.
 | gap closed, score does not | not identified |
 | gap open, score reaches the claim | identified early |
 | gap open, score does not | not optimised |
+| gap closed, score does not, yet noise within the bar explains it | not optimised |
 
 A row's word is that of at least 4 of 5 seeds, else "mixed". Imports no JAX: it reads
 records.
@@ -27,6 +28,8 @@ MIXED = "mixed"
 NOT_JUDGED = "not judged"
 NULLS = ("identity", "untrained", "shuffled")  # that a recovery has to beat
 LEFT = 0.5  # a recovery leaves at most this share of what a null leaves
+GAIN = 0.001  # and is larger than the null by this at least
+WORST = 5.0  # no latent leaves more than this times what the claimed mean leaves
 
 
 def four_words(closed: bool, reached: bool) -> str:
@@ -106,6 +109,8 @@ def seed_words(
     """
     beats = beats_nulls(record, metric) if nulls else np.ones(reached.shape, bool)
     closed, known = gap_closed(record, bar), has_floor(record)
+    if nulls:
+        closed = closed & ~(~reached & explained(record, metric, bar))
     words = []
     for is_closed, is_reached, is_better in zip(closed, reached, beats, strict=True):
         if is_reached and not is_better:
@@ -117,12 +122,51 @@ def seed_words(
     return words
 
 
+def explained(record: Record, metric: str, bar: float | None = None) -> np.ndarray:
+    """Whether a gap at its bar is enough to explain what a score lacks.
+
+    True latents with so much noise that their gap is just at the bar score no better:
+    then a closed gap does not say that an assumption fails. Noise is never left open by
+    a theory, as a rotation may be.
+
+    Args:
+        record: of a finished run.
+        metric: name of a score whose best value is 1.
+        bar: a bar of the claim's own for the gap, see `gap_bar`.
+
+    Returns:
+        Booleans, `[seeds]`; False where the record has no noisy latents.
+    """
+    noisy = admitted(record, bar).get("noise", {}).get(metric, np.inf)
+    return record.values(metric) >= noisy
+
+
+def all_latents(record: Record, metric: str, threshold: float) -> np.ndarray:
+    """Whether no latent hides in the mean of a score over latents.
+
+    Each leaves at most five times what the claim leaves: 1 - score_i <= 5 (1 -
+    threshold). Up to five latents the mean alone says as much.
+
+    Args:
+        record: of a finished run.
+        metric: name of a score; `{metric}_per_dim` has it for each latent.
+        threshold: of the claim, in [0, 1].
+
+    Returns:
+        Booleans, `[seeds]`; True where the record has no score for each latent.
+    """
+    each = record.scores.get(f"{metric}_per_dim")
+    if each is None:
+        return np.ones(len(record.seeds), bool)
+    return np.min(np.asarray(each), axis=1) >= 1 - WORST * (1 - threshold)
+
+
 def beats_nulls(record: Record, metric: str) -> np.ndarray:
     """Whether a score leaves at most half of what each of its nulls leaves.
 
-    1 - (score - 2 e) <= (1 - null) / 2, for x itself, the encoder before training and
-    shuffled outputs, where the record has them; e is the standard error of the score
-    over evaluation batches, where it is known.
+    With low = score - 2 e, where e is the standard error of the score over evaluation
+    batches: 1 - low <= (1 - null) / 2 and low - null >= 0.001. The nulls are x itself,
+    the encoder before training, and shuffled outputs, as far as the record has them.
 
     Args:
         record: of a finished run.
@@ -137,7 +181,7 @@ def beats_nulls(record: Record, metric: str) -> np.ndarray:
     for name in NULLS:
         null = record.null(metric, name)
         if null is not None:
-            beats &= ~(1 - low > LEFT * (1 - null))
+            beats &= ~((1 - low > LEFT * (1 - null)) | (low - null < GAIN))
     return beats
 
 

@@ -405,6 +405,30 @@ def test_beside_a_bar_stands_what_it_admits():
     assert tight.admits.startswith("noise of 0.5 % (r2 99.5)")
 
 
+def test_what_noise_within_the_bar_explains_is_no_failed_assumption():
+    noise = {"strength": [0.01, 0.1], "gap": [0.01, 0.11], "r2": [0.99, 0.9]}
+    rows = {name: [values] * 5 for name, values in noise.items()}
+    word = {}
+    for score in (0.985, 0.97):  # the bar of 0.02 admits 98.1
+        run = dataclasses.replace(record([score] * 5), perturbed={"noise": rows})
+        word[score] = judge(run, QUICK).word
+    assert word == {0.985: "not optimised", 0.97: "not identified"}
+    # A rotation may be what the theory leaves open.
+    turned = dataclasses.replace(run, perturbed={"rotation": rows})
+    assert judge(turned, QUICK).word == "not identified"
+
+
+def test_no_latent_hides_in_a_mean_of_many():
+    claim = dataclasses.replace(QUICK, threshold=95.0)
+    each = [1.0] * 19 + [0.1]
+    run = record([float(np.mean(each))] * 5)
+    assert judge(run, claim).word == "identified"
+    run = dataclasses.replace(run, scores=run.scores | {"r2_per_dim": [each] * 5})
+    assert judge(run, claim).word == "not identified"
+    (free, _) = judge_free(run)
+    assert free.word == "not identified"
+
+
 def test_no_expectation_is_met_by_training_too_little():
     with pytest.raises(ValueError, match=r"expect must be one of .* 'not optimised'"):
         dataclasses.replace(QUICK, expect="not optimised")
