@@ -39,7 +39,7 @@ def of_seed(record: Record, index: int) -> Record:
     ]
     parts = {
         name: only(getattr(record, name))
-        for name in ("scores", "losses", "nulls", "untrained")
+        for name in ("scores", "losses", "nulls", "untrained", "errors", "perturbed")
     }
     return dataclasses.replace(
         record, seeds=[record.seeds[index]], curve=curve, **parts
@@ -117,6 +117,9 @@ def main() -> None:
                 "claim": claim.id,
                 "right": right,
                 "of": len(seeds),
+                "score": [round(w.score, 3) for w in words],
+                "gap": [w.gap and round(w.gap, 5) for w in words],
+                "bar": [w.bar and round(w.bar, 5) for w in words],
                 "wrong": {
                     s: w.word for s, w in zip(seeds, words, strict=True) if not w.ok
                 },

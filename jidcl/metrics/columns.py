@@ -6,10 +6,12 @@ arrays on the host, where nothing is compiled.
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg
 
 from jidcl.numerics import safe_root
 
@@ -99,6 +101,8 @@ def _orthonormal(y: jax.Array, xp: ModuleType) -> tuple[jax.Array, jax.Array]:
     """
     samples, m = y.shape
     smallest = 10 * m * xp.finfo(y.dtype).eps
+    if xp is np:
+        return _orthonormal_on_host(np.asarray(y), smallest)
     eye = xp.eye(m, dtype=y.dtype)
 
     def next_column(q, t, j):
@@ -118,10 +122,22 @@ def _orthonormal(y: jax.Array, xp: ModuleType) -> tuple[jax.Array, jax.Array]:
         return (q.at[:, j].set(column), t.at[:, j].set(combination)), None
 
     q, t = xp.zeros((samples, m), y.dtype), xp.zeros((m, m), y.dtype)
-    if xp is jnp:
-        return jax.lax.scan(add, (q, t), jnp.arange(m))[0]
-    for j in range(m):
-        q[:, j], t[:, j] = next_column(q, t, j)
+    return jax.lax.scan(add, (q, t), jnp.arange(m))[0]
+
+
+def _orthonormal_on_host(y: np.ndarray, smallest: float) -> Any:
+    """`_orthonormal` by LAPACK: QR with pivots of columns of one length."""
+    samples, m = y.shape
+    sizes = np.sqrt(np.sum(y**2, axis=0))
+    sizes = np.where(sizes > 0, sizes, np.inf)
+    q, t = np.zeros((samples, m)), np.zeros((m, m))
+    if not np.isfinite(y).all():
+        return q + np.nan, t + np.nan
+    part, upper, order = scipy.linalg.qr(y / sizes, mode="economic", pivoting=True)
+    rank = int(np.sum(np.abs(np.diag(upper)) > smallest))
+    inverse = scipy.linalg.solve_triangular(upper[:rank, :rank], np.eye(rank))
+    q[:, :rank] = part[:, :rank]
+    t[order[:rank], :rank] = inverse / sizes[order[:rank], None]
     return q, t
 
 

@@ -131,7 +131,7 @@ def _wide(rng: Rng, z: np.ndarray, made: np.ndarray, limit: int = 100) -> np.nda
     """`made` among outputs that say nothing, up to `limit` n and half the rows."""
     rows, n = z.shape
     most = min(limit * n, rows // 2)
-    extra = int(rng.integers(1, max(most - made.shape[1], 2)))
+    extra = int(max(most - made.shape[1], 2) ** rng.uniform(0, 1))
     y = np.concatenate([made, rng.normal(size=(rows, extra))], axis=1)
     return y[:, rng.permutation(y.shape[1])]
 

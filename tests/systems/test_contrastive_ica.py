@@ -105,10 +105,10 @@ def test_floors_are_the_limit_only_in_its_regime():
     kinds = {row: process.floor_kind(ROWS[f"full/{row}"]) for row in TABLES}
     assert {row for row, kind in kinds.items() if kind == "limit"} == {"t1r1", "t1r2"}
     assert process.floor_kind(ROWS["full/t1r1-supervised"]) == "none"
-    floor = process.limit_floor(ROWS["full/t1r1"])
+    floor = process.least_loss(ROWS["full/t1r1"])
     np.testing.assert_allclose(floor, np.log(6144) - 0.04938, atol=1e-3)
     np.testing.assert_allclose(
-        process.limit_floor(ROWS["full/t1r2"]), np.log(6144) - 0.58387, atol=1e-3
+        process.least_loss(ROWS["full/t1r2"]), np.log(6144) - 0.58387, atol=1e-3
     )
 
 

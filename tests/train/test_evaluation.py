@@ -20,7 +20,7 @@ def measured(rng, batches):
 
 def test_means_are_those_of_the_batches(rng):
     loss, reference, chance, got = measured(rng, 5)
-    for name, values in dict(loss=loss, floor=reference, chance=chance).items():
+    for name, values in dict(loss=loss, reference=reference, chance=chance).items():
         np.testing.assert_allclose(got[name], values.mean(), rtol=1e-5)
     np.testing.assert_allclose(got["gap"], (loss - reference).mean(), rtol=1e-5)
 

@@ -58,11 +58,11 @@ def evaluate(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> On
         An `Evaluation`, to be finished on the host.
     """
     fit_key, batch_key, null_key = jax.random.split(key, 3)
-    perturb_key = jax.random.fold_in(null_key, 1)
     source, trained = make_source(config), config.objective != "supervised"
     true_lam = oracle_lam(config, fit_key)
 
     def score(key):
+        key, worse_key = jax.random.split(key)
         pair = draw_pairs(config, key, config.eval_batch)
         x, x_pos = source.observe_pair(frozen, *pair)
         y, seen = f(x)
@@ -71,7 +71,7 @@ def evaluate(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> On
             return rows, {"loss": mse(y, pair.z)}
         # 0 * y keeps it a computed value: XLA would fold a constant for seconds.
         same = 0 * seen + config.outputs**-0.5
-        worse = perturb(perturb_key, pair)
+        worse = perturb(worse_key, pair)
         truths = jax.tree.map(lambda z, w: jnp.concatenate([z[None], w]), pair, worse)
         losses = jax.lax.map(lambda z: objective(config, *z, true_lam), truths)
         losses = {

@@ -73,7 +73,7 @@ def evaluate(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> OnHo
         An `Evaluation`, to be finished on the host.
     """
     seen, held = (parts.source.part(frozen, name) for name in ("train", "test"))
-    draw_key, null_key = jax.random.split(key)
+    draw_key, null_key, worse_key = jax.random.split(key, 3)
     trained = config.objective != "supervised"
     fitted = FIT_BATCHES if trained else 0
     tests, trains = _draw(config, parts, held, draw_key, fitted, trained)
@@ -93,9 +93,8 @@ def evaluate(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> OnHo
             "train_reference": _train_reference(config, parts, oracle, seen, trains),
         }
 
-    perturb_key = jax.random.fold_in(null_key, 1)
-
-    def score(pair: Pair) -> dict[str, Any]:
+    def score(drawn: tuple[Pair, Array]) -> dict[str, Any]:
+        pair, worse_key = drawn
         z_both = jnp.concatenate(pair) if trained else pair.z
         ys, features = _read(parts, held, f, z_both)
         y, seen_x = ys[: len(pair.z)], features[: len(pair.z)]
@@ -104,20 +103,21 @@ def evaluate(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> OnHo
             return {"rows": rows, "losses": {"loss": mse(y, pair.z)}, "means": {}}
         y_pos = ys[len(y) :]
         best = jnp.split(fit_affine(seen_x, pair.z)(features), 2)
-        worse = perturb(perturb_key, pair)
+        worse = perturb(worse_key, pair)
         return {
             "rows": rows | {"worse": worse.z},
             "losses": _losses(config, parts, oracle, pair, (y, y_pos), best, worse),
             "means": _isometry(config, parts, held, pair, y, y_pos),
         }
 
+    worse_keys = jax.random.split(worse_key, config.eval_batches)
     limit = trained and floor_kind(config) == "limit"
     finish = partial(
         _finish,
         pictures=parts.source.pictures,
         limit=least_loss(config) if limit else None,
     )
-    return OnHost({**kept, **jax.lax.map(score, scored)}, finish)
+    return OnHost({**kept, **jax.lax.map(score, (scored, worse_keys))}, finish)
 
 
 def _draw(

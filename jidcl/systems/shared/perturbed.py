@@ -38,7 +38,8 @@ def perturb(key: jax.Array, pair: Pair) -> Pair:
     Returns:
         Pairs `[COUNT, batch, n]`.
     """
-    middle, spread = jnp.mean(pair.z, axis=0), jnp.std(pair.z, axis=0)
+    middle = jnp.mean(pair.z, axis=0, keepdims=True)
+    spread = jnp.std(pair.z, axis=0, keepdims=True)
     noises = jax.random.normal(key, (2, *pair.z.shape))
 
     def noisy(share: Array) -> Pair:
