@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_choice
+from jidcl.checks import check_choice, is_traced
 
 STREAMS = ("freeze", "init", "data", "loss", "eval", "null")
 STREAMS += ("optimiser", "carry", "edit")
@@ -122,6 +122,14 @@ def at_least_float32(*dtypes: Any) -> Any:
     """The widest of the dtypes, float32 if that is wider: where sums accumulate."""
     bits = max(jnp.finfo(dtype).bits for dtype in dtypes)
     return jnp.float64 if bits == 64 else jnp.float32
+
+
+def positive_or_nan(value: Any) -> Any:
+    """A setting that has to be > 0; NaN where a traced one is not.
+
+    A program cannot refuse a number that it is given. A loss that is NaN ends a run.
+    """
+    return jnp.where(value > 0, value, jnp.nan) if is_traced(value) else value
 
 
 def varying_zero(dtype: Any, *like: jax.Array) -> jax.Array:

@@ -13,7 +13,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_features, check_rows
+from jidcl.checks import (
+    check_above,
+    check_count,
+    check_features,
+    check_integers,
+    check_key,
+    check_rows,
+    check_scalar,
+    check_type,
+    check_unit_interval,
+)
 from jidcl.latents.densities import sample, sample_marginal
 from jidcl.latents.families import Density, Laplace, Uniform
 from jidcl.latents.rejection import sample_truncated
@@ -107,7 +117,8 @@ def class_of_index(index: jax.Array, clusters: int) -> jax.Array:
 
     Source: Reizinger et al. 2024, published code.
     """
-    check_at_least("clusters", clusters, 1)
+    check_count("clusters", clusters)
+    check_integers("index", index)
     return index % clusters
 
 
@@ -137,7 +148,8 @@ def index_counts(instances: int, clusters: int) -> jax.Array:
 
 def check_instances(instances: int, clusters: int) -> None:
     """Raise `ValueError` unless every cluster has an instance."""
-    check_at_least("clusters", clusters, 1)
+    check_count("clusters", clusters)
+    check_count("instances", instances)
     if instances < clusters:
         raise ValueError(
             f"instances must be >= clusters = {clusters}, got {instances}: "
@@ -166,7 +178,9 @@ def sample_cluster_vectors(
 
     Source: Reizinger et al. 2024, section 3 and published code.
     """
-    check_at_least("clusters", clusters, 1)
+    check_key("key", key)
+    check_count("clusters", clusters)
+    check_type("density", density, Density)
     return sample_marginal(key, density, Sphere(n), shape=(clusters,))
 
 
@@ -191,7 +205,9 @@ def sample_conditional(
 
     Source: Reizinger et al. 2024, section 3 and published code.
     """
+    check_key("key", key)
     check_features("v", v)
+    check_type("conditional", conditional, Density | TruncatedLaplace)
     if not isinstance(conditional, TruncatedLaplace):
         return sample(key, conditional, Sphere(v.shape[-1]), v)
     bound = conditional.limit
@@ -234,8 +250,11 @@ def sample_instances(
     Notes:
         A label is not tied to a latent: there is no finite set of latents.
     """
+    check_key("key", key)
     check_rows("v", v)
+    check_type("conditional", conditional, Density | TruncatedLaplace)
     check_instances(instances, v.shape[0])
+    check_count("batch", batch)
     k_index, k_z = jax.random.split(key)
     index = jax.random.randint(k_index, (batch,), 0, instances)
     label = class_of_index(index, v.shape[0])
@@ -263,6 +282,7 @@ def affine_generator(v: jax.Array, *, rtol: float | None = None) -> Rank:
     Source: Reizinger et al. 2024, section 3.
     """
     check_rows("v", v, 2)
+    _check_rtol(rtol)
     return _rank(v[1:] - v[:1], v.shape[1], rtol)
 
 
@@ -284,7 +304,14 @@ def diverse(v: jax.Array, *, rtol: float | None = None) -> Rank:
     Source: Reizinger et al. 2024, section 3.
     """
     check_rows("v", v)
+    _check_rtol(rtol)
     return _rank(jnp.concatenate([v * v, v], axis=1), 2 * v.shape[1], rtol)
+
+
+def _check_rtol(rtol: float | None) -> None:
+    if rtol is not None:
+        check_unit_interval("rtol", rtol)
+        check_scalar("rtol", rtol)
 
 
 def _rank(rows: jax.Array, wanted: int, rtol: float | None) -> Rank:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammainc
 
 from jidcl.checks import check_above, check_choice, check_finite, is_number
+from jidcl.compiled import compiled
 from jidcl.latents.anisotropic import Anisotropic
 from jidcl.latents.rejection import propose_noise, reject
 from jidcl.latents.vmf import VonMisesFisher
@@ -193,7 +194,7 @@ def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
 
     Source: Zimmermann et al. 2021, section 4 (the densities).
     """
-    check_choice("density", name, DENSITIES)
+    check_choice("name", name, DENSITIES)
     if name == "uniform":
         return Uniform()
     if param is None:
@@ -203,6 +204,7 @@ def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
     return {"laplace": Laplace, "normal": Normal, "vmf": VonMisesFisher}[name](param)
 
 
+@compiled
 def noise(key: jax.Array, density: Any, shape: tuple[int, ...], dtype) -> jax.Array:
     """Centred noise of a p-norm family, length * sign * Gamma(1/p)^(1/p) in law."""
     length = jnp.asarray(density.length, dtype)

@@ -8,7 +8,17 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_choice, check_unit_interval
+from jidcl.checks import (
+    check_above,
+    check_choice,
+    check_finite,
+    check_float,
+    check_key,
+    check_lengths,
+    check_scalar,
+    check_type,
+    check_unit_interval,
+)
 from jidcl.latents.families import (
     Density,
     GeneralisedNormal,
@@ -38,6 +48,8 @@ def unit_variance_scale(alpha: float) -> float:
     Source: moments of the generalised normal law.
     """
     check_above("alpha", alpha, 0)
+    check_finite("alpha", alpha)
+    check_scalar("alpha", alpha)
     return math.exp((math.lgamma(1 / alpha) - math.lgamma(3 / alpha)) / 2)
 
 
@@ -83,7 +95,11 @@ def ou_step(
 
     Source: Klindt, LeCun and Balestriero 2026.
     """
+    check_key("key", key)
+    check_type("density", density, PNormDensity)
+    check_float("z", z)
     check_unit_interval("rho", rho)
+    check_scalar("rho", rho)
     rho = jnp.asarray(rho, z.dtype)
     fresh = noise(key, density, z.shape, z.dtype)
     return rho * z + jnp.sqrt(1 - rho**2) * fresh
@@ -123,6 +139,11 @@ def sample_ou_pair(
 
     Source: Klindt, LeCun and Balestriero 2026, published code.
     """
+    check_key("key", key)
+    check_type("density", density, PNormDensity)
+    check_unit_interval("rho", rho)
+    check_scalar("rho", rho)
+    check_lengths("shape", shape)
     check_choice("pair", pair, OU_PAIRS)
     k_z, k_one, k_two = jax.random.split(key, 3)
     z = noise(k_z, density, shape, jnp.float32)

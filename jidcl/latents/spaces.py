@@ -12,7 +12,13 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_ordered, check_whole
+from jidcl.checks import (
+    check_above,
+    check_count,
+    check_finite,
+    check_ordered,
+    check_type,
+)
 from jidcl.numerics import log_sphere_area, safe_norm, unit
 
 
@@ -71,8 +77,7 @@ class Sphere:
     n: int
 
     def __post_init__(self):
-        check_whole("n of a sphere", self.n)
-        check_at_least("n of a sphere", self.n, 2)
+        check_count("n of a sphere", self.n, 2)
 
     @property
     def log_volume(self) -> float:
@@ -117,9 +122,10 @@ class Box:
     high: float = 1.0
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
         check_ordered("low", self.low, "high", self.high)
+        check_finite("low", self.low)
+        check_finite("high", self.high)
 
     @property
     def log_volume(self) -> float:
@@ -161,8 +167,7 @@ class Real:
     n: int
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
 
     @property
     def log_volume(self) -> float:
@@ -205,9 +210,9 @@ class Ball:
     radius: float = 1.0
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
         check_above("radius", self.radius, 0)
+        check_finite("radius", self.radius)
 
     @property
     def log_volume(self) -> float:
@@ -249,8 +254,7 @@ class Simplex:
     n: int
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
 
     @property
     def log_volume(self) -> float:
@@ -305,6 +309,8 @@ class Product:
     def __post_init__(self):
         if not self.factors:
             raise ValueError("factors must hold at least one space, got ()")
+        for space in self.factors:
+            check_type("every one of factors", space, Space)
 
     @property
     def n(self) -> int:

@@ -17,7 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_at_least, check_finite, is_number
+from jidcl.checks import (
+    check_at_least,
+    check_count,
+    check_finite,
+    check_scalar,
+    is_number,
+)
 from jidcl.latents.bessel import log_mean_exp_dot
 from jidcl.latents.rejection import reject
 from jidcl.numerics import log_sphere_area, unit
@@ -174,8 +180,9 @@ def vmf_entropy(n: int, kappa: float) -> float:
 
 def _in_float64(n: int, kappa: float) -> tuple[float, float]:
     """`log_mean_exp_dot` by NumPy: nothing is compiled, whatever is being traced."""
-    check_at_least("n", n, 2)
+    check_count("n", n, 2)
     check_at_least("kappa", kappa, 0)
+    check_scalar("kappa", kappa)
     scaled, cosine = log_mean_exp_dot(n, np.float64(kappa), xp=np)
     return float(scaled), float(cosine)
 

@@ -6,18 +6,20 @@ the loss takes three forms of equal value and gradient: one matrix of logits, st
 over tiles of rows of W, and rows of W spread over devices.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jidcl.checks import (
     check_choice,
-    check_features,
+    check_float,
+    check_integers,
     check_rows,
+    check_scalar,
+    check_shape,
     check_unit_interval,
-    is_traced,
+    check_within,
 )
 from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import DOT, pairwise
@@ -120,7 +122,8 @@ def instance_cross_entropy(
     parts = _prepare(features, w, beta, bias, normalize_features, normalize_rows)
     devices = 1 if axis is None else jax.lax.axis_size(axis)
     classes = devices * w.shape[0]
-    _check_labels(labels, features.shape[0], classes)
+    check_integers("labels", labels, features.shape[:1])
+    check_within("labels", labels, classes, f" for {classes} rows of w")
     labels = jnp.asarray(labels).astype(jnp.int32)
     denominator = row_logsumexp(DOT, *parts, tile=tile)
     target = _target_logit(parts, labels, axis)
@@ -147,20 +150,27 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Returns:
         A scalar in [0, 1].
 
+    Raises:
+        ValueError: on wrong shapes, or concrete labels that are no class.
+        TypeError: on labels that are not integers.
+
     Example:
         >>> float(accuracy(jnp.eye(4), jnp.array([0, 1, 2, 0])))
         0.75
 
     Source: the definition.
     """
+    check_rows("logits", logits)
+    check_integers("labels", labels, logits.shape[:1])
+    check_within("labels", labels, logits.shape[1])
     best = jnp.argmax(logits, axis=1).astype(labels.dtype)
     return jnp.mean(best == labels, dtype=logits.dtype)
 
 
 def _prepare(features, w, beta, bias, normalize_features, normalize_rows) -> Prepared:
     check_rows("features", features)
-    check_rows("w", w)
-    check_features("w", w, features.shape[1])
+    check_rows("w", w, width=features.shape[1])
+    check_scalar("beta", beta)
     dtype = at_least_float32(features.dtype, w.dtype)
     features, w = features.astype(dtype), w.astype(dtype)
     features = unit(features) if normalize_features else features
@@ -168,8 +178,8 @@ def _prepare(features, w, beta, bias, normalize_features, normalize_rows) -> Pre
     features = jnp.asarray(beta, dtype) * features
     if bias is None:
         return Prepared(features, w)
-    if bias.shape != w.shape[:1]:
-        raise ValueError(f"bias must have shape [{w.shape[0]}], got {bias.shape}")
+    check_float("bias", bias)
+    check_shape("bias", bias, w.shape[:1])
     # A bias is the weight of one more feature that is always 1.
     ones = jnp.ones_like(features[:, :1])
     wider = jnp.concatenate([w, bias[:, None].astype(dtype)], axis=1)
@@ -192,17 +202,3 @@ def _sum_of_exponentials(parts: jax.Array, axis: str) -> jax.Array:
     """log of the sum over devices of exp(parts)."""
     top = jax.lax.pmax(jax.lax.stop_gradient(parts), axis)
     return top + jnp.log(jax.lax.psum(jnp.exp(parts - top), axis))
-
-
-def _check_labels(labels: Any, batch: int, classes: int) -> None:
-    if labels.shape != (batch,):
-        raise ValueError(f"labels must have shape [{batch}], got {list(labels.shape)}")
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
-    if not is_traced(labels):
-        values = np.asarray(labels)
-        if values.min() < 0 or values.max() >= classes:
-            raise ValueError(
-                f"labels must be in [0, {classes}) for {classes} rows of w, got "
-                f"{values.min()} to {values.max()}"
-            )

@@ -9,7 +9,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_rows, check_same_shape
+from jidcl.checks import check_above, check_rows, check_same_shape, check_scalar
 from jidcl.losses.contrastive import alignment
 from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import Similarity
@@ -43,6 +43,7 @@ def kernel_entropy(
     """
     check_rows("y", y, 2)
     check_above("variance", variance, 0)
+    check_scalar("variance", variance)
     rows = row_logsumexp(
         Similarity("lp"), y, y, tau=2 * variance, exclude_diagonal=True, tile=tile
     )
@@ -86,6 +87,7 @@ def align_maxent(
     """
     check_same_shape("y_pos", y_pos, "y", y)
     check_above("weight", weight, 0)
+    check_scalar("weight", weight)
     entropy = kernel_entropy(y, variance=variance, tile=tile)
     apart = alignment(y, y_pos)
     return weight * apart - entropy, {"alignment": apart, "entropy": entropy}

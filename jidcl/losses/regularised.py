@@ -15,13 +15,15 @@ from jidcl.checks import (
     check_above,
     check_at_least,
     check_choice,
-    check_features,
+    check_count,
     check_rows,
     check_same_shape,
+    check_scalar,
+    check_type,
 )
 from jidcl.losses.contrastive import NegativePolicy, infonce
 from jidcl.losses.similarity import Similarity, pairwise, rowwise
-from jidcl.numerics import at_least_float32
+from jidcl.numerics import at_least_float32, positive_or_nan
 from jidcl.types import Metrics
 
 COSINE = Similarity("cosine")
@@ -55,6 +57,7 @@ def ntxent(
     Notes:
         negatives="two_view", include_positive=True, exclude_self=True, symmetric=True.
     """
+    _check_views(z, z_pos, rows=2)
     return infonce(z, z_pos, similarity=COSINE, tau=tau, policy=TWO_VIEW)
 
 
@@ -88,6 +91,9 @@ def moco(
 
     Source: He et al. 2020, equation 1; Chen, Fan et al. 2020.
     """
+    check_rows("query", query, 2)
+    check_same_shape("key", key, "query", query)
+    check_rows("queue", queue, width=query.shape[1])
     key, queue = jax.lax.stop_gradient((key, queue))
     return infonce(query, key, queue, similarity=COSINE, tau=tau, policy=QUEUE)
 
@@ -113,7 +119,7 @@ def simsiam(
 
     Source: Chen and He 2021, equations 1 to 4.
     """
-    cosine = _predicted_cosine(p, p_pos, z, z_pos)
+    cosine = _predicted_cosine(p, p_pos, z=z, z_pos=z_pos)
     return -cosine, {"cosine": cosine}
 
 
@@ -138,15 +144,15 @@ def byol(
 
     Source: Grill et al. 2020, equation 2.
     """
-    cosine = _predicted_cosine(p, p_pos, target, target_pos)
+    cosine = _predicted_cosine(p, p_pos, target=target, target_pos=target_pos)
     return 4 - 4 * cosine, {"cosine": cosine}
 
 
-def _predicted_cosine(p, p_pos, target, target_pos):
+def _predicted_cosine(p, p_pos, **targets):
     check_rows("p", p)
-    for name, array in dict(p_pos=p_pos, z=target, z_pos=target_pos).items():
+    for name, array in dict(p_pos=p_pos, **targets).items():
         check_same_shape(name, array, "p", p)
-    target, target_pos = jax.lax.stop_gradient((target, target_pos))
+    target, target_pos = jax.lax.stop_gradient(tuple(targets.values()))
     there, back = rowwise(COSINE, p, target_pos), rowwise(COSINE, p_pos, target)
     return (jnp.mean(there) + jnp.mean(back)) / 2
 
@@ -176,7 +182,8 @@ def sinkhorn_codes(
     """
     check_rows("scores", scores)
     check_above("epsilon", epsilon, 0)
-    check_at_least("iterations", iterations, 1)
+    check_scalar("epsilon", epsilon)
+    check_count("iterations", iterations)
     log_q = jax.lax.stop_gradient(scores) / epsilon
     for _ in range(iterations):
         log_q = log_q - jax.nn.logsumexp(log_q, axis=0, keepdims=True)
@@ -219,10 +226,12 @@ def swav(
     Source: Caron et al. 2020, equations 1 to 3 and published code.
     """
     _check_views(z, z_pos)
-    check_features("prototypes", prototypes, z.shape[1])
+    check_rows("prototypes", prototypes, width=z.shape[1])
     check_above("tau", tau, 0)
+    check_scalar("tau", tau)
     scores = [pairwise(COSINE, view, prototypes) for view in (z, z_pos)]
     codes = [sinkhorn_codes(s, epsilon=epsilon, iterations=iterations) for s in scores]
+    tau = positive_or_nan(tau)
     logs = [jax.nn.log_softmax(s / tau, axis=1) for s in scores]
     swapped = [
         jnp.mean(jnp.sum(code * log, axis=1))
@@ -252,6 +261,9 @@ def standardised(z: jax.Array, *, epsilon: float = 1e-5) -> jax.Array:
 
     Source: Zbontar et al. 2021, the normalisation in Barlow Twins.
     """
+    check_rows("z", z)
+    check_at_least("epsilon", epsilon, 0)
+    check_scalar("epsilon", epsilon)
     z = z - jnp.mean(z, axis=0, keepdims=True)
     return z / jnp.sqrt(jnp.mean(z * z, axis=0, keepdims=True) + epsilon)
 
@@ -288,6 +300,8 @@ def barlow(
     """
     _check_views(z, z_pos, rows=2)
     check_at_least("lam", lam, 0)
+    check_scalar("lam", lam)
+    check_scalar("scale", scale)
     z, z_pos = (standardised(view, epsilon=epsilon) for view in _wide(z, z_pos))
     c = jnp.matmul(z.T, z_pos, precision=jax.lax.Precision.HIGHEST) / z.shape[0]
     on = jnp.sum((jnp.diagonal(c) - 1) ** 2)
@@ -353,6 +367,7 @@ def vicreg(
     """
     _check_views(z, z_pos, rows=2)
     weights = VICRegWeights() if weights is None else weights
+    check_type("weights", weights, VICRegWeights)
     z, z_pos = _wide(z, z_pos)
     apart = jnp.mean((z - z_pos) ** 2)
     hinge, covariance = jnp.zeros((), z.dtype), jnp.zeros((), z.dtype)

@@ -6,7 +6,16 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_at_least, check_choice, check_features, check_finite
+from jidcl.checks import (
+    check_at_least,
+    check_choice,
+    check_features,
+    check_finite,
+    check_rows,
+    check_same_shape,
+    check_type,
+)
+from jidcl.compiled import compiled
 from jidcl.numerics import (
     PRODUCTS,
     at_least_float32,
@@ -67,14 +76,18 @@ def rowwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
     Returns:
         `[...]`, float32 or wider.
 
+    Raises:
+        ValueError: on arrays of different shapes.
+
     Example:
         >>> rowwise(Similarity("lp", p=1), jnp.zeros((1, 2)), jnp.ones((1, 2)))
         Array([-2.], dtype=float32)
 
     Source: Zimmermann et al. 2021 (the similarities).
     """
+    check_type("similarity", similarity, Similarity)
     check_features("a", a)
-    check_features("b", b, a.shape[-1])
+    check_same_shape("b", b, "a", a)
     a, b = _wide(a, b)
     if similarity.kind == "lp":
         return -_distance(similarity, a - b)
@@ -111,8 +124,9 @@ def pairwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
         Dot products take the similarity's precision; narrow inputs are multiplied
         as they are and summed in float32.
     """
-    check_features("a", a)
-    check_features("b", b, a.shape[-1])
+    check_type("similarity", similarity, Similarity)
+    check_rows("a", a, 0)
+    check_rows("b", b, 0, width=a.shape[1])
     if similarity.precision == "bfloat16":
         similarity, a, b = as_multiplied(similarity, a, b)
     return against(similarity, a, b.T)
@@ -299,6 +313,7 @@ def stretched(x: jax.Array, lam: jax.Array, p: float) -> jax.Array:
     return x.astype(dtype) * scale
 
 
+@compiled
 def _powers(p: float, a: jax.Array, b: jax.Array) -> jax.Array:
     """sum_d |a_id - b_dk|^p, `[rows, cols]`.
 

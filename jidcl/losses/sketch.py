@@ -13,13 +13,16 @@ import jax.numpy as jnp
 
 from jidcl.checks import (
     check_above,
-    check_at_least,
     check_choice,
+    check_count,
     check_features,
     check_float,
+    check_key,
     check_rows,
+    check_scalar,
     check_unit_interval,
 )
+from jidcl.compiled import compiled
 from jidcl.losses.contrastive import NegativePolicy, infonce
 from jidcl.losses.similarity import Similarity
 from jidcl.numerics import at_least_float32, unit
@@ -49,6 +52,9 @@ def draw_directions(key: jax.Array, m: int, count: int) -> jax.Array:
 
     Source: Balestriero and LeCun 2025, LeJEPA.
     """
+    check_key("key", key)
+    check_count("m", m)
+    check_count("count", count)
     return jax.random.normal(key, (m, count))
 
 
@@ -97,12 +103,13 @@ def sigreg(
             f"directions must have shape [{y.shape[1]}, count], "
             f"got {list(directions.shape)}"
         )
-    check_at_least("knots", knots, 2)
+    check_count("knots", knots, 2)
     check_above("t_max", t_max, 0)
+    check_scalar("t_max", t_max)
     dtype = at_least_float32(y.dtype, directions.dtype)
     a = unit(directions.astype(dtype).T).T
     projected = jnp.matmul(y.astype(dtype), a, precision=jax.lax.Precision.HIGHEST)
-    return _epps_pulley(projected, knots, float(t_max))
+    return _statistic(projected, knots, float(t_max))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
@@ -141,6 +148,7 @@ def _epps_pulley_backward(knots, t_max, held, slope):
 
 
 _epps_pulley.defvjp(_epps_pulley_forward, _epps_pulley_backward)
+_statistic = compiled(_epps_pulley)
 
 
 def _quadrature(knots: int, t_max: float, dtype):
@@ -221,6 +229,7 @@ def lejepa(
     """
     _check_views(views)
     check_unit_interval("lam", lam)
+    check_scalar("lam", lam)
     check_choice("form", form, FORMS)
     knots, t_max = KNOTS[form]
     score = functools.partial(sigreg, directions=directions, knots=knots, t_max=t_max)
@@ -233,6 +242,7 @@ def lejepa(
         normal = score(_pooled(views))
     else:
         many = views.shape[0] if global_views is None else global_views
+        check_count("global_views", many)
         if not 1 <= many <= views.shape[0]:
             raise ValueError(
                 f"global_views must be in [1, {views.shape[0]}], got {global_views}"
@@ -286,7 +296,9 @@ def whitened_alignment(
 
     Source: Klindt, LeCun and Balestriero 2026, published code (there called VICReg).
     """
+    _check_views(views)
     check_unit_interval("lam", lam)
+    check_scalar("lam", lam)
     align, white = view_alignment(views), whitening(_pooled(views))
     loss = lam * white + (1 - lam) * align
     return loss, {"alignment": align, "whitening": white}
@@ -314,6 +326,7 @@ def gauss_infonce(y: jax.Array, y_pos: jax.Array, *, sigma: float = 1.0):
     Source: Klindt, LeCun and Balestriero 2026.
     """
     check_above("sigma", sigma, 0)
+    check_scalar("sigma", sigma)
     return infonce(
         y, y_pos, similarity=Similarity("lp"), tau=2 * sigma**2, policy=CROSS_VIEW
     )

@@ -23,7 +23,7 @@ def mse(y: jax.Array, z: jax.Array) -> jax.Array:
     Source: the definition.
     """
     check_rows("y", y)
-    check_same_shape("y", y, "z", z)
+    check_same_shape("z", z, "y", y)
     return jnp.mean((y - z) ** 2)
 
 
@@ -49,7 +49,7 @@ def r2_loss(
     Source: Zimmermann et al. 2021, published code.
     """
     check_rows("y", y, 2)
-    check_same_shape("y", y, "z", z)
+    check_same_shape("z", z, "y", y)
     check_choice("reduction", reduction, ("mean", "none", "sum"))
     value = 1 - jnp.mean((z - y) ** 2, axis=0) / jnp.var(z, axis=0)
     value = -value if negative else value

@@ -16,7 +16,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
 
-from jidcl.checks import check_above, check_at_least, check_features, check_rows
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_count,
+    check_rows,
+    check_same_rows,
+    check_same_shape,
+    check_shape,
+    check_type,
+)
+from jidcl.compiled import compiled
 from jidcl.metrics.columns import dot, fit_affine, moments
 from jidcl.numerics import at_least_float32, one_by_one
 from jidcl.types import Array
@@ -72,6 +82,9 @@ def determination(z: Array, z_hat: Array) -> Array:
     Returns:
         `[n]`; a block's score is the mean over its columns.
 
+    Raises:
+        ValueError: on different shapes.
+
     Example:
         >>> z = jnp.array([[0.0], [2.0]])
         >>> float(determination(z, z)[0]), float(determination(z, 0 * z + 1)[0])
@@ -79,6 +92,8 @@ def determination(z: Array, z_hat: Array) -> Array:
 
     Source: the definition.
     """
+    check_rows("z", z)
+    check_same_shape("z_hat", z_hat, "z", z)
     std = moments(z)[1]
     missed = jnp.mean(((z - z_hat) / std) ** 2, axis=0)
     return jnp.where(jnp.isinf(std[0]), 0, 1 - missed)
@@ -155,6 +170,11 @@ def fit_kernel_ridge(
     z, y = _arrays(z, y)
     blocks = (z.shape[1],) if blocks is None else tuple(blocks)
     _check(z, blocks, alphas, gammas, folds)
+    return _kernel_ridge(z, y, blocks, tuple(alphas), tuple(gammas), folds)
+
+
+@compiled
+def _kernel_ridge(z, y, blocks, alphas, gammas, folds: int) -> KernelRidge:
     (y_mean, y_std), (z_mean, z_std) = moments(y), moments(z)
 
     @one_by_one
@@ -195,7 +215,8 @@ def predict(fit: KernelRidge, y: Array) -> Array:
 
     Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
-    check_features("y", y, fit.y.shape[1])
+    check_type("fit", fit, KernelRidge)
+    check_rows("y", y, width=fit.y.shape[1])
     squared = _squared_distances((y - fit.y_mean) / fit.y_std, fit.y)
     parts = [
         dot(jnp.exp(-gamma * squared), weights)
@@ -229,6 +250,11 @@ def linear_share(effect: Array, cause: Array, noise: Array) -> Array:
 
     Source: this library.
     """
+    check_rows("effect", effect)
+    rows, columns = effect.shape
+    for name, array, size in (("cause", cause, columns), ("noise", noise, rows)):
+        check_rows(name, array)
+        check_shape(name, array, (size, size))
     explained = jnp.diagonal(dot(dot(effect, cause), effect.T))
     return explained / (explained + jnp.diagonal(noise))
 
@@ -280,11 +306,7 @@ def _arrays(z: Array, y: Array) -> tuple[Array, Array]:
     """Both as JAX arrays of one dtype, in their own units."""
     check_rows("z", z, 2)
     check_rows("y", y, 2)
-    if z.shape[0] != y.shape[0]:
-        raise ValueError(
-            f"z and y must have the same number of rows, got {z.shape[0]} and "
-            f"{y.shape[0]}"
-        )
+    check_same_rows("z", z, "y", y)
     z, y = jnp.asarray(z), jnp.asarray(y)
     dtype = at_least_float32(z.dtype, y.dtype)
     return z.astype(dtype), y.astype(dtype)
@@ -296,7 +318,8 @@ def _check(z, blocks, alphas, gammas, folds) -> None:
             f"blocks must be sizes >= 1 that add up to {z.shape[1]} columns, got "
             f"{blocks}"
         )
-    check_above("alphas", np.asarray(alphas), 0)
-    check_above("gammas", np.asarray(gammas), 0)
-    check_at_least("folds", folds, 2)
+    for name, values in (("alphas", alphas), ("gammas", gammas)):
+        check_above(name, np.asarray(values), 0)
+        check_count(f"number of {name}", len(values))
+    check_count("folds", folds, 2)
     check_at_least("number of rows", z.shape[0], 2 * folds)

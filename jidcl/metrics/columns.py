@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jidcl.checks import check_rows, check_same_rows
+from jidcl.compiled import compiled
 from jidcl.numerics import safe_root
 
 
@@ -28,6 +30,9 @@ def fit_affine(
     Returns:
         A function `[rows, m] -> [rows, n]`.
 
+    Raises:
+        ValueError: on wrong shapes or different numbers of samples.
+
     Example:
         >>> y = jnp.array([[0.0], [1.0], [2.0]])
         >>> round(float(fit_affine(y, 2 * y + 1)(jnp.array([[3.0]]))[0, 0]), 3)
@@ -35,6 +40,9 @@ def fit_affine(
 
     Source: least squares by Gram-Schmidt orthogonalisation, each column twice.
     """
+    check_rows("y", y)
+    check_rows("z", z)
+    check_same_rows("y", y, "z", z)
     mean, std = moments(y, xp)
     z_mean = xp.mean(z, axis=0, keepdims=True)
     if not intercept:
@@ -91,6 +99,7 @@ def _root(x: jax.Array, xp: ModuleType) -> jax.Array:
     return safe_root(x, 2.0) if xp is jnp else xp.sqrt(x)
 
 
+@compiled
 def _orthonormal(y: jax.Array, xp: ModuleType) -> tuple[jax.Array, jax.Array]:
     """Q with orthonormal columns (or 0) spanning y, and T with Q = y T.
 

@@ -7,14 +7,28 @@ Source: Reizinger et al. 2024, sections 5.2 and 5.3 and published code.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import betainc
 
-from jidcl.checks import check_above, check_at_least, check_rows
+from jidcl.checks import (
+    check_above,
+    check_array,
+    check_at_least,
+    check_count,
+    check_features,
+    check_integers,
+    check_real,
+    check_rows,
+    check_same_rows,
+    check_scalar,
+    check_shape,
+    check_within,
+)
+from jidcl.compiled import compiled
 from jidcl.metrics.columns import correlate, fit_affine, standardised
 from jidcl.numerics import one_by_one
 
@@ -87,8 +101,13 @@ def linear_decode_pearson(
 
     Source: Reizinger et al. 2024, section 5.2 and published code.
     """
-    check_rows("y", y, 2)
-    check_rows("y_score", y_score, 2)
+    for name, array, of, y_of in (
+        ("y", y, "t", t),
+        ("y_score", y_score, "t_score", t_score),
+    ):
+        check_rows(name, array, 2, width=y.shape[1])
+        check_features(of, y_of)
+        check_shape(of, y_of, array.shape[:1])
     target = (t - jnp.mean(t)) / jnp.std(t)
     weights = jnp.linalg.pinv(y.T @ y, hermitian=True) @ (y.T @ target)
     return Decoded(
@@ -134,13 +153,12 @@ def decode_factors(
     """
     for name, array in (("y", y), ("t", t), ("y_score", y_score), ("t_score", t_score)):
         check_rows(name, array, 2)
-    for parts in ((y, t), (y_score, t_score)):
-        if len(parts[0]) != len(parts[1]):
-            raise ValueError(
-                "features and factors must have the same number of rows, got "
-                f"{len(parts[0])} and {len(parts[1])}"
-            )
+    check_same_rows("y", y, "t", t)
+    check_same_rows("y_score", y_score, "t_score", t_score)
+    check_rows("y_score", y_score, width=y.shape[1])
+    check_rows("t_score", t_score, width=t.shape[1])
     check_at_least("ridge", ridge, 0)
+    check_scalar("ridge", ridge)
     if ridge and intercept:
         raise ValueError(f"ridge must be 0 with an intercept, got {ridge!r}")
     target = standardised(t)
@@ -158,6 +176,7 @@ def balanced_rows(t: jax.Array) -> np.ndarray:
     Raises:
         ValueError: unless t holds zeros and ones, and both.
     """
+    check_array("t", t)
     values = np.asarray(t)
     if not np.isin(values, (0, 1)).all():
         raise ValueError(f"t must hold zeros and ones, got {np.unique(values)}")
@@ -195,19 +214,21 @@ def balanced_logistic(
 
     Source: Reizinger et al. 2024, sections 5.2 and 5.3 and published code.
     """
+    check_count("train", train, 2)
     check_rows("y", y, train + 2)
+    check_array("t", t)
+    check_shape("t", t, y.shape[:1])
     check_above("strength", strength, 0)
+    check_scalar("strength", strength)
+    check_count("rounds", rounds)
     rows, rows_score = balanced_rows(t[:train]), balanced_rows(t[train:])
     wide = _with_one(y)
     t = jnp.asarray(t).astype(y.dtype)
     fit, target = wide[:train][rows], t[:train][rows]
     ridge = jnp.ones(wide.shape[1], y.dtype).at[-1].set(0)
 
-    def objective(w):
-        margins = jax.nn.softplus(fit @ w) - target * (fit @ w)
-        return jnp.sum(ridge * w**2) / 2 + strength * jnp.sum(margins)
-
-    w = _newton(objective, jnp.zeros(wide.shape[1], y.dtype), rounds)
+    start = jnp.zeros(wide.shape[1], y.dtype)
+    w = _newton(_binary_loss, start, rounds, fit, target, ridge, strength)
 
     def correct(rows_of_y, labels):
         right = ((rows_of_y @ w) > 0) == (labels > 0.5)
@@ -251,18 +272,18 @@ def fit_classes(
     Source: von Kuegelgen et al. 2021, Causal3DIdent (accuracy of the class).
     """
     check_rows("y", y, 2)
-    check_at_least("classes", classes, 2)
+    check_count("classes", classes, 2)
+    check_integers("label", label, y.shape[:1])
+    check_within("label", label, classes)
     check_above("strength", strength, 0)
+    check_scalar("strength", strength)
+    check_count("rounds", rounds)
     wide = _with_one(y)
     hot = jax.nn.one_hot(label, classes, dtype=y.dtype)
     ridge = jnp.ones((wide.shape[1], classes), y.dtype).at[-1].set(1e-6)
 
-    def objective(w):
-        logits = wide @ w.reshape(ridge.shape)
-        losses = jax.nn.logsumexp(logits, axis=1) - jnp.sum(hot * logits, axis=1)
-        return jnp.sum(ridge.ravel() * w**2) / 2 + strength * jnp.sum(losses)
-
-    w = _newton(objective, jnp.zeros(ridge.size, y.dtype), rounds)
+    start = jnp.zeros(ridge.size, y.dtype)
+    w = _newton(_class_loss, start, rounds, wide, hot, ridge, strength)
     return lambda y: jnp.argmax(_with_one(y) @ w.reshape(ridge.shape), axis=1)
 
 
@@ -270,13 +291,28 @@ def _with_one(y: jax.Array) -> jax.Array:
     return jnp.concatenate([y, jnp.ones_like(y[:, :1])], axis=1)
 
 
-def _newton(objective: Callable, w: jax.Array, rounds: int) -> jax.Array:
-    """Minimum of a smooth convex function, each step halved while it would climb.
+def _binary_loss(w, rows, target, ridge, strength: float) -> jax.Array:
+    margins = jax.nn.softplus(rows @ w) - target * (rows @ w)
+    return jnp.sum(ridge * w**2) / 2 + strength * jnp.sum(margins)
+
+
+def _class_loss(w, rows, hot, ridge, strength: float) -> jax.Array:
+    logits = rows @ w.reshape(ridge.shape)
+    losses = jax.nn.logsumexp(logits, axis=1) - jnp.sum(hot * logits, axis=1)
+    return jnp.sum(ridge.ravel() * w**2) / 2 + strength * jnp.sum(losses)
+
+
+@compiled
+def _newton(loss: Callable, w: jax.Array, rounds: int, *data: Any) -> jax.Array:
+    """Minimum of loss(w, *data), smooth and convex, steps halved while they climb.
 
     A direction of next to no curvature, such as one number on all intercepts, makes
     the Hessian singular to rounding: its diagonal gains that much.
     """
     solve = one_by_one(jnp.linalg.solve)
+
+    def objective(w):
+        return loss(w, *data)
 
     def step(_, w):
         hessian = jax.hessian(objective)(w)
@@ -312,9 +348,15 @@ def t_test(
 
     Source: Reizinger et al. 2024, sections 5.2 and 5.3.
     """
+    check_features("values", values)
     samples = values.shape[0]
+    check_shape("values", values, (samples,))
     check_at_least("number of values", samples, 2)
-    check_at_least("tests", tests, 1)
+    check_count("tests", tests)
+    check_scalar("mean", mean)
+    check_scalar("alpha", alpha)
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must be in (0, 1), got {alpha!r}")
     error = jnp.std(values, ddof=1) / samples**0.5
     t = (jnp.mean(values) - mean) / error
     free = jnp.asarray(samples - 1, t.dtype)
@@ -337,6 +379,7 @@ def ordinal_levels(values: jax.Array) -> np.ndarray:
 
     Source: this library.
     """
+    _check_numbers(values)
     return np.unique(np.asarray(values), return_inverse=True)[1]
 
 
@@ -358,10 +401,21 @@ def legacy_levels(values: jax.Array) -> np.ndarray:
 
     Source: Reizinger et al. 2024, published code.
     """
+    _check_numbers(values)
     numbers = np.asarray(values)
     distinct = np.unique(numbers)
     check_at_least("number of distinct values", len(distinct), 2)
     return np.trunc(numbers / distinct[1]).astype(int)
+
+
+def _check_numbers(values: jax.Array) -> None:
+    """Raise unless `values` is `[samples]`, of numbers that have an order."""
+    check_array("values", values)
+    check_real("values", values)
+    check_shape("values", values, values.shape[:1])
+    missing = int(np.isnan(np.asarray(values, np.float64)).sum())
+    if missing or not values.size:
+        raise ValueError(f"values must be numbers, got {missing} NaN of {values.size}")
 
 
 def _pearson(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -9,7 +9,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_rows
+from jidcl.checks import (
+    check_above,
+    check_count,
+    check_rows,
+    check_same_rows,
+    check_scalar,
+)
 from jidcl.metrics.columns import fit_affine
 
 
@@ -86,6 +92,7 @@ def linear_map(
     """
     check_rows("y", y, 2)
     check_rows("z", z, 2)
+    check_same_rows("y", y, "z", z)
     if split:
         y, z = y[: len(y) // 2], z[: len(z) // 2]
     predict = fit_affine(y, z, intercept=intercept)
@@ -116,6 +123,7 @@ def scale_error(y: jax.Array, z: jax.Array, scale: jax.Array | float) -> ScaleEr
     Source: Reizinger et al. 2024, Table 2, published code.
     """
     check_above("scale", scale, 0)
+    check_scalar("scale", scale)
     weights = linear_map(y, z, intercept=False).weights
     values = jnp.linalg.svd(weights, compute_uv=False)
     mean = jnp.mean(jnp.abs(values - 1 / scale))
@@ -142,7 +150,7 @@ def row_collapse(w: jax.Array, clusters: int) -> Collapse:
 
     Source: Reizinger et al. 2024.
     """
-    check_at_least("clusters", clusters, 1)
+    check_count("clusters", clusters)
     check_rows("w", w, clusters)
     label = jnp.arange(w.shape[0]) % clusters
     ones = jnp.ones_like(w[:, 0])
@@ -185,6 +193,13 @@ def tied_kappa(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
+    for name, array in (("z", z), ("h", h), ("v", v), ("w", w)):
+        check_rows(name, array, 2)
+    check_same_rows("z", z, "h", h)
+    check_same_rows("v", v, "w", w)
+    check_rows("v", v, width=z.shape[1])
+    check_rows("w", w, width=h.shape[1])
+    check_scalar("beta", beta)
     maps = linear_map(z, h).weights, linear_map(v, w).weights
     product = beta * maps[0] @ maps[1].T
     n = product.shape[0]

@@ -8,7 +8,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_features, check_rows, check_same_shape
+from jidcl.checks import (
+    check_above,
+    check_count,
+    check_rows,
+    check_same_rows,
+    check_same_shape,
+    check_scalar,
+    check_unit_interval,
+)
 from jidcl.metrics.columns import fit_affine
 from jidcl.numerics import at_least_float32
 
@@ -72,6 +80,7 @@ def total_r2(a: jax.Array, b: jax.Array) -> jax.Array:
     """
     check_rows("a", a, 2)
     check_rows("b", b, 2)
+    check_same_rows("a", a, "b", b)
     dtype = at_least_float32(a.dtype, b.dtype)
     a, b = a.astype(dtype), b.astype(dtype)
     return _explained(fit_affine(a, b)(a), b)
@@ -109,8 +118,9 @@ def linear_id(
     """
     check_rows("z", z, 2)
     for name, array in (("h", h), ("h_pos", h_pos)):
-        check_features(name, array)
         check_same_shape(name, array, "z", z)
+    check_scalar("rho", rho)
+    check_unit_interval("rho", rho)
     dtype = at_least_float32(z.dtype, h.dtype, h_pos.dtype)
     z, h, h_pos = (x.astype(dtype) for x in (z, h, h_pos))
     rho = jnp.asarray(rho, dtype)
@@ -156,6 +166,8 @@ def procrustes_mse(z: jax.Array, h: jax.Array) -> jax.Array:
 
     Source: Klindt, LeCun and Balestriero 2026, Theorem 3.
     """
+    check_rows("z", z)
+    check_same_shape("h", h, "z", z)
     u, _, vt = jnp.linalg.svd(_dot(h.T, z) / z.shape[0])
     return jnp.mean(jnp.sum((h - _dot(z, _dot(u, vt).T)) ** 2, axis=1))
 
@@ -176,6 +188,9 @@ def plane_grid(points: int = 100, span: float = 3.0) -> jax.Array:
 
     Source: Klindt, LeCun and Balestriero 2026.
     """
+    check_count("points", points, 2)
+    check_scalar("span", span)
+    check_above("span", span, 0)
     line = jnp.linspace(-span, span, points)
     return jnp.stack(jnp.meshgrid(line, line), axis=-1).reshape(-1, 2)
 

@@ -18,7 +18,17 @@ import numpy as np
 import optax.assignment
 from scipy.optimize import linear_sum_assignment
 
-from jidcl.checks import check_at_least, check_rows
+from jidcl.checks import (
+    check_at_least,
+    check_callable,
+    check_count,
+    check_key,
+    check_rows,
+    check_same_rows,
+    check_same_shape,
+    check_scalar,
+)
+from jidcl.compiled import compiled
 from jidcl.metrics.columns import (
     centred,
     correlate,
@@ -99,7 +109,12 @@ def r2(
             f"R2 from {samples} samples of {y.shape[1]} dimensions is not a score",
             stacklevel=2,
         )
-    half = samples // 2
+    return _r2(z, y, split=split, intercept=intercept, xp=xp)
+
+
+@compiled
+def _r2(z, y, *, split: bool, intercept: bool, xp: ModuleType) -> R2:
+    half = z.shape[0] // 2
     z = standardised(z, xp) if intercept else z / moments(z, xp)[1]
     z_fit, y_fit = (z[:half], y[:half]) if split else (z, y)
     z_score, y_score = (z[half:], y[half:]) if split else (z, y)
@@ -169,7 +184,12 @@ def mcc(
     """
     z, y = _both(z, y, xp)
     check_at_least("number of outputs (columns of y)", y.shape[1], z.shape[1])
-    matrix = correlation_matrix(z, y, spearman=spearman, xp=xp)
+    return _mcc(z, y, spearman=spearman, xp=xp)
+
+
+@compiled
+def _mcc(z, y, *, spearman: bool, xp: ModuleType) -> Mcc:
+    matrix = _correlations(z, y, spearman, xp)
     score = xp.abs(matrix)
     columns, _ = assign(score, xp=xp)
     per_dim = xp.take_along_axis(score, columns[:, None], axis=1)[:, 0]
@@ -199,6 +219,10 @@ def correlation_matrix(
     Source: the definitions of Pearson and Spearman.
     """
     z, y = _both(z, y, xp)
+    return _correlations(z, y, spearman, xp)
+
+
+def _correlations(z, y, spearman: bool, xp: ModuleType) -> jax.Array:
     if spearman:
         z, y = ranks(z, xp), ranks(y, xp)
     return dot(standardised(z, xp).T, standardised(y, xp), xp) / z.shape[0]
@@ -214,6 +238,9 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
     Returns:
         `(columns [n], total [])`.
 
+    Raises:
+        ValueError: on another shape.
+
     Example:
         >>> columns, total = assign(jnp.array([[0.1, 0.9], [0.8, 0.7]]))
         >>> columns.tolist(), round(float(total), 2)
@@ -221,6 +248,8 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
 
     Source: Kuhn 1955 (the assignment problem).
     """
+    check_rows("score", score)
+    check_at_least("columns of score", score.shape[1], score.shape[0])
     if xp is np:
         # A NaN has no place in an order: the caller says what it makes of one.
         rows, columns = linear_sum_assignment(-np.nan_to_num(score))
@@ -277,12 +306,16 @@ def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Arra
     Returns:
         A scalar, in nats.
 
+    Raises:
+        ValueError: on different shapes.
+
     Example:
         >>> float(isometry_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 1.0])))
         0.5
 
     Source: Zimmermann et al. 2021, propositions 1 and 2.
     """
+    check_same_shape("similarity_y", similarity_y, "similarity_z", similarity_z)
     return jnp.mean(jnp.abs(similarity_z - similarity_y))
 
 
@@ -343,11 +376,18 @@ def bootstrap_interval(
 
     Source: Efron 1979 (the bootstrap).
     """
+    check_key("key", key)
+    check_callable("score", score)
     z, y = _both(z, y)
-    check_at_least("resamples", resamples, 2)
+    check_count("resamples", resamples, 2)
+    check_scalar("level", level)
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level!r}")
+    return _interval(key, score, z, y, level, resamples)
 
+
+@compiled
+def _interval(key, score: Callable, z, y, level: float, resamples: int):
     def one(key):
         rows = jax.random.randint(key, (z.shape[0],), 0, z.shape[0])
         return score(z[rows], y[rows])
@@ -362,11 +402,7 @@ def _both(
 ) -> tuple[jax.Array, jax.Array]:
     check_rows("z", z, 2)
     check_rows("y", y, 2)
-    if z.shape[0] != y.shape[0]:
-        raise ValueError(
-            f"z and y must have the same number of rows, got {z.shape[0]} and "
-            f"{y.shape[0]}"
-        )
+    check_same_rows("z", z, "y", y)
     if xp is np:
         return _wide(z), _wide(y)
     z, y = _rounded(z, common), _rounded(y, common)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jidcl.checks import check_above, check_at_least, check_unit_interval
+from jidcl.checks import check_above, check_count, check_unit_interval
 from jidcl.types import Array, Metrics, Params
 
 Apply = Callable[[Params, Array], Array]
@@ -99,9 +99,9 @@ class ObjectiveSettings:
 
     def __post_init__(self):
         for name in ("steps", "queue", "hidden", "directions"):
-            check_at_least(name, getattr(self, name), 1)
+            check_count(name, getattr(self, name))
         for name in ("batch", "prototypes"):
-            check_at_least(name, getattr(self, name), 2)
+            check_count(name, getattr(self, name), 2)
         for name in ("tau", "lam"):
             value = getattr(self, name)
             check_above(name, 1.0 if value is None else value, 0)

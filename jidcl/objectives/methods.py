@@ -12,7 +12,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_choice
+from jidcl.checks import check_choice, check_type
 from jidcl.losses.anisotropic import aninfonce, from_lam, to_lam
 from jidcl.losses.contrastive import NegativePolicy, infonce
 from jidcl.losses.entropy import align_maxent
@@ -62,7 +62,8 @@ def make_objective(name: str, settings: ObjectiveSettings) -> Objective:
         al. 2020 (swav), Zbontar et al. 2021 (barlow), Bardes et al. 2022 (vicreg),
         Balestriero and LeCun 2025 (lejepa).
     """
-    check_choice("objective", name, OBJECTIVES)
+    check_choice("objective (name)", name, OBJECTIVES)
+    check_type("settings", settings, ObjectiveSettings)
     return OBJECTIVES[name](settings)
 
 

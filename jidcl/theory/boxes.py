@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from jidcl.checks import check_above, check_at_least, check_ordered
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_count,
+    check_finite,
+    check_ordered,
+    check_real,
+    check_scalar,
+)
 
 
 def box_log_mass(z: Any, low: float, high: float, lam: float, beta: float):
@@ -149,7 +157,9 @@ def box_mismatched_limit(
     """
     _check_box(n, low, high, lam, beta)
     check_above("coeff", coeff, 0)
+    check_scalar("coeff", coeff)
     check_at_least("p", p, 1)
+    check_scalar("p", p)
     model_lam, width = coeff ** (-1 / p), math.log(high - low)
 
     def integrand(z):
@@ -237,8 +247,7 @@ def gennorm_moments(lam: float, beta: float) -> dict[str, float]:
 
     Source: moments of the generalised normal law.
     """
-    check_above("lam", lam, 0)
-    check_at_least("beta", beta, 1)
+    _check_law(lam, beta)
     gammas = [math.gamma(k / beta) for k in (1, 2, 3)]
     return {
         "variance": lam**2 * gammas[2] / gammas[0],
@@ -261,12 +270,26 @@ def _mean_over(integrand, low: float, high: float, lam: float) -> float:
 
 
 def _reach(z, low, high, lam, beta):
+    _check_box(1, low, high, lam, beta)
+    check_real("z", z)
     z = np.asarray(z, np.float64)
+    if ((z < low) | (z > high)).any():
+        raise ValueError(f"z must be in [low, high] = [{low}, {high}], got {z}")
     return ((z - low) / lam) ** beta, ((high - z) / lam) ** beta
 
 
 def _check_box(n: int, low: float, high: float, lam: float, beta: float) -> None:
-    check_at_least("n", n, 1)
+    check_count("n", n)
     check_ordered("low", low, "high", high)
+    for name, end in (("low", low), ("high", high)):
+        check_scalar(name, end)
+        check_finite(name, end)
+    _check_law(lam, beta)
+
+
+def _check_law(lam: float, beta: float) -> None:
     check_above("lam", lam, 0)
     check_at_least("beta", beta, 1)
+    for name, value in (("lam", lam), ("beta", beta)):
+        check_scalar(name, value)
+        check_finite(name, value)

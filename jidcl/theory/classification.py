@@ -13,7 +13,18 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_at_least, check_features, check_unit_interval
+from jidcl.checks import (
+    check_at_least,
+    check_count,
+    check_features,
+    check_integers,
+    check_key,
+    check_rows,
+    check_scalar,
+    check_shape,
+    check_unit_interval,
+    check_within,
+)
 from jidcl.latents import (
     VonMisesFisher,
     class_of_index,
@@ -63,7 +74,8 @@ def class_log_posterior(
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
     check_features("z", z)
-    check_features("v", v, z.shape[-1])
+    check_rows("v", v, width=z.shape[-1])
+    _check_kappa(kappa)
     logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
     return jax.nn.log_softmax(logits, axis=-1)
 
@@ -103,7 +115,14 @@ def index_log_posterior(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
+    check_rows("z", z)
+    check_rows("v", v, width=z.shape[1])
+    _check_kappa(kappa)
     check_unit_interval("noise", noise)
+    check_scalar("noise", noise)
+    check_integers("index", index, z.shape[:1])
+    check_count("instances", instances)
+    check_within("index", index, instances)
     counts = index_counts(instances, v.shape[0]).astype(z.dtype)
     logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
     label = class_of_index(index, v.shape[0])
@@ -143,7 +162,10 @@ def bayes_floor(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
-    check_at_least("samples", samples, 2)
+    check_key("key", key)
+    check_rows("v", v)
+    _check_kappa(kappa)
+    check_count("samples", samples, 2)
     clusters = v.shape[0]
     instances = clusters if instances is None else instances
     counts = index_counts(instances, clusters).astype(v.dtype)
@@ -172,6 +194,9 @@ def affine_solution(
     Returns:
         `[clusters, n]`.
 
+    Raises:
+        ValueError: on wrong shapes.
+
     Example:
         >>> v = jnp.eye(2)
         >>> affine_solution(v, 8.0, 2 * jnp.eye(2), jnp.zeros(2))
@@ -180,4 +205,15 @@ def affine_solution(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
+    check_rows("v", v)
+    _check_kappa(kappa)
+    n = v.shape[1]
+    for name, array, shape in (("m", m, (n, n)), ("shift", shift, (n,))):
+        check_features(name, array)
+        check_shape(name, array, shape)
     return kappa * jnp.linalg.solve(m.T, v.T).T + shift[None]
+
+
+def _check_kappa(kappa: jax.Array | float) -> None:
+    check_at_least("kappa", kappa, 0)
+    check_scalar("kappa", kappa)

@@ -10,7 +10,14 @@ import math
 
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_choice
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_choice,
+    check_count,
+    check_scalar,
+    check_unit_interval,
+)
 from jidcl.latents.vmf import vmf_log_mean_exp, vmf_log_normaliser, vmf_mean_cosine
 from jidcl.numerics import log_sphere_area
 
@@ -35,6 +42,7 @@ def vmf_limit(n: int, kappa: float, *, model_kappa: float | None = None) -> floa
     Source: Zimmermann et al. 2021, Theorem 1.
     """
     k = kappa if model_kappa is None else model_kappa
+    _check_kappas(n, kappa, k)
     return vmf_log_mean_exp(n, k) - k * vmf_mean_cosine(n, kappa)
 
 
@@ -54,6 +62,7 @@ def vmf_moment(n: int, kappa: float) -> float:
 
     Source: this library; the second moment of the density ratio.
     """
+    _check_kappas(n, kappa, kappa)
     log_c, log_c2 = vmf_log_normaliser(n, kappa), vmf_log_normaliser(n, 2 * kappa)
     log_r = log_sphere_area(n) + 2 * log_c - log_c2
     return math.exp(log_r) if log_r < 700 else math.inf
@@ -77,10 +86,18 @@ def vmf_correction(n: int, kappa: float, *, model_kappa: float | None = None) ->
     Source: this library; the expansion of Zimmermann et al. 2021, Theorem 1, in 1 / M.
     """
     k = kappa if model_kappa is None else model_kappa
+    _check_kappas(n, kappa, k)
     data, model, both = (vmf_log_mean_exp(n, c) for c in (kappa, k, kappa + k))
     positive = math.exp(both - data - model)
     variance = math.exp(vmf_log_mean_exp(n, 2 * k) - 2 * model) - 1
     return positive - variance / 2
+
+
+def _check_kappas(n: int, kappa: float, model_kappa: float) -> None:
+    check_count("n", n, 2)
+    for name, value in (("kappa", kappa), ("model_kappa", model_kappa)):
+        check_at_least(name, value, 0)
+        check_scalar(name, value)
 
 
 def vmf_self_weight(n: int, kappa: float) -> float:
@@ -99,6 +116,7 @@ def vmf_self_weight(n: int, kappa: float) -> float:
 
     Source: this library; the density ratio at distance 0.
     """
+    _check_kappas(n, kappa, kappa)
     return math.exp(kappa - vmf_log_mean_exp(n, kappa))
 
 
@@ -122,13 +140,14 @@ def gauss_limit(n: int, marginal_std: float, cond_std: float, coeff: float) -> f
 
     Source: this library; Theorem 1 of Zimmermann et al. 2021 for normal laws.
     """
-    check_at_least("n", n, 1)
+    check_count("n", n)
     for name, value in (
         ("marginal_std", marginal_std),
         ("cond_std", cond_std),
         ("coeff", coeff),
     ):
         check_above(name, value, 0)
+        check_scalar(name, value)
     u = 1 + 2 * coeff * marginal_std**2
     apart = coeff * marginal_std**2 / u
     return n * (coeff * cond_std**2 - math.log(u) / 2 - apart)
@@ -156,6 +175,8 @@ def best_gauss_coefficient(marginal_std: float, cond_std: float) -> float:
     """
     check_above("marginal_std", marginal_std, 0)
     check_above("cond_std", cond_std, 0)
+    check_scalar("marginal_std", marginal_std)
+    check_scalar("cond_std", cond_std)
     ratio = (cond_std / marginal_std) ** 2
     u = (1 + math.sqrt(1 + 4 * ratio)) / (2 * ratio)
     return max(u - 1, 0.0) / (2 * marginal_std**2)
@@ -199,7 +220,13 @@ def finite_negatives(
     Source: this library; the expansion of Zimmermann et al. 2021, Theorem 1, in 1 / M.
     """
     check_choice("composition", composition, COMPOSITIONS)
-    check_at_least("count", count, 1 if composition == "independent" else 2)
+    check_count("count", count, 1 if composition == "independent" else 2)
+    for name, value in (
+        ("limit", limit),
+        ("correction", correction),
+        ("self_weight", self_weight),
+    ):
+        check_scalar(name, value)
     if composition == "with_self":
         return math.log(count) + limit + (correction + self_weight - 1) / count
     m = count if composition == "independent" else count - 1
@@ -231,4 +258,5 @@ def ou_alignment_limit(rho, pair: str = "common_anchor"):
     Source: Klindt, LeCun and Balestriero 2026, Theorem 1.
     """
     check_choice("pair", pair, ("common_anchor", "direct"))
+    check_unit_interval("rho", rho)
     return jnp.asarray((1 - (rho**2 if pair == "common_anchor" else rho)) / 2)

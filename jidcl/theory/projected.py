@@ -4,7 +4,7 @@ import math
 
 from scipy import integrate
 
-from jidcl.checks import check_above, check_at_least
+from jidcl.checks import check_above, check_count, check_finite, check_scalar
 from jidcl.numerics import log_sphere_area
 
 
@@ -28,8 +28,10 @@ def projected_normal_log_ratio(n: int, sigma: float, cosine: float) -> float:
 
     Source: this library; an integral along the ray.
     """
-    check_at_least("n", n, 2)
-    check_above("sigma", sigma, 0)
+    _check_law(n, sigma)
+    check_scalar("cosine", cosine)
+    if not -1 <= cosine <= 1:
+        raise ValueError(f"cosine must be in [-1, 1], got {cosine!r}")
     t = cosine
     mode = (t + math.sqrt(t * t + 4 * (n - 1) * sigma**2)) / 2
 
@@ -85,8 +87,7 @@ def projected_normal_mean_cosine(n: int, sigma: float) -> float:
 
 def _over_cosine(n: int, value, sigma: float) -> float:
     """E over uniform points of value(t, log r(t)); t = cos(angle), by quadrature."""
-    check_at_least("n", n, 2)
-    check_above("sigma", sigma, 0)
+    _check_law(n, sigma)
     log_norm = math.lgamma(n / 2) - math.lgamma((n - 1) / 2) - math.log(math.pi) / 2
 
     def integrand(angle):
@@ -100,3 +101,10 @@ def _over_cosine(n: int, value, sigma: float) -> float:
         integrate.quad(integrand, a, b, epsabs=1e-9, epsrel=1e-7)[0]
         for a, b in zip(edges[:-1], edges[1:], strict=True)
     )
+
+
+def _check_law(n: int, sigma: float) -> None:
+    check_count("n", n, 2)
+    check_above("sigma", sigma, 0)
+    check_scalar("sigma", sigma)
+    check_finite("sigma", sigma)
