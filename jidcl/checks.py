@@ -25,7 +25,7 @@ def is_number(name: str, value: Any) -> bool:
 
     A field of a pytree may also hold a traced value, or an object that stands for one.
     """
-    if isinstance(value, str | bytes):
+    if isinstance(value, str | bytes | complex | list | tuple | dict):
         raise TypeError(f"{name} must be a number or an array, got {value!r}")
     import numpy as np
 
@@ -40,16 +40,23 @@ def check_real(name: str, value: Any) -> None:
     if isinstance(value, int | float):
         return
     dtype = getattr(value, "dtype", None)
+    if dtype is not None:
+        check_array(name, value)
     real = getattr(dtype, "kind", None) in {"f", "i", "u", "b"}
     if not real and getattr(dtype, "name", None) != "bfloat16":
         raise TypeError(f"{name} must be a real number, got {_what(value)}")
 
 
-def check_scalar(name: str, value: Any) -> None:
-    """Raise unless `value` is one real number; concrete ones must not be NaN."""
+def check_single(name: str, value: Any) -> None:
+    """Raise unless `value` is one real number, NaN included."""
     check_real(name, value)
     if getattr(value, "shape", ()) != ():
         raise ValueError(f"{name} must be a scalar, got shape {list(value.shape)}")
+
+
+def check_scalar(name: str, value: Any) -> None:
+    """Raise unless `value` is one real number; a concrete one must not be NaN."""
+    check_single(name, value)
     if not is_traced(value) and not _all(value, lambda v: v == v):
         raise ValueError(f"{name} must be a number, got {_show(value)}")
 
@@ -77,8 +84,8 @@ def check_unit_interval(name: str, value: Any) -> None:
 
 def check_ordered(low_name: str, low: float, high_name: str, high: float) -> None:
     """Raise unless `low` < `high`, both real numbers."""
-    check_real(low_name, low)
-    check_real(high_name, high)
+    check_single(low_name, low)
+    check_single(high_name, high)
     if not low < high:
         raise ValueError(
             f"{low_name} must be < {high_name}, got {low_name}={low!r} and "
@@ -135,6 +142,15 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
     check_at_least(name, value, least)
 
 
+def check_numbers(name: str, values: Any) -> None:
+    """Raise unless `values` is a sequence of real numbers, at least one."""
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise TypeError(f"{name} must be a sequence of numbers, got {values!r}")
+    check_count(f"number of {name}", len(values))
+    for value in values:
+        check_scalar(f"every one of {name}", value)
+
+
 def check_lengths(name: str, value: Any) -> None:
     """Raise unless `value` is the shape of an array: a tuple of whole numbers >= 0."""
     if not isinstance(value, tuple | list):
@@ -180,6 +196,8 @@ def check_array(name: str, array: Any) -> None:
         raise TypeError(f"{name} must be an array, got {type(array).__name__}")
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be masked: fill or drop what is")
+    if array.dtype.kind in "OUSMm" or getattr(array.dtype, "names", None):
+        raise TypeError(f"{name} must hold numbers, got {array.dtype}")
     if array.dtype in (np.longdouble, np.clongdouble) and array.dtype.itemsize > 8:
         raise TypeError(f"{name} must have at most 64 bits, got {array.dtype}")
 

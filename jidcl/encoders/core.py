@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from flax import nnx
 
+from jidcl.checks import check_callable, check_real, check_type
 from jidcl.types import Array, Params
 
 
@@ -39,6 +40,7 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module]) -> Encoder:
         >>> f.apply(params, state, jax.numpy.ones((5, 3)))[0].shape
         (5, 2)
     """
+    check_callable("make", make)
     graph, abstract, abstract_rest = nnx.split(
         nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param, ...
     )
@@ -73,6 +75,10 @@ def from_linen(module: Any, example: Array) -> Encoder:
     """
     import inspect
 
+    from flax import linen
+
+    check_type("module", module, linen.Module)
+    check_real("example", example)
     takes_train = "train" in inspect.signature(type(module).__call__).parameters
 
     def init(key):

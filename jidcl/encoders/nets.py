@@ -130,7 +130,8 @@ def make_mlp(
 
     Source: Zimmermann et al. 2021, appendix and published code.
     """
-    for name, value in (("n", n), ("d", d), ("m", m)):
+    check_count("n", n)
+    for name, value in (("d", d), ("m", m)):
         check_count(name, 1 if value is None else value)
     if isinstance(widths, str) or not hasattr(widths, "__len__"):
         raise TypeError(f"widths must be a sequence of integers, got {widths!r}")

@@ -7,7 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_choice, check_finite, is_number
+from jidcl.checks import (
+    check_above,
+    check_choice,
+    check_finite,
+    check_single,
+    is_number,
+)
 from jidcl.latents.rejection import reject
 from jidcl.numerics import safe_norm, unit
 
@@ -46,6 +52,7 @@ class Anisotropic:
             check_above("lam", self.lam, 0)
             check_finite("lam", self.lam)
         check_above("shell", self.shell, 0)
+        check_single("shell", self.shell)
         check_choice("noise", self.noise, ("normal", "laplace"))
 
 

@@ -18,13 +18,11 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import (
-    check_array,
     check_at_least,
     check_count,
-    check_features,
     check_key,
-    check_real,
     check_rows,
+    check_same_rows,
     check_scalar,
     check_shape,
     check_type,
@@ -206,8 +204,9 @@ def block_latents(law: BlockLaw, content: Array, style: Array) -> tuple[Array, A
     Source: von Kuegelgen et al. 2021, section 5.1.
     """
     check_type("law", law, BlockLaw)
-    check_features("content", content, law.content.shape[0])
-    check_features("style", style, law.style.shape[0])
+    check_rows("content", content, width=law.content.shape[0])
+    check_rows("style", style, width=law.style.shape[0])
+    check_same_rows("content", content, "style", style)
     c = _dot(content, law.content.T)
     return c, _dot(c, law.effect.T) + law.offset[None] + _dot(style, law.style.T)
 
@@ -237,8 +236,7 @@ def changed_pair(law: BlockLaw, z: Array, delta: Array, changed: Array) -> Pair:
     check_rows("delta", delta, width=law.style.shape[0])
     check_rows("z", z, width=law.content.shape[0] + law.style.shape[0])
     check_shape("z", z, (delta.shape[0], z.shape[1]))
-    check_array("changed", changed)
-    check_real("changed", changed)
+    check_unit_interval("changed", changed)
     check_shape("changed", changed, delta.shape)
     step = _dot(delta, law.change.T) * changed.astype(z.dtype)
     return Pair(z, z + jnp.pad(step, ((0, 0), (law.content.shape[0], 0))))

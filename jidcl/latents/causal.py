@@ -143,6 +143,7 @@ def transform(
     check_count("number of groups", len(groups))
     for name in groups:
         check_choice("every one of groups", name, GROUPS)
+    z = jnp.asarray(z)
     columns = sorted({column for name in groups for column in GROUPS[name]})
     index = jnp.asarray(columns)
     drawn = sample(key, Normal(scale), Box(len(columns), -1, 1), z[:, index])

@@ -21,11 +21,12 @@ from jidcl.checks import (
     check_key,
     check_rows,
     check_scalar,
+    check_single,
     check_type,
     check_unit_interval,
 )
 from jidcl.latents.densities import sample, sample_marginal
-from jidcl.latents.families import Density, Laplace, Uniform
+from jidcl.latents.families import Density, Laplace, Uniform, check_scale
 from jidcl.latents.rejection import sample_truncated
 from jidcl.latents.spaces import Sphere
 from jidcl.numerics import unit
@@ -55,7 +56,9 @@ class TruncatedLaplace:
     project: bool = dataclasses.field(default=True, metadata=dict(static=True))
 
     def __post_init__(self):
+        check_scale(self.scale)
         check_above("limit", self.limit, 0)
+        check_single("limit", self.limit)
 
 
 class Instances(NamedTuple):

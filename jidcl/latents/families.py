@@ -15,7 +15,13 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammainc
 
-from jidcl.checks import check_above, check_choice, check_finite, is_number
+from jidcl.checks import (
+    check_above,
+    check_choice,
+    check_finite,
+    check_single,
+    is_number,
+)
 from jidcl.compiled import compiled
 from jidcl.latents.anisotropic import Anisotropic
 from jidcl.latents.rejection import propose_noise, reject
@@ -67,7 +73,7 @@ class Laplace:
     family: str = _tag("Laplace")
 
     def __post_init__(self):
-        _check_scale(self.scale)
+        check_scale(self.scale)
 
     @property
     def p(self) -> float:
@@ -100,7 +106,7 @@ class Normal:
     family: str = _tag("Normal")
 
     def __post_init__(self):
-        _check_scale(self.scale)
+        check_scale(self.scale)
 
     @property
     def p(self) -> float:
@@ -133,8 +139,9 @@ class GeneralisedNormal:
     p: float = dataclasses.field(default=3.0, metadata=dict(static=True))
 
     def __post_init__(self):
-        _check_scale(self.scale)
+        check_scale(self.scale)
         check_above("p", self.p, 0)
+        check_single("p", self.p)
         check_finite("p", self.p)
 
     @property
@@ -151,6 +158,10 @@ class ProductDensity:
     Attributes:
         factors: densities, one for each factor of the space.
 
+    Raises:
+        TypeError: on anything but a tuple, or numbers or text in it.
+        ValueError: on no factor.
+
     Example:
         >>> len(ProductDensity((Normal(1.0), Laplace(0.1))).factors)
         2
@@ -159,6 +170,17 @@ class ProductDensity:
     """
 
     factors: tuple["Density", ...]
+
+    def __post_init__(self):
+        # Trees hold other objects in a factor's place, but never these.
+        plain = int | float | str | bytes
+        held = self.factors
+        if isinstance(held, plain) or (
+            isinstance(held, tuple | list) and any(isinstance(f, plain) for f in held)
+        ):
+            raise TypeError(f"factors must be a tuple of densities, got {held!r}")
+        if isinstance(held, tuple | list) and not held:
+            raise ValueError("factors must hold at least one density, got ()")
 
 
 Density = (
@@ -264,7 +286,7 @@ def _mass_jvp(p, primals, tangents):
     return _mass(p, t), jnp.exp(-(jnp.abs(t) ** p)) / math.gamma(1 + 1 / p) * dt
 
 
-def _check_scale(scale: Any) -> None:
+def check_scale(scale: Any) -> None:
     """Raise `ValueError` unless a concrete scale is > 0."""
     if is_number("scale", scale):
         check_above("scale", scale, 0)

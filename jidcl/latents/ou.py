@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jidcl.checks import (
     check_above,
     check_choice,
+    check_features,
     check_finite,
-    check_float,
     check_key,
     check_lengths,
     check_scalar,
@@ -41,6 +41,9 @@ def unit_variance_scale(alpha: float) -> float:
     Returns:
         The scale at which the variance is 1.
 
+    Raises:
+        ValueError: on alpha <= 0, or so small that the scale would be 0.
+
     Example:
         >>> round(unit_variance_scale(1.0), 4)  # Laplace: variance 2 scale^2
         0.7071
@@ -50,7 +53,10 @@ def unit_variance_scale(alpha: float) -> float:
     check_above("alpha", alpha, 0)
     check_finite("alpha", alpha)
     check_scalar("alpha", alpha)
-    return math.exp((math.lgamma(1 / alpha) - math.lgamma(3 / alpha)) / 2)
+    scale = math.exp((math.lgamma(1 / alpha) - math.lgamma(3 / alpha)) / 2)
+    if not scale > 0:
+        raise ValueError(f"alpha is too small for a scale > 0, got {alpha!r}")
+    return scale
 
 
 def unit_variance(alpha: float) -> PNormDensity:
@@ -97,7 +103,7 @@ def ou_step(
     """
     check_key("key", key)
     check_type("density", density, PNormDensity)
-    check_float("z", z)
+    check_features("z", z)
     check_unit_interval("rho", rho)
     check_scalar("rho", rho)
     rho = jnp.asarray(rho, z.dtype)

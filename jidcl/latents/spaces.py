@@ -17,6 +17,7 @@ from jidcl.checks import (
     check_count,
     check_finite,
     check_ordered,
+    check_single,
     check_type,
 )
 from jidcl.numerics import log_sphere_area, safe_norm, unit
@@ -212,6 +213,7 @@ class Ball:
     def __post_init__(self):
         check_count("n", self.n)
         check_above("radius", self.radius, 0)
+        check_single("radius", self.radius)
         check_finite("radius", self.radius)
 
     @property
@@ -307,6 +309,8 @@ class Product:
     factors: tuple[Space, ...]
 
     def __post_init__(self):
+        if not isinstance(self.factors, tuple | list):
+            raise TypeError(f"factors must be a tuple of spaces, got {self.factors!r}")
         if not self.factors:
             raise ValueError("factors must hold at least one space, got ()")
         for space in self.factors:

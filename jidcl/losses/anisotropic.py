@@ -12,9 +12,9 @@ from jidcl.checks import (
     check_choice,
     check_features,
     check_float,
-    check_real,
     check_rows,
     check_same_shape,
+    check_scalar,
     check_shape,
 )
 from jidcl.losses.contrastive import REDUCTIONS, reduce_rows
@@ -148,7 +148,8 @@ def aninfonce(
     check_choice("cross", cross, CROSS)
     check_choice("reduction", reduction, REDUCTIONS)
     check_at_least("beta", beta, 0)
-    check_real("tau_plus", tau_plus)
+    check_scalar("beta", beta)
+    check_scalar("tau_plus", tau_plus)
     if not 0 <= tau_plus < 1:
         raise ValueError(f"tau_plus must be in [0, 1), got {tau_plus!r}")
     hard = beta > 0 or tau_plus > 0

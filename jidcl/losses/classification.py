@@ -172,7 +172,7 @@ def _prepare(features, w, beta, bias, normalize_features, normalize_rows) -> Pre
     check_rows("w", w, width=features.shape[1])
     check_scalar("beta", beta)
     dtype = at_least_float32(features.dtype, w.dtype)
-    features, w = features.astype(dtype), w.astype(dtype)
+    features, w = jnp.asarray(features, dtype), jnp.asarray(w, dtype)
     features = unit(features) if normalize_features else features
     w = unit(w) if normalize_rows else w
     features = jnp.asarray(beta, dtype) * features

@@ -77,6 +77,7 @@ class NegativePolicy:
         check_choice("negatives", self.negatives, NEGATIVES)
         check_choice("compare", self.compare, ("anchor", "positive"))
         check_unit_interval("alpha", self.alpha)
+        check_scalar("alpha", self.alpha)
         if self.negatives == "independent" and (self.exclude_self or self.symmetric):
             raise ValueError(
                 "exclude_self and symmetric need negatives from the batch, got "
@@ -312,6 +313,7 @@ def align_uniform(
     Source: Wang and Isola 2020.
     """
     check_unit_interval("alpha", alpha)
+    check_scalar("alpha", alpha)
     align, uniform = alignment(y, y_pos, p=p), uniformity(y, y_neg, p=p)
     loss = (1 - alpha) * align + alpha * uniform
     return loss, {"alignment": align, "uniformity": uniform}

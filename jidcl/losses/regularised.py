@@ -338,6 +338,7 @@ class VICRegWeights:
         check_choice("views", self.views, ("sum", "mean"))
         for name in ("invariance", "variance", "covariance", "epsilon"):
             check_at_least(name, getattr(self, name), 0)
+            check_scalar(name, getattr(self, name))
 
 
 def vicreg(

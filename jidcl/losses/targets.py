@@ -35,8 +35,9 @@ def ema_schedule(step: jax.Array, *, start: float, end: float, steps: int) -> ja
 
     Source: Grill et al. 2020, appendix.
     """
-    check_unit_interval("start", start)
-    check_unit_interval("end", end)
+    for name, value in (("start", start), ("end", end)):
+        check_unit_interval(name, value)
+        check_scalar(name, value)
     check_count("steps", steps)
     check_real("step", step)
     step = jnp.asarray(step)

@@ -12,8 +12,10 @@ from jidcl.checks import (
     check_above,
     check_at_least,
     check_features,
+    check_finite,
     check_float,
     check_integers,
+    check_numbers,
     check_partition,
     check_rows,
     check_shape,
@@ -111,6 +113,10 @@ def equal_blocks(*lams: Sequence[float]) -> list[list[int]]:
 
     Source: this library.
     """
+    for lam in lams:
+        check_numbers("lams", lam)
+        for value in lam:
+            check_above("every one of lams", value, 0)
     lengths = [len(lam) for lam in lams]
     if not lengths or len(set(lengths)) > 1:
         raise ValueError(f"lams must have one length, got {lengths}")
@@ -161,7 +167,9 @@ def block_r2(
     check_at_least("number of outputs (columns of y)", y.shape[1], z.shape[1])
     check_float("lam_hat", lam_hat)
     check_shape("lam_hat", lam_hat, y.shape[1:])
+    check_finite("lam_hat", lam_hat)
     check_partition("blocks", blocks, z.shape[1])
+    z, y = xp.asarray(z), xp.asarray(y)
     order, begin, scores = xp.argsort(-lam_hat), 0, []
     for block in blocks:
         own = y[:, order[begin : begin + len(block)]]

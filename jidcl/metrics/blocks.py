@@ -20,6 +20,7 @@ from jidcl.checks import (
     check_above,
     check_at_least,
     check_count,
+    check_numbers,
     check_rows,
     check_same_rows,
     check_same_shape,
@@ -168,6 +169,8 @@ def fit_kernel_ridge(
         largest eigenvalue, rows x 1e-7; such settings are not chosen.
     """
     z, y = _arrays(z, y)
+    for name, values in (("alphas", alphas), ("gammas", gammas)):
+        check_numbers(name, values)
     blocks = (z.shape[1],) if blocks is None else tuple(blocks)
     _check(z, blocks, alphas, gammas, folds)
     return _kernel_ridge(z, y, blocks, tuple(alphas), tuple(gammas), folds)
@@ -320,6 +323,5 @@ def _check(z, blocks, alphas, gammas, folds) -> None:
         )
     for name, values in (("alphas", alphas), ("gammas", gammas)):
         check_above(name, np.asarray(values), 0)
-        check_count(f"number of {name}", len(values))
     check_count("folds", folds, 2)
     check_at_least("number of rows", z.shape[0], 2 * folds)

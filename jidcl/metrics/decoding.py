@@ -20,6 +20,7 @@ from jidcl.checks import (
     check_at_least,
     check_count,
     check_features,
+    check_finite,
     check_integers,
     check_real,
     check_rows,
@@ -101,6 +102,7 @@ def linear_decode_pearson(
 
     Source: Reizinger et al. 2024, section 5.2 and published code.
     """
+    check_rows("y", y, 2)
     for name, array, of, y_of in (
         ("y", y, "t", t),
         ("y_score", y_score, "t_score", t_score),
@@ -176,7 +178,7 @@ def balanced_rows(t: jax.Array) -> np.ndarray:
     Raises:
         ValueError: unless t holds zeros and ones, and both.
     """
-    check_array("t", t)
+    check_real("t", t)
     values = np.asarray(t)
     if not np.isin(values, (0, 1)).all():
         raise ValueError(f"t must hold zeros and ones, got {np.unique(values)}")
@@ -216,7 +218,7 @@ def balanced_logistic(
     """
     check_count("train", train, 2)
     check_rows("y", y, train + 2)
-    check_array("t", t)
+    check_real("t", t)
     check_shape("t", t, y.shape[:1])
     check_above("strength", strength, 0)
     check_scalar("strength", strength)
@@ -402,6 +404,7 @@ def legacy_levels(values: jax.Array) -> np.ndarray:
     Source: Reizinger et al. 2024, published code.
     """
     _check_numbers(values)
+    check_finite("values", values)
     numbers = np.asarray(values)
     distinct = np.unique(numbers)
     check_at_least("number of distinct values", len(distinct), 2)
@@ -412,7 +415,7 @@ def _check_numbers(values: jax.Array) -> None:
     """Raise unless `values` is `[samples]`, of numbers that have an order."""
     check_array("values", values)
     check_real("values", values)
-    check_shape("values", values, values.shape[:1])
+    check_shape("values", values, (np.size(values),))
     missing = int(np.isnan(np.asarray(values, np.float64)).sum())
     if missing or not values.size:
         raise ValueError(f"values must be numbers, got {missing} NaN of {values.size}")

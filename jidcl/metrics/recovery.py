@@ -254,6 +254,7 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
         # A NaN has no place in an order: the caller says what it makes of one.
         rows, columns = linear_sum_assignment(-np.nan_to_num(score))
     else:
+        score = jnp.asarray(score)
         rows, columns = optax.assignment.hungarian_algorithm(-score)
         columns = columns[jnp.argsort(rows)]
     total = xp.sum(xp.take_along_axis(score, columns[:, None], axis=1))

@@ -91,7 +91,7 @@ def box_mean_energy(low: float, high: float, lam: float, beta: float) -> float:
 
     Source: Zimmermann et al. 2021 (the conditional); quadrature over z.
     """
-    _check_box(1, low, high, lam, beta)
+    low, high, lam, beta = _checked(1, low, high, lam, beta)
     return _mean_over(lambda z: box_energy(z, low, high, lam, beta), low, high, lam)
 
 
@@ -118,7 +118,7 @@ def box_limit(n: int, low: float, high: float, lam: float, beta: float) -> float
 
     Source: Zimmermann et al. 2021, Theorem 1 on a convex body.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
     width = math.log(high - low)
 
     def integrand(z):
@@ -155,11 +155,12 @@ def box_mismatched_limit(
 
     Source: Zimmermann et al. 2021, Theorem 1 on a convex body.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
     check_above("coeff", coeff, 0)
-    check_scalar("coeff", coeff)
     check_at_least("p", p, 1)
-    check_scalar("p", p)
+    for name, value in (("coeff", coeff), ("p", p)):
+        check_scalar(name, value)
+        check_finite(name, value)
     model_lam, width = coeff ** (-1 / p), math.log(high - low)
 
     def integrand(z):
@@ -193,7 +194,7 @@ def box_moment(n: int, low: float, high: float, lam: float, beta: float) -> floa
 
     Source: this library; the second moment of the density ratio.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
     narrow = lam / 2 ** (1 / beta)
 
     def integrand(z):
@@ -223,7 +224,7 @@ def box_self_weight(n: int, low: float, high: float, lam: float, beta: float) ->
 
     Source: this library; the density ratio at distance 0.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
 
     def integrand(z):
         return (high - low) * np.exp(-box_log_mass(z, low, high, lam, beta))
@@ -248,6 +249,7 @@ def gennorm_moments(lam: float, beta: float) -> dict[str, float]:
     Source: moments of the generalised normal law.
     """
     _check_law(lam, beta)
+    lam, beta = float(lam), float(beta)
     gammas = [math.gamma(k / beta) for k in (1, 2, 3)]
     return {
         "variance": lam**2 * gammas[2] / gammas[0],
@@ -270,7 +272,7 @@ def _mean_over(integrand, low: float, high: float, lam: float) -> float:
 
 
 def _reach(z, low, high, lam, beta):
-    _check_box(1, low, high, lam, beta)
+    low, high, lam, beta = _checked(1, low, high, lam, beta)
     check_real("z", z)
     z = np.asarray(z, np.float64)
     if ((z < low) | (z > high)).any():
@@ -278,13 +280,15 @@ def _reach(z, low, high, lam, beta):
     return ((z - low) / lam) ** beta, ((high - z) / lam) ** beta
 
 
-def _check_box(n: int, low: float, high: float, lam: float, beta: float) -> None:
+def _checked(n: int, low: float, high: float, lam: float, beta: float):
+    """The numbers of a box as floats of Python."""
     check_count("n", n)
     check_ordered("low", low, "high", high)
     for name, end in (("low", low), ("high", high)):
         check_scalar(name, end)
         check_finite(name, end)
     _check_law(lam, beta)
+    return float(low), float(high), float(lam), float(beta)
 
 
 def _check_law(lam: float, beta: float) -> None:

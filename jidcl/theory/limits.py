@@ -15,6 +15,7 @@ from jidcl.checks import (
     check_at_least,
     check_choice,
     check_count,
+    check_finite,
     check_scalar,
     check_unit_interval,
 )
@@ -175,8 +176,9 @@ def best_gauss_coefficient(marginal_std: float, cond_std: float) -> float:
     """
     check_above("marginal_std", marginal_std, 0)
     check_above("cond_std", cond_std, 0)
-    check_scalar("marginal_std", marginal_std)
-    check_scalar("cond_std", cond_std)
+    for name, value in (("marginal_std", marginal_std), ("cond_std", cond_std)):
+        check_scalar(name, value)
+        check_finite(name, value)
     ratio = (cond_std / marginal_std) ** 2
     u = (1 + math.sqrt(1 + 4 * ratio)) / (2 * ratio)
     return max(u - 1, 0.0) / (2 * marginal_std**2)

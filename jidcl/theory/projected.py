@@ -4,8 +4,10 @@ import math
 
 from scipy import integrate
 
-from jidcl.checks import check_above, check_count, check_finite, check_scalar
+from jidcl.checks import check_at_least, check_count, check_finite, check_scalar
 from jidcl.numerics import log_sphere_area
+
+LEAST = 1e-8  # of sigma: the digits of float64 have to resolve the law
 
 
 def projected_normal_log_ratio(n: int, sigma: float, cosine: float) -> float:
@@ -16,7 +18,7 @@ def projected_normal_log_ratio(n: int, sigma: float, cosine: float) -> float:
 
     Args:
         n: dimension, >= 2.
-        sigma: standard deviation of the noise, > 0.
+        sigma: standard deviation of the noise, >= 1e-8.
         cosine: t in [-1, 1].
 
     Returns:
@@ -52,7 +54,7 @@ def projected_normal_tv(n: int, sigma: float) -> float:
 
     Args:
         n: dimension, >= 2.
-        sigma: standard deviation of the noise, > 0.
+        sigma: standard deviation of the noise, >= 1e-8.
 
     Returns:
         The distance, in (0, 1).
@@ -71,7 +73,7 @@ def projected_normal_mean_cosine(n: int, sigma: float) -> float:
 
     Args:
         n: dimension, >= 2.
-        sigma: standard deviation of the noise, > 0.
+        sigma: standard deviation of the noise, >= 1e-8.
 
     Returns:
         The mean, in (0, 1).
@@ -88,6 +90,7 @@ def projected_normal_mean_cosine(n: int, sigma: float) -> float:
 def _over_cosine(n: int, value, sigma: float) -> float:
     """E over uniform points of value(t, log r(t)); t = cos(angle), by quadrature."""
     _check_law(n, sigma)
+    sigma = float(sigma)
     log_norm = math.lgamma(n / 2) - math.lgamma((n - 1) / 2) - math.log(math.pi) / 2
 
     def integrand(angle):
@@ -105,6 +108,6 @@ def _over_cosine(n: int, value, sigma: float) -> float:
 
 def _check_law(n: int, sigma: float) -> None:
     check_count("n", n, 2)
-    check_above("sigma", sigma, 0)
+    check_at_least("sigma", sigma, LEAST)
     check_scalar("sigma", sigma)
     check_finite("sigma", sigma)
