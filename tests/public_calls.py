@@ -584,6 +584,7 @@ METRICS = {
     ),
     "lambda_recovery": call(
         metrics.lambda_recovery,
+        {"lam_hat": "learned lam"},
         lam=positive(2),
         lam_hat=positive(3, free=(0,)),
         columns=integers([2, 0]),

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from flax import nnx
 
-from jidcl.checks import check_callable, check_real, check_type
+from jidcl.checks import check_array, check_callable, check_real, check_type
 from jidcl.types import Array, Params
 
 
@@ -78,6 +78,7 @@ def from_linen(module: Any, example: Array) -> Encoder:
     from flax import linen
 
     check_type("module", module, linen.Module)
+    check_array("example", example)
     check_real("example", example)
     takes_train = "train" in inspect.signature(type(module).__call__).parameters
 

@@ -127,6 +127,7 @@ def make_mlp(
 
     Raises:
         ValueError: on unknown names, no width, or widths < 1.
+        TypeError: on numbers that are not whole, or widths that are no sequence.
 
     Source: Zimmermann et al. 2021, appendix and published code.
     """

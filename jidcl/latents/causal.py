@@ -125,6 +125,7 @@ def transform(
 
     Raises:
         ValueError: on an unknown group, none, another width or scale <= 0.
+        TypeError: on groups that are no list.
 
     Example:
         >>> z, _ = sample_causal(jax.random.key(0), batch=5)

@@ -298,6 +298,7 @@ class Product:
 
     Raises:
         ValueError: on no factor.
+        TypeError: on factors that are no spaces.
 
     Example:
         >>> Product((Sphere(3), Box(2))).n

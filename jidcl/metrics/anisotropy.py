@@ -80,7 +80,7 @@ def lambda_recovery(
         check_shape(name, array, array.shape[-1:])
     check_above("lam", lam, 0)
     n = lam.shape[0]
-    check_at_least("number of learned lam (lam_hat)", lam_hat.shape[0], n)
+    check_at_least("number of learned lam", lam_hat.shape[0], n)
     check_integers("columns", columns, (n,))
     check_within("columns", columns, lam_hat.shape[0])
     aligned = lam_hat[columns]

@@ -343,6 +343,9 @@ def t_test(
     Returns:
         The statistic, its p-value and the verdict at the corrected level.
 
+    Raises:
+        ValueError: on fewer than two values, or alpha outside of (0, 1).
+
     Example:
         >>> test = t_test(jnp.array([0.9, 0.8, 0.85]), 0.5)
         >>> bool(test.significant)

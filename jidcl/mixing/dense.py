@@ -150,6 +150,9 @@ def normalise_columns(a: jax.Array) -> jax.Array:
     Returns:
         `[..., n, n]`.
 
+    Raises:
+        ValueError: on matrices that are not square.
+
     Example:
         >>> normalise_columns(jnp.array([[3.0, 0.0], [4.0, 2.0]]))
         Array([[0.6, 0. ],

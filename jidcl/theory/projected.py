@@ -24,6 +24,9 @@ def projected_normal_log_ratio(n: int, sigma: float, cosine: float) -> float:
     Returns:
         The logarithm, nats.
 
+    Raises:
+        ValueError: on n < 2, sigma < 1e-8, or a cosine outside of [-1, 1].
+
     Example:
         >>> abs(projected_normal_log_ratio(3, 1e3, 0.5)) < 0.01  # nearly uniform
         True
