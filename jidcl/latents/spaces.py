@@ -85,7 +85,7 @@ class Sphere:
 
     def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
         """Whether | ||z|| - 1 | <= atol."""
-        return jnp.abs(jnp.linalg.norm(z, axis=-1) - 1) <= atol
+        return jnp.abs(safe_norm(z) - 1) <= atol
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """A normalised standard Gaussian."""
@@ -221,7 +221,7 @@ class Ball:
 
     def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
         """Whether ||z|| <= radius (1 + atol)."""
-        return jnp.linalg.norm(z, axis=-1) <= self.radius * (1 + atol)
+        return safe_norm(z) <= self.radius * (1 + atol)
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """`jax.random.ball`, scaled."""
@@ -260,6 +260,10 @@ class Simplex:
     def project(self, z: jax.Array) -> jax.Array:
         """Nearest point: clip at 0, then onto sum z = 1 where the sum exceeds 1."""
         clipped = jnp.maximum(z, 0)
+        # Where sum z = 1, a shift of all coordinates changes nothing, and those that
+        # lie 1 and more below the largest become 0.
+        top = jnp.max(z, axis=-1, keepdims=True)
+        z = jnp.maximum(z - top, -1)
         u = -jnp.sort(-z, axis=-1)
         rank = jnp.arange(1, self.n + 1, dtype=z.dtype)
         rank = jnp.expand_dims(rank, tuple(range(z.ndim - 1)))

@@ -22,7 +22,7 @@ from jidcl.checks import (
 from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import DOT, pairwise
 from jidcl.losses.tiles import Tile
-from jidcl.numerics import at_least_float32, unit
+from jidcl.numerics import at_least_float32, share, unit
 
 
 class Prepared(NamedTuple):
@@ -145,7 +145,7 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
         labels: integers in [0, classes), `[batch]`.
 
     Returns:
-        A scalar in [0, 1].
+        A scalar in [0, 1]; NaN where a logit is.
 
     Example:
         >>> float(accuracy(jnp.eye(4), jnp.array([0, 1, 2, 0])))
@@ -154,7 +154,8 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Source: the definition.
     """
     best = jnp.argmax(logits, axis=1).astype(labels.dtype)
-    return jnp.mean(best == labels, dtype=logits.dtype)
+    right = jnp.mean(best == labels, dtype=logits.dtype)
+    return jnp.where(jnp.isnan(logits).any(), jnp.nan, right)
 
 
 def _prepare(features, w, beta, bias, normalize_features, normalize_rows) -> Prepared:
@@ -191,7 +192,7 @@ def _target_logit(parts: Prepared, labels: jax.Array, axis: str | None) -> jax.A
 def _sum_of_exponentials(parts: jax.Array, axis: str) -> jax.Array:
     """log of the sum over devices of exp(parts)."""
     top = jax.lax.pmax(jax.lax.stop_gradient(parts), axis)
-    return top + jnp.log(jax.lax.psum(jnp.exp(parts - top), axis))
+    return top + jnp.log(jax.lax.psum(share(parts, top), axis))
 
 
 def _check_labels(labels: Any, batch: int, classes: int) -> None:

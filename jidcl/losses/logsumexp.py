@@ -11,9 +11,15 @@ from jidcl.checks import check_features
 from jidcl.losses import blockwise
 from jidcl.losses.blockwise import Settings
 from jidcl.losses.kernel_choice import kernel_is_chosen
-from jidcl.losses.similarity import Similarity, as_multiplied, pairwise
+from jidcl.losses.similarity import (
+    Similarity,
+    as_multiplied,
+    is_norm,
+    of_ordinary_size,
+    pairwise,
+)
 from jidcl.losses.tiles import SMALL, Kernel, Tile, check_tile
-from jidcl.numerics import at_least_float32, varying_zero
+from jidcl.numerics import at_least_float32, logsumexp, varying_zero
 
 
 def row_logsumexp(
@@ -62,7 +68,7 @@ def row_logsumexp(
         logits = pairwise(similarity, a, b) / tau
         if exclude_diagonal:
             logits = jnp.where(_diagonal(*logits.shape), -jnp.inf, logits)
-        return jax.nn.logsumexp(logits, axis=1)
+        return logsumexp(logits, 1)
     of_self = a is b and similarity.kind == "lp" and not exclude_diagonal
     of_self = of_self and similarity.precision != "bfloat16"  # may become a product
     settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, sizes)
@@ -83,7 +89,8 @@ def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: A
         sizes: see `jidcl.losses.tiles.check_tile`; not None.
 
     Returns:
-        `(settings, a, b, scale)`, with scale = 1 / tau in float32 or wider.
+        `(settings, a, b, scale)`, with scale = 1 / tau in float32 or wider; where s is
+        a norm, a and b over a power of two and scale times it.
 
     Raises:
         ValueError: on arrays of different widths.
@@ -103,6 +110,9 @@ def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: A
     sizes = None if sizes == "auto" else sizes
     settings = Settings(similarity, exclude_diagonal, sizes, learned)
     scale = 1 / jnp.asarray(tau, wide)
+    if is_norm(similarity):
+        power, a, b = of_ordinary_size(a, b)
+        scale = scale * power
     # Inside shard_map, what varies over devices is part of a type; here all agree.
     arrays = a, b, scale
     return settings, *(x + varying_zero(x.dtype, *arrays) for x in arrays)

@@ -20,6 +20,7 @@ from jidcl.latents import (
     index_counts,
     sample_instances,
 )
+from jidcl.numerics import log_softmax, logsumexp
 
 
 class Floor(NamedTuple):
@@ -65,7 +66,7 @@ def class_log_posterior(
     check_features("z", z)
     check_features("v", v, z.shape[-1])
     logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
-    return jax.nn.log_softmax(logits, axis=-1)
+    return log_softmax(logits, -1)
 
 
 def index_log_posterior(
@@ -108,7 +109,7 @@ def index_log_posterior(
     logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
     label = class_of_index(index, v.shape[0])
     own = jnp.take_along_axis(logits, label[:, None], axis=1)[:, 0]
-    log_p = own - jax.nn.logsumexp(logits, axis=1, b=counts[None])
+    log_p = own - logsumexp(logits, 1, weights=counts[None])
     if isinstance(noise, float | int) and noise == 0:
         return log_p
     return jnp.logaddexp(jnp.log1p(-noise) + log_p, jnp.log(noise / instances))
@@ -151,7 +152,7 @@ def bayes_floor(
         key, v, VonMisesFisher(kappa), instances=instances, batch=samples
     )
     logits = jnp.asarray(kappa, v.dtype) * (drawn.z @ v.T) + jnp.log(counts)[None]
-    log_p = jax.nn.log_softmax(logits, axis=1)
+    log_p = log_softmax(logits, 1)
     # An instance has log P(i | z) = log P(c | z) - log n_c.
     terms = jnp.sum(jnp.exp(log_p) * (jnp.log(counts)[None] - log_p), axis=1)
     error = jnp.std(terms, ddof=1) / jnp.sqrt(jnp.asarray(samples, v.dtype))
