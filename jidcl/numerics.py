@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_choice
+from jidcl.checks import check_choice, is_number, is_traced
 
 STREAMS = ("freeze", "init", "data", "loss", "eval", "null")
 STREAMS += ("optimiser", "carry", "edit")
@@ -189,7 +189,9 @@ def log_softmax(x: jax.Array, axis: int) -> jax.Array:
     return below - jnp.log(jnp.sum(jnp.exp(below), axis=axis, keepdims=True))
 
 
-def of_finite(function: Callable[[jax.Array], Any], matrix: jax.Array) -> Any:
+def of_finite(
+    function: Callable[[Any], Any], matrix: jax.Array, xp: ModuleType = jnp
+) -> Any:
     """function(matrix), NaN where an entry of the matrix is not finite.
 
     For functions of LAPACK, which may not return from an infinity.
@@ -197,6 +199,7 @@ def of_finite(function: Callable[[jax.Array], Any], matrix: jax.Array) -> Any:
     Args:
         function: of one array; it is called with zeros where an entry is not finite.
         matrix: floating-point, one matrix.
+        xp: `jax.numpy`, or `numpy` for arrays on the host.
 
     Returns:
         A tree of arrays, as the function's.
@@ -206,9 +209,9 @@ def of_finite(function: Callable[[jax.Array], Any], matrix: jax.Array) -> Any:
         >>> of_finite(roots, jnp.array([[jnp.inf, 0.0], [0.0, 1.0]])).tolist()
         [nan, nan]
     """
-    finite = jnp.isfinite(matrix).all()
-    found = function(jnp.where(finite, matrix, 0))
-    return jax.tree.map(lambda x: jnp.where(finite, x, jnp.nan), found)
+    finite = xp.isfinite(matrix).all()
+    found = function(xp.where(finite, matrix, 0))
+    return jax.tree.map(lambda x: xp.where(finite, x, xp.nan), found)
 
 
 # One call after another under `vmap`, for functions that call LAPACK: batched calls
@@ -285,6 +288,61 @@ def unit(x: jax.Array) -> jax.Array:
     x = x * (1 / power_of_two(x))
     norm = safe_root(jnp.sum(x * x, axis=-1, keepdims=True), 2.0)
     return x / jnp.where(norm == 0, 1.0, norm)
+
+
+def within(x: jax.Array, r: jax.Array | float) -> jax.Array:
+    """x where ||x|| <= r, else r x / ||x||: the nearest point of the ball.
+
+    Args:
+        x: `[..., n]`, numbers of any size.
+        r: radius > 0, a scalar.
+
+    Returns:
+        `[..., n]`.
+
+    Example:
+        >>> within(jnp.array([[3.0, 4.0], [0.1, 0.0]]), 2.5).round(2).tolist()
+        [[1.5, 2.0], [0.10000000149011612, 0.0]]
+    """
+    inverse = 1 / power_of_two(x)
+    y = x * inverse
+    norm = safe_root(jnp.sum(y * y, axis=-1, keepdims=True), 2.0)
+    inside = norm <= r * inverse
+    # What is NaN is not inside, and stays NaN.
+    return jnp.where(inside, x, r * (y / jnp.where(inside, 1, norm)))
+
+
+def in_dtype(name: str, value: Any, dtype: Any) -> jax.Array:
+    """A parameter as an array of a dtype that can hold it.
+
+    Args:
+        name: of the parameter.
+        value: a number, or an array of any shape.
+        dtype: floating-point.
+
+    Returns:
+        The array.
+
+    Raises:
+        ValueError: on a concrete number that is finite and above what the dtype holds,
+            or not 0 and below it: it would become another law.
+
+    Example:
+        >>> in_dtype("kappa", 1e300, jnp.float32)
+        Traceback (most recent call last):
+        ValueError: kappa must be at most 3.40282e+38 in float32, got 1e+300
+    """
+    if not is_traced(value) and is_number(name, value):
+        size = np.abs(np.asarray(value, np.float64))
+        info = jnp.finfo(dtype)
+        limit = float(info.max)
+        if (np.isfinite(size) & (size > limit)).any():
+            most = f"at most {limit:g} in {jnp.dtype(dtype)}"
+            raise ValueError(f"{name} must be {most}, got {value}")
+        if ((size > 0) & (size < float(info.tiny))).any():
+            least = f"0, or at least {float(info.tiny):g}, in {jnp.dtype(dtype)}"
+            raise ValueError(f"{name} must be {least}, got {value}")
+    return jnp.asarray(value, dtype)
 
 
 def log_sphere_area(n: int) -> float:

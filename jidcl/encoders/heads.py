@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jidcl.checks import check_above, check_choice
-from jidcl.numerics import safe_norm, unit
+from jidcl.numerics import unit, within
 
 OUTPUTS = ("none", "sphere", "learnable_sphere", "box", "learnable_box")
 
@@ -23,7 +23,7 @@ def rescale(x: jax.Array, r: jax.Array | float = 1.0, *, at_most: bool = False):
         numbers of any size are rescaled.
     """
     if at_most:
-        return x * (r / jnp.maximum(safe_norm(x, keepdims=True), r))
+        return within(x, r)
     return r * unit(x)
 
 

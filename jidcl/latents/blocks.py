@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, check_features, check_unit_interval
-from jidcl.numerics import one_by_one
+from jidcl.numerics import of_finite, one_by_one
 from jidcl.types import Array, Pair
 
 
@@ -250,7 +250,7 @@ def spectrum(factor: Array) -> Array:
 
     Source: the definition.
     """
-    return jnp.linalg.svd(factor, compute_uv=False) ** 2
+    return of_finite(lambda a: jnp.linalg.svd(a, compute_uv=False), factor) ** 2
 
 
 @one_by_one

@@ -13,12 +13,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_features, check_rows
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_features,
+    check_finite,
+    check_rows,
+)
 from jidcl.latents.densities import sample, sample_marginal
 from jidcl.latents.families import Density, Laplace, Uniform
 from jidcl.latents.rejection import sample_truncated
 from jidcl.latents.spaces import Sphere
-from jidcl.numerics import unit
+from jidcl.numerics import of_finite, unit
 
 UNIFORM = Uniform()
 
@@ -263,6 +269,7 @@ def affine_generator(v: jax.Array, *, rtol: float | None = None) -> Rank:
     Source: Reizinger et al. 2024, section 3.
     """
     check_rows("v", v, 2)
+    check_finite("v", v)
     return _rank(v[1:] - v[:1], v.shape[1], rtol)
 
 
@@ -284,11 +291,12 @@ def diverse(v: jax.Array, *, rtol: float | None = None) -> Rank:
     Source: Reizinger et al. 2024, section 3.
     """
     check_rows("v", v)
+    check_finite("v", v)
     return _rank(jnp.concatenate([v * v, v], axis=1), 2 * v.shape[1], rtol)
 
 
 def _rank(rows: jax.Array, wanted: int, rtol: float | None) -> Rank:
-    values = jnp.linalg.svd(rows, compute_uv=False)
+    values = of_finite(lambda a: jnp.linalg.svd(a, compute_uv=False), rows)
     if rtol is None:
         rtol = max(rows.shape) * float(jnp.finfo(rows.dtype).eps)
     rank = jnp.sum(values > rtol * values[0])

@@ -29,7 +29,7 @@ from jidcl.latents.projected import log_prob_projected
 from jidcl.latents.rejection import reject, sample_truncated
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 from jidcl.latents.vmf import VonMisesFisher, log_prob_vmf, sample_vmf
-from jidcl.numerics import at_least_float32, unit
+from jidcl.numerics import at_least_float32, in_dtype, unit
 
 
 def sample_marginal(
@@ -180,7 +180,7 @@ def log_prob(
         mean: `[..., n]`, broadcast against z; `space.centre()` when None.
 
     Returns:
-        `[...]`; -inf outside of the space.
+        `[...]`; -inf outside of the space, NaN where z is.
 
     Raises:
         ValueError: on wrong shapes, a concrete mean outside of the space or not
@@ -236,7 +236,8 @@ def log_prob(
         case _:
             raise _unsupported(density, space)
     edge = _tolerance(z.dtype) if isinstance(space, Sphere) else 1e-6
-    return jnp.where(space.contains(z, edge), value, -jnp.inf)
+    value = jnp.where(space.contains(z, edge), value, -jnp.inf)
+    return jnp.where(jnp.isnan(z).any(axis=-1), jnp.nan, value)
 
 
 def _sample_body(key, density, space: Ball | Simplex, mean):
@@ -248,14 +249,14 @@ def _sample_body(key, density, space: Ball | Simplex, mean):
     low, high = (-space.radius, space.radius) if isinstance(space, Ball) else (0.0, 1.0)
     mean = space.project(mean)
     mass = one_sided_mass(density, mean - low) + one_sided_mass(density, high - mean)
-    scale = math.gamma(1 + 1 / density.p) * jnp.asarray(density.length, mean.dtype)
+    length = in_dtype("length", density.length, mean.dtype)
+    scale = math.gamma(1 + 1 / density.p) * length
     boxed = jnp.sum(jnp.log(mass * scale), axis=-1) < space.log_volume
 
     def propose(key):
         k_box, k_flat, k_u = jax.random.split(key, 3)
         noisy, _ = sample_truncated(k_box, density, mean, low, high)
         flat = space.uniform(k_flat, mean.shape[:-1], mean.dtype)
-        length = jnp.asarray(density.length, mean.dtype)
         energy = jnp.sum((jnp.abs(flat - mean) / length) ** density.p, axis=-1)
         kept = jnp.log(jax.random.uniform(k_u, energy.shape, energy.dtype)) <= -energy
         accepted = jnp.where(boxed, space.contains(noisy, 0.0), kept)

@@ -86,7 +86,7 @@ def ou_step(
     check_unit_interval("rho", rho)
     rho = jnp.asarray(rho, z.dtype)
     fresh = noise(key, density, z.shape, z.dtype)
-    return rho * z + jnp.sqrt(1 - rho**2) * fresh
+    return rho * z + jnp.sqrt((1 - rho) * (1 + rho)) * fresh
 
 
 def sample_ou_pair(

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_above, check_at_least, check_ordered, check_whole
-from jidcl.numerics import log_sphere_area, safe_norm, unit
+from jidcl.numerics import in_dtype, log_sphere_area, safe_norm, unit, within
 
 
 @runtime_checkable
@@ -137,6 +137,7 @@ class Box:
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """Independent uniform coordinates."""
+        in_dtype("high - low", self.high - self.low, dtype)
         return jax.random.uniform(key, (*shape, self.n), dtype, self.low, self.high)
 
     def centre(self) -> jax.Array:
@@ -217,15 +218,16 @@ class Ball:
 
     def project(self, z: jax.Array) -> jax.Array:
         """z min(1, radius / ||z||)."""
-        return z * (self.radius / jnp.maximum(safe_norm(z, keepdims=True), self.radius))
+        return within(z, in_dtype("radius", self.radius, z.dtype))
 
     def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
         """Whether ||z|| <= radius (1 + atol)."""
-        return safe_norm(z) <= self.radius * (1 + atol)
+        return safe_norm(z) <= in_dtype("radius", self.radius, z.dtype) * (1 + atol)
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """`jax.random.ball`, scaled."""
-        return self.radius * jax.random.ball(key, self.n, 2, shape, dtype)
+        radius = in_dtype("radius", self.radius, dtype)
+        return radius * jax.random.ball(key, self.n, 2, shape, dtype)
 
     def centre(self) -> jax.Array:
         """The origin."""

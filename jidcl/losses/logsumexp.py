@@ -77,7 +77,15 @@ def row_logsumexp(
     return _streamed(settings, a, b, scale)
 
 
-def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: Any):
+def prepared(
+    similarity: Similarity,
+    a,
+    b,
+    tau,
+    exclude_diagonal: bool,
+    sizes: Any,
+    axis: str | None = None,
+):
     """What a streamed form takes, with pairs as `as_multiplied` has them.
 
     Args:
@@ -87,6 +95,7 @@ def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: A
         tau: temperature > 0; a Python number has no gradient.
         exclude_diagonal: entry k = i is left out.
         sizes: see `jidcl.losses.tiles.check_tile`; not None.
+        axis: mesh axis that spreads the columns, for which b is only a part of them.
 
     Returns:
         `(settings, a, b, scale)`, with scale = 1 / tau in float32 or wider; where s is
@@ -111,7 +120,7 @@ def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: A
     settings = Settings(similarity, exclude_diagonal, sizes, learned)
     scale = 1 / jnp.asarray(tau, wide)
     if is_norm(similarity):
-        power, a, b = of_ordinary_size(a, b)
+        power, a, b = of_ordinary_size(a, b, axis=axis)
         scale = scale * power
     # Inside shard_map, what varies over devices is part of a type; here all agree.
     arrays = a, b, scale

@@ -127,11 +127,15 @@ def is_norm(similarity: Similarity) -> bool:
     return similarity.kind == "lp" and not similarity.power
 
 
-def of_ordinary_size(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+def of_ordinary_size(
+    *arrays: jax.Array, axis: str | None = None
+) -> tuple[jax.Array, ...]:
     """A power of two k, and the arrays over it: their powers do not overflow.
 
     Args:
         *arrays: floating-point, of any shape.
+        axis: mesh axis along which all devices take the same k, inside
+            `jax.shard_map`.
 
     Returns:
         `(k, *arrays)`: k a scalar, the arrays in their widest dtype, float32 at least.
@@ -143,8 +147,10 @@ def of_ordinary_size(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     """
     dtype = at_least_float32(*(x.dtype for x in arrays))
     arrays = tuple(x.astype(dtype) for x in arrays)
-    largest = [power_of_two(x, axis=None, keepdims=False) for x in arrays]
-    power = functools.reduce(jnp.maximum, largest)
+    sizes = [jnp.max(jnp.abs(jax.lax.stop_gradient(x)), initial=0) for x in arrays]
+    largest = functools.reduce(jnp.maximum, sizes)
+    largest = largest if axis is None else jax.lax.pmax(largest, axis)
+    power = power_of_two(largest, axis=None)
     return power, *(x * (1 / power) for x in arrays)
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.checks import check_at_least
+from jidcl.metrics.columns import host_first
 from jidcl.metrics.recovery import correlation_matrix, r2
 
 
@@ -36,6 +37,7 @@ class LambdaRecovery(NamedTuple):
     sorted_error: jax.Array
 
 
+@host_first
 def lambda_recovery(
     lam: jax.Array, lam_hat: jax.Array, columns: jax.Array, *, xp: ModuleType = jnp
 ) -> LambdaRecovery:
@@ -97,6 +99,7 @@ def equal_blocks(*lams: Sequence[float]) -> list[list[int]]:
     ]
 
 
+@host_first
 def block_r2(
     z: jax.Array,
     y: jax.Array,
@@ -119,7 +122,7 @@ def block_r2(
 
     Returns:
         In-sample scores, as of `jidcl.metrics.r2`; 1 where y is z rotated within
-        blocks.
+        blocks, NaN where a learned precision is.
 
     Example:
         >>> z = jax.random.normal(jax.random.key(0), (50, 2))
@@ -135,4 +138,5 @@ def block_r2(
         scores.append(r2(z[:, np.asarray(block)], own, xp=xp).per_dim)
         begin += len(block)
     in_blocks = np.concatenate([np.asarray(block) for block in blocks])
-    return xp.concatenate(scores)[np.argsort(in_blocks)].astype(z.dtype)
+    found = xp.concatenate(scores)[np.argsort(in_blocks)].astype(z.dtype)
+    return xp.where(xp.isnan(lam_hat).any(), xp.nan, found)

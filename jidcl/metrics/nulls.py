@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.metrics.columns import dot, standardised
+from jidcl.metrics.columns import dot, moments, rounded
 from jidcl.metrics.recovery import assign
 
 
@@ -63,10 +63,13 @@ def rotation_null(
 
     Source: this library.
     """
-    z = xp.asarray(z)
+    z = rounded(z, common=True) if xp is jnp else xp.asarray(z)
     blocks = [range(z.shape[1])] if blocks is None else blocks
     z = xp.concatenate([z[:, xp.asarray(block)] for block in blocks], axis=1)
-    unit, scale = standardised(z, xp), xp.std(z, axis=0, keepdims=True)
+    mean, std = moments(z, xp)
+    unit, scale = (z - mean) / std, xp.where(xp.isinf(std), 0, std)
+    largest = xp.max(scale)  # the score depends on no common scale
+    scale = scale / xp.where(largest > 0, largest, 1)
     shared = dot(unit.T, unit, xp) / z.shape[0]  # correlations: no row is needed again
     turns = [_haar(key, i, len(block), draws, z, xp) for i, block in enumerate(blocks)]
     weights = scale.T[None] * _block_diagonal(turns, xp)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jidcl.checks import check_choice, check_ordered
 from jidcl.encoders.heads import OUTPUTS
-from jidcl.numerics import unit
+from jidcl.numerics import power_of_two, unit
 from jidcl.types import Pair
 
 
@@ -108,7 +108,8 @@ def fit_oracle(
     boxed = output in ("box", "learnable_box")
     base = 1 / (high - low) if boxed else 1.0
     if output == "none":
-        base = 1 / jnp.std(pairs.z)
+        power = power_of_two(pairs.z, axis=None, keepdims=False)
+        base = 1 / (power * jnp.std(pairs.z * (1 / power)))
     shift = jnp.full((n,), low if boxed else 0.0, dtype)
     if output in ("sphere", "box"):
         return OracleMap(jnp.asarray(base, dtype), shift)
@@ -145,7 +146,7 @@ def best_scale(
         dtype: of the scale.
 
     Returns:
-        A scalar.
+        A scalar; NaN where every value is.
 
     Example:
         >>> scale = best_scale(lambda s: (jnp.log(s) - 1) ** 2, rounds=6)
@@ -159,5 +160,6 @@ def best_scale(
         grid = jnp.linspace(low, high, points if index else 2 * points)
         values = jax.lax.map(lambda log_scale: value(jnp.exp(log_scale)), grid)
         best = grid[jnp.nanargmin(values)]
+        best = jnp.where(jnp.isnan(values).all(), jnp.nan, best)
         low, high = best - (grid[1] - grid[0]), best + (grid[1] - grid[0])
     return jnp.exp((low + high) / 2)
