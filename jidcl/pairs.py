@@ -2,7 +2,7 @@
 
 import jax
 
-from jidcl.checks import check_at_least
+from jidcl.checks import check_at_least, check_memory
 from jidcl.latents.densities import sample, sample_marginal
 from jidcl.latents.families import Density
 from jidcl.latents.spaces import Space
@@ -45,6 +45,7 @@ def sample_pair(
         non-uniform marginal), so exchanging the two changes the problem.
     """
     check_at_least("batch", batch, 2)
+    check_memory("batch", batch, 2 * batch * space.n)
     k_z, k_pos = jax.random.split(key)
     z = sample_marginal(k_z, marginal, space, shape=(batch,))
     return Pair(z, sample(k_pos, conditional, space, z))

@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jidcl.checks import check_at_least, check_finite, check_rows
+from jidcl.metrics.columns import on_host
 from jidcl.numerics import power_of_two
 from jidcl.types import Array
 
@@ -64,6 +66,12 @@ def nearest_rows(
     """
     _check(z, queries, own, label)
     check_at_least("tile", min(tile), 1)
+    if on_host(z, queries):  # no distance depends on a shift, digits of float32 do
+        centre = np.mean(z, axis=0, dtype=np.float64)[None]
+        z, queries = (
+            jnp.asarray((np.asarray(x) - centre).astype(np.float32))
+            for x in (z, queries)
+        )
     # Of any size: squares neither overflow nor underflow.
     largest = jnp.maximum(jnp.max(jnp.abs(z)), jnp.max(jnp.abs(queries)))
     power = power_of_two(largest, axis=None)

@@ -17,7 +17,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_at_least, check_features, check_unit_interval
+from jidcl.checks import (
+    check_at_least,
+    check_features,
+    check_memory,
+    check_unit_interval,
+)
 from jidcl.numerics import of_finite, one_by_one
 from jidcl.types import Array, Pair
 
@@ -85,6 +90,8 @@ def init_blocks(
     check_at_least("n_c", n_c, 1)
     check_at_least("n_s", n_s, 1)
     check_at_least("least_eigenvalue", least_eigenvalue, 0)
+    check_memory("n_c", n_c, n_c * n_c)
+    check_memory("n_s", n_s, n_s * max(n_s, n_c))
     keys = [jax.random.fold_in(key, index) for index in range(5)]
 
     def factor(key, size):
@@ -118,6 +125,7 @@ def sample_blocks(key: Array, law: BlockLaw, *, batch: int) -> Array:
 
     Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
+    check_memory("batch", batch, 2 * batch * (len(law.content) + len(law.style)))
     k_content, k_style = jax.random.split(key)
     return jnp.concatenate(
         block_latents(

@@ -21,7 +21,13 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_choice, check_features
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_choice,
+    check_features,
+    check_memory,
+)
 from jidcl.latents.densities import sample
 from jidcl.latents.families import Normal
 from jidcl.latents.spaces import Box
@@ -78,6 +84,7 @@ def sample_causal(key: Array, *, batch: int) -> tuple[Array, Array]:
         mechanisms are this library's.
     """
     check_at_least("batch", batch, 1)
+    check_memory("batch", batch, 2 * FACTORS * batch)
     label_key, root_key, *keys = jax.random.split(key, 5)
     label = jax.random.randint(label_key, (batch,), 0, CLASSES)
     roots = jax.random.uniform(root_key, (batch, 3), minval=-1.0, maxval=1.0)

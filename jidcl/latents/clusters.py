@@ -18,6 +18,7 @@ from jidcl.checks import (
     check_at_least,
     check_features,
     check_finite,
+    check_memory,
     check_rows,
 )
 from jidcl.latents.densities import sample, sample_marginal
@@ -137,6 +138,7 @@ def index_counts(instances: int, clusters: int) -> jax.Array:
     Source: Reizinger et al. 2024, published code.
     """
     check_instances(instances, clusters)
+    check_memory("clusters", clusters, clusters)
     rest = jnp.arange(clusters) < instances % clusters
     return instances // clusters + rest.astype(jnp.int32)
 
@@ -173,6 +175,7 @@ def sample_cluster_vectors(
     Source: Reizinger et al. 2024, section 3 and published code.
     """
     check_at_least("clusters", clusters, 1)
+    check_memory("clusters", clusters, clusters * n)
     return sample_marginal(key, density, Sphere(n), shape=(clusters,))
 
 
@@ -242,6 +245,7 @@ def sample_instances(
     """
     check_rows("v", v)
     check_instances(instances, v.shape[0])
+    check_memory("batch", batch, 4 * batch * v.shape[1])
     k_index, k_z = jax.random.split(key)
     index = jax.random.randint(k_index, (batch,), 0, instances)
     label = class_of_index(index, v.shape[0])

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_features, check_finite, is_traced
+from jidcl.checks import check_features, check_finite, check_memory, is_traced
 from jidcl.latents.anisotropic import Anisotropic, sample_anisotropic
 from jidcl.latents.families import (
     Density,
@@ -53,8 +53,8 @@ def sample_marginal(
         `[*shape, n]`.
 
     Raises:
-        ValueError: on a density that the space does not carry, or on a box whose
-            centre 0 lies outside of it.
+        ValueError: on a density that the space does not carry, on a box whose centre 0
+            lies outside of it, or on a shape that does not fit in memory.
 
     Example:
         >>> from jidcl.latents import Sphere, Uniform
@@ -64,6 +64,7 @@ def sample_marginal(
 
     Source: Zimmermann et al. 2021, section 4 and published code.
     """
+    check_memory("shape", shape, math.prod(shape) * space.n)
     if isinstance(density, Uniform):
         return space.uniform(key, tuple(shape), dtype)
     centre = space.centre().astype(dtype)

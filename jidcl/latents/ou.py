@@ -8,7 +8,12 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_choice, check_unit_interval
+from jidcl.checks import (
+    check_above,
+    check_choice,
+    check_memory,
+    check_unit_interval,
+)
 from jidcl.latents.families import (
     Density,
     GeneralisedNormal,
@@ -124,6 +129,7 @@ def sample_ou_pair(
     Source: Klindt, LeCun and Balestriero 2026, published code.
     """
     check_choice("pair", pair, OU_PAIRS)
+    check_memory("shape", shape, 3 * math.prod(shape))
     k_z, k_one, k_two = jax.random.split(key, 3)
     z = noise(k_z, density, shape, jnp.float32)
     z_pos = ou_step(k_two, density, z, rho)

@@ -12,7 +12,13 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_ordered, check_whole
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_memory,
+    check_ordered,
+    check_whole,
+)
 from jidcl.numerics import in_dtype, log_sphere_area, safe_norm, unit, within
 
 
@@ -89,6 +95,7 @@ class Sphere:
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """A normalised standard Gaussian."""
+        check_memory("shape", shape, math.prod(shape) * self.n)
         return unit(jax.random.normal(key, (*shape, self.n), dtype))
 
     def centre(self) -> jax.Array:
@@ -137,6 +144,7 @@ class Box:
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """Independent uniform coordinates."""
+        check_memory("shape", shape, math.prod(shape) * self.n)
         in_dtype("high - low", self.high - self.low, dtype)
         return jax.random.uniform(key, (*shape, self.n), dtype, self.low, self.high)
 
@@ -226,6 +234,7 @@ class Ball:
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """`jax.random.ball`, scaled."""
+        check_memory("shape", shape, math.prod(shape) * self.n)
         radius = in_dtype("radius", self.radius, dtype)
         return radius * jax.random.ball(key, self.n, 2, shape, dtype)
 
@@ -281,6 +290,7 @@ class Simplex:
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """A flat Dirichlet law of n + 1 parts, the last one dropped."""
+        check_memory("shape", shape, math.prod(shape) * self.n)
         parts = jax.random.exponential(key, (*shape, self.n + 1), dtype)
         return (parts / jnp.sum(parts, axis=-1, keepdims=True))[..., : self.n]
 

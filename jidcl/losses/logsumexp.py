@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_features
+from jidcl.checks import check_features, check_memory, is_traced
 from jidcl.losses import blockwise
 from jidcl.losses.blockwise import Settings
 from jidcl.losses.kernel_choice import kernel_is_chosen
@@ -65,6 +65,8 @@ def row_logsumexp(
     """
     sizes = check_tile(tile)
     if sizes is None or (sizes == "auto" and a.shape[0] * b.shape[0] <= SMALL):
+        if not is_traced(a):
+            check_memory("rows of one matrix (tile)", len(a), 2 * a.shape[0] * b.shape[0])
         logits = pairwise(similarity, a, b) / tau
         if exclude_diagonal:
             logits = jnp.where(_diagonal(*logits.shape), -jnp.inf, logits)

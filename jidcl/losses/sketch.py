@@ -17,6 +17,7 @@ from jidcl.checks import (
     check_choice,
     check_features,
     check_float,
+    check_memory,
     check_rows,
     check_unit_interval,
 )
@@ -49,6 +50,7 @@ def draw_directions(key: jax.Array, m: int, count: int) -> jax.Array:
 
     Source: Balestriero and LeCun 2025, LeJEPA.
     """
+    check_memory("count", count, 2 * m * count)
     return jax.random.normal(key, (m, count))
 
 
@@ -98,6 +100,7 @@ def sigreg(
             f"got {list(directions.shape)}"
         )
     check_at_least("knots", knots, 2)
+    check_memory("knots", knots, 2 * knots * (1 + directions.shape[1]))
     check_above("t_max", t_max, 0)
     dtype = at_least_float32(y.dtype, directions.dtype)
     a = unit(directions.astype(dtype).T).T

@@ -5,7 +5,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_at_least, check_features, check_rows, check_unit_interval
+from jidcl.checks import (
+    check_at_least,
+    check_features,
+    check_memory,
+    check_rows,
+    check_unit_interval,
+)
 from jidcl.numerics import unit
 
 
@@ -79,6 +85,7 @@ def init_queue(key: jax.Array, rows: int, m: int) -> jax.Array:
     Source: He et al. 2020 (the queue).
     """
     check_at_least("rows", rows, 1)
+    check_memory("rows", rows, 2 * rows * m)
     return unit(jax.random.normal(key, (rows, m)))
 
 

@@ -22,6 +22,7 @@ from jidcl.checks import (
     check_above,
     check_at_least,
     check_features,
+    check_memory,
     check_rows,
     is_traced,
 )
@@ -364,3 +365,4 @@ def _check(z, blocks, alphas, gammas, folds) -> None:
     check_above("gammas", np.asarray(gammas), 0)
     check_at_least("folds", folds, 2)
     check_at_least("number of rows", z.shape[0], 2 * folds)
+    check_memory("number of rows", z.shape[0], 3 * z.shape[0] ** 2)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jidcl.checks import check_memory
 from jidcl.metrics.columns import dot, moments, rounded
 from jidcl.metrics.recovery import assign
 
@@ -66,6 +67,7 @@ def rotation_null(
     z = rounded(z, common=True) if xp is jnp else xp.asarray(z)
     blocks = [range(z.shape[1])] if blocks is None else blocks
     z = xp.concatenate([z[:, xp.asarray(block)] for block in blocks], axis=1)
+    check_memory("draws", draws, 4 * draws * z.shape[1] ** 2)
     mean, std = moments(z, xp)
     unit, scale = (z - mean) / std, xp.where(xp.isinf(std), 0, std)
     largest = xp.max(scale)  # the score depends on no common scale

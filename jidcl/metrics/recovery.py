@@ -18,7 +18,7 @@ import numpy as np
 import optax.assignment
 from scipy.optimize import linear_sum_assignment
 
-from jidcl.checks import check_at_least, check_rows
+from jidcl.checks import check_at_least, check_memory, check_rows
 from jidcl.metrics.columns import (
     centred,
     correlate,
@@ -372,6 +372,7 @@ def bootstrap_interval(
         return low, high
     z, y = _both(z, y)
     check_at_least("resamples", resamples, 2)
+    check_memory("resamples", resamples, 4 * resamples)
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level!r}")
 

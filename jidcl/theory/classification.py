@@ -13,7 +13,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_at_least, check_features, check_unit_interval
+from jidcl.checks import (
+    check_at_least,
+    check_features,
+    check_memory,
+    check_unit_interval,
+)
 from jidcl.latents import (
     VonMisesFisher,
     class_of_index,
@@ -136,6 +141,9 @@ def bayes_floor(
         `Floor`: the entropy of the posterior averaged over the draws of z, which varies
         less than the loss of the drawn labels, plus the mean log count of the label.
 
+    Raises:
+        ValueError: on fewer than two samples, or more than memory holds.
+
     Example:
         >>> v = jnp.eye(2)
         >>> floor = bayes_floor(jax.random.key(0), v, 0.0, samples=64)
@@ -145,6 +153,7 @@ def bayes_floor(
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
     check_at_least("samples", samples, 2)
+    check_memory("samples", samples, samples * (3 * v.shape[0] + 4 * v.shape[1]))
     clusters = v.shape[0]
     instances = clusters if instances is None else instances
     counts = index_counts(instances, clusters).astype(v.dtype)

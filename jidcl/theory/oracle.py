@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_choice, check_ordered
+from jidcl.checks import check_choice, check_memory, check_ordered
 from jidcl.encoders.heads import OUTPUTS
 from jidcl.numerics import power_of_two, unit
 from jidcl.types import Pair
@@ -155,6 +155,7 @@ def best_scale(
 
     Source: this library.
     """
+    check_memory("points", points, 4 * points)
     low, high = (jnp.log(jnp.asarray(end, dtype)) for end in span)
     for index in range(rounds):
         grid = jnp.linspace(low, high, points if index else 2 * points)
