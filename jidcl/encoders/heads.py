@@ -46,8 +46,8 @@ class OutputSpace(nnx.Module):
     """Last layer of an encoder: maps R^m into the model's output space.
 
     `none`: y = x; `sphere` and `learnable_sphere`: y = r x / ||x|| (0 at 0), r = 1 or
-    trained from `size`; `box` and `learnable_box`: y_i = sigmoid(x_i) b_i, b = 1 or trained
-    from `size` (published: 1).
+    trained from `size`; `box` and `learnable_box`: y_i = sigmoid(x_i) b_i, b = 1 or
+    trained from `size` (published: 1).
 
     Args:
         kind: one of `OUTPUTS`.

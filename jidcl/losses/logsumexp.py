@@ -66,7 +66,9 @@ def row_logsumexp(
     sizes = check_tile(tile)
     if sizes is None or (sizes == "auto" and a.shape[0] * b.shape[0] <= SMALL):
         if not is_traced(a):
-            check_memory("rows of one matrix (tile)", len(a), 2 * a.shape[0] * b.shape[0])
+            check_memory(
+                "rows of one matrix (tile)", len(a), 2 * a.shape[0] * b.shape[0]
+            )
         logits = pairwise(similarity, a, b) / tau
         if exclude_diagonal:
             logits = jnp.where(_diagonal(*logits.shape), -jnp.inf, logits)

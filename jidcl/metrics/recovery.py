@@ -10,7 +10,7 @@ fitted.
 import warnings
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -121,9 +121,7 @@ def r2(
 
 
 @host_first
-def linear_pearson(
-    z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp
-) -> jax.Array:
+def linear_pearson(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """Mean |Pearson correlation| of each latent with its own in-sample linear fit.
 
     Args:

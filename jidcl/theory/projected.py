@@ -107,7 +107,9 @@ def _over_cosine(n: int, value, sigma: float) -> float:
         return value(t, math.exp(log_r + log_one), math.exp(log_one))
 
     # The angle is about sqrt(n - 1) sigma.
-    widths = {k * sigma * root for k in (0.5, 1, 2, 4, 8) for root in (1, (n - 1) ** 0.5)}
+    widths = {
+        k * sigma * root for k in (0.5, 1, 2, 4, 8) for root in (1, (n - 1) ** 0.5)
+    }
     cuts = sorted({min(width, math.pi / 2) for width in widths})
     edges = [0.0, *cuts, math.pi]
     return sum(
