@@ -7,11 +7,13 @@ NumPy at the top, because the configuration modules use it too and `--help` is i
 
 import difflib
 import operator
+import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 MOST_SHOWN = 60  # names in a message
+SMALL = 2**26  # bytes that are taken unasked
 
 
 def is_traced(value: Any) -> bool:
@@ -293,6 +295,58 @@ def check_finite(name: str, array: Any) -> None:
         bad = int(np.size(array) - np.isfinite(np.asarray(array, np.float64)).sum())
         if bad:
             raise ValueError(f"{name} must be finite, got {bad} NaN or infinite values")
+
+
+def check_memory(name: str, value: Any, numbers: int, width: int = 4) -> None:
+    """Raise `ValueError` where an array would not fit in memory, before it is made.
+
+    A size that is asked for may end the interpreter: the system grants memory that it
+    does not have. Small arrays are not looked at.
+
+    Args:
+        name: of the argument that gives the size.
+        value: of that argument.
+        numbers: in the array.
+        width: bytes of one.
+    """
+    wanted = int(numbers) * width
+    if wanted <= SMALL:
+        return
+    held = free_memory()
+    if wanted > held:
+        unit = 2**30
+        raise ValueError(
+            f"{name} must be smaller to fit in memory ({held / unit:.1f} GiB are "
+            f"free), got {value}, which takes {wanted / unit:.1f} GiB"
+        )
+
+
+def free_memory() -> int:
+    """Bytes that new arrays can take: on this machine, or on the accelerator if more.
+
+    Where the system does not tell, all that the machine has.
+    """
+    held = 2**63
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        held = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path, word in (
+        ("/proc/meminfo", "MemAvailable:"),
+        ("/sys/fs/cgroup/memory.max", ""),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", ""),
+    ):
+        try:
+            with open(path) as lines:
+                found = next(line for line in lines if line.startswith(word))
+        except (OSError, StopIteration):
+            continue
+        number = found[len(word) :].split()[0]
+        if number.isdigit():
+            held = min(held, int(number) * (1024 if word else 1))
+    jax = sys.modules.get("jax")
+    if jax is None or jax.default_backend() == "cpu":
+        return held
+    of_device = jax.local_devices()[0].memory_stats() or {}
+    return max(held, of_device.get("bytes_limit", 0))
 
 
 def _all(value: Any, test: Callable[[Any], Any]) -> bool:

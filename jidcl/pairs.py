@@ -2,7 +2,12 @@
 
 import jax
 
-from jidcl.checks import check_count, check_key, check_type
+from jidcl.checks import (
+    check_count,
+    check_key,
+    check_memory,
+    check_type,
+)
 from jidcl.latents.densities import sample, sample_marginal
 from jidcl.latents.families import Density
 from jidcl.latents.spaces import Space
@@ -49,6 +54,7 @@ def sample_pair(
     check_type("marginal", marginal, Density)
     check_type("conditional", conditional, Density)
     check_count("batch", batch, 2)
+    check_memory("batch", batch, 2 * batch * space.n)
     k_z, k_pos = jax.random.split(key)
     z = sample_marginal(k_z, marginal, space, shape=(batch,))
     return Pair(z, sample(k_pos, conditional, space, z))

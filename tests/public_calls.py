@@ -1025,18 +1025,18 @@ THEORY = {
     "projected_normal_log_ratio": call(
         theory.projected_normal_log_ratio,
         n=whole(3, 2),
-        sigma=number(0.5, 1e-8),
+        sigma=number(0.5, above=0),
         cosine=number(0.5, -1, 1),
         host=True,
     ),
     "projected_normal_mean_cosine": call(
         theory.projected_normal_mean_cosine,
         n=whole(3, 2),
-        sigma=number(0.5, 1e-8),
+        sigma=number(0.5, above=0),
         host=True,
     ),
     "projected_normal_tv": call(
-        theory.projected_normal_tv, n=whole(3, 2), sigma=number(0.5, 1e-8), host=True
+        theory.projected_normal_tv, n=whole(3, 2), sigma=number(0.5, above=0), host=True
     ),
     "vmf_correction": call(
         theory.vmf_correction,

@@ -15,7 +15,7 @@ from jidcl.checks import (
     is_number,
 )
 from jidcl.latents.rejection import reject
-from jidcl.numerics import safe_norm, unit
+from jidcl.numerics import in_dtype, safe_norm, unit
 
 _CHUNK = 16  # proposals of one round: the worst anchors need a hundred and more
 
@@ -99,7 +99,7 @@ def sample_anisotropic(
         uniform anchor.
     """
     n, dtype = mean.shape[-1], mean.dtype
-    lam = jnp.asarray(density.lam, dtype)
+    lam = in_dtype("lam", density.lam, dtype)
     if lam.shape != (n,):
         raise ValueError(f"lam must have shape [{n}], got {list(lam.shape)}")
 

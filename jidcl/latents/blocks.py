@@ -21,6 +21,7 @@ from jidcl.checks import (
     check_at_least,
     check_count,
     check_key,
+    check_memory,
     check_rows,
     check_same_rows,
     check_scalar,
@@ -28,7 +29,7 @@ from jidcl.checks import (
     check_type,
     check_unit_interval,
 )
-from jidcl.numerics import one_by_one
+from jidcl.numerics import of_finite, one_by_one
 from jidcl.types import Array, Pair
 
 
@@ -97,6 +98,8 @@ def init_blocks(
     check_count("n_s", n_s)
     check_at_least("least_eigenvalue", least_eigenvalue, 0)
     check_scalar("least_eigenvalue", least_eigenvalue)
+    check_memory("n_c", n_c, n_c * n_c)
+    check_memory("n_s", n_s, n_s * max(n_s, n_c))
     keys = [jax.random.fold_in(key, index) for index in range(5)]
 
     def factor(key, size):
@@ -133,6 +136,7 @@ def sample_blocks(key: Array, law: BlockLaw, *, batch: int) -> Array:
     check_key("key", key)
     check_type("law", law, BlockLaw)
     check_count("batch", batch)
+    check_memory("batch", batch, 2 * batch * (len(law.content) + len(law.style)))
     k_content, k_style = jax.random.split(key)
     return jnp.concatenate(
         block_latents(
@@ -308,7 +312,7 @@ def _check_square(factor: Array) -> None:
 
 @one_by_one
 def _squared_values(factor: Array) -> Array:
-    return jnp.linalg.svd(factor, compute_uv=False) ** 2
+    return of_finite(lambda a: jnp.linalg.svd(a, compute_uv=False), factor) ** 2
 
 
 @one_by_one

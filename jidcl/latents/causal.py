@@ -26,6 +26,7 @@ from jidcl.checks import (
     check_choice,
     check_count,
     check_key,
+    check_memory,
     check_rows,
     check_scalar,
 )
@@ -86,6 +87,7 @@ def sample_causal(key: Array, *, batch: int) -> tuple[Array, Array]:
     """
     check_key("key", key)
     check_count("batch", batch)
+    check_memory("batch", batch, 2 * FACTORS * batch)
     label_key, root_key, *keys = jax.random.split(key, 5)
     label = jax.random.randint(label_key, (batch,), 0, CLASSES)
     roots = jax.random.uniform(root_key, (batch, 3), minval=-1.0, maxval=1.0)

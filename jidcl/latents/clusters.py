@@ -17,8 +17,10 @@ from jidcl.checks import (
     check_above,
     check_count,
     check_features,
+    check_finite,
     check_integers,
     check_key,
+    check_memory,
     check_rows,
     check_scalar,
     check_single,
@@ -29,7 +31,7 @@ from jidcl.latents.densities import sample, sample_marginal
 from jidcl.latents.families import Density, Laplace, Uniform, check_scale
 from jidcl.latents.rejection import sample_truncated
 from jidcl.latents.spaces import Sphere
-from jidcl.numerics import unit
+from jidcl.numerics import of_finite, unit
 
 UNIFORM = Uniform()
 
@@ -145,6 +147,7 @@ def index_counts(instances: int, clusters: int) -> jax.Array:
     Source: Reizinger et al. 2024, published code.
     """
     check_instances(instances, clusters)
+    check_memory("clusters", clusters, clusters)
     rest = jnp.arange(clusters) < instances % clusters
     return instances // clusters + rest.astype(jnp.int32)
 
@@ -184,6 +187,7 @@ def sample_cluster_vectors(
     check_key("key", key)
     check_count("clusters", clusters)
     check_type("density", density, Density)
+    check_memory("clusters", clusters, clusters * n)
     return sample_marginal(key, density, Sphere(n), shape=(clusters,))
 
 
@@ -258,6 +262,7 @@ def sample_instances(
     check_type("conditional", conditional, Density | TruncatedLaplace)
     check_instances(instances, v.shape[0])
     check_count("batch", batch)
+    check_memory("batch", batch, 4 * batch * v.shape[1])
     k_index, k_z = jax.random.split(key)
     index = jax.random.randint(k_index, (batch,), 0, instances)
     label = class_of_index(index, v.shape[0])
@@ -286,6 +291,7 @@ def affine_generator(v: jax.Array, *, rtol: float | None = None) -> Rank:
     """
     check_rows("v", v, 2)
     _check_rtol(rtol)
+    check_finite("v", v)
     return _rank(v[1:] - v[:1], v.shape[1], rtol)
 
 
@@ -308,6 +314,7 @@ def diverse(v: jax.Array, *, rtol: float | None = None) -> Rank:
     """
     check_rows("v", v)
     _check_rtol(rtol)
+    check_finite("v", v)
     return _rank(jnp.concatenate([v * v, v], axis=1), 2 * v.shape[1], rtol)
 
 
@@ -318,7 +325,7 @@ def _check_rtol(rtol: float | None) -> None:
 
 
 def _rank(rows: jax.Array, wanted: int, rtol: float | None) -> Rank:
-    values = jnp.linalg.svd(rows, compute_uv=False)
+    values = of_finite(lambda a: jnp.linalg.svd(a, compute_uv=False), rows)
     if rtol is None:
         rtol = max(rows.shape) * float(jnp.finfo(rows.dtype).eps)
     rank = jnp.sum(values > rtol * values[0])

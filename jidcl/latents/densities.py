@@ -18,10 +18,13 @@ from jidcl.checks import (
     check_finite,
     check_key,
     check_lengths,
+    check_memory,
     check_type,
     is_traced,
 )
-from jidcl.compiled import compiled
+from jidcl.compiled import (
+    compiled,
+)
 from jidcl.latents.anisotropic import Anisotropic, sample_anisotropic
 from jidcl.latents.families import (
     Density,
@@ -38,7 +41,7 @@ from jidcl.latents.projected import log_prob_projected
 from jidcl.latents.rejection import reject, sample_truncated
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 from jidcl.latents.vmf import VonMisesFisher, log_prob_vmf, sample_vmf
-from jidcl.numerics import at_least_float32, unit
+from jidcl.numerics import at_least_float32, in_dtype, unit
 
 
 def sample_marginal(
@@ -62,8 +65,8 @@ def sample_marginal(
         `[*shape, n]`.
 
     Raises:
-        ValueError: on a density that the space does not carry, or on a box whose
-            centre 0 lies outside of it.
+        ValueError: on a density that the space does not carry, on a box whose centre 0
+            lies outside of it, or on a shape that does not fit in memory.
 
     Example:
         >>> from jidcl.latents import Sphere, Uniform
@@ -76,6 +79,7 @@ def sample_marginal(
     check_key("key", key)
     _check_law(density, space)
     check_lengths("shape", shape)
+    check_memory("shape", shape, math.prod(shape) * space.n)
     if isinstance(density, Uniform):
         return space.uniform(key, tuple(shape), dtype)
     centre = space.centre().astype(dtype)
@@ -199,7 +203,7 @@ def log_prob(
         mean: `[..., n]`, broadcast against z; `space.centre()` when None.
 
     Returns:
-        `[...]`; -inf outside of the space.
+        `[...]`; -inf outside of the space, NaN where z is.
 
     Raises:
         ValueError: on wrong shapes, a concrete mean outside of the space or not
@@ -269,7 +273,8 @@ def _log_prob(density: Density, space: Space, z: jax.Array, mean: jax.Array):
         case _:
             raise _unsupported(density, space)
     edge = _tolerance(z.dtype) if isinstance(space, Sphere) else 1e-6
-    return jnp.where(space.contains(z, edge), value, -jnp.inf)
+    value = jnp.where(space.contains(z, edge), value, -jnp.inf)
+    return jnp.where(jnp.isnan(z).any(axis=-1), jnp.nan, value)
 
 
 def _sample_body(key, density, space: Ball | Simplex, mean):
@@ -281,14 +286,14 @@ def _sample_body(key, density, space: Ball | Simplex, mean):
     low, high = (-space.radius, space.radius) if isinstance(space, Ball) else (0.0, 1.0)
     mean = space.project(mean)
     mass = one_sided_mass(density, mean - low) + one_sided_mass(density, high - mean)
-    scale = math.gamma(1 + 1 / density.p) * jnp.asarray(density.length, mean.dtype)
+    length = in_dtype("length", density.length, mean.dtype)
+    scale = math.gamma(1 + 1 / density.p) * length
     boxed = jnp.sum(jnp.log(mass * scale), axis=-1) < space.log_volume
 
     def propose(key):
         k_box, k_flat, k_u = jax.random.split(key, 3)
         noisy, _ = sample_truncated(k_box, density, mean, low, high)
         flat = space.uniform(k_flat, mean.shape[:-1], mean.dtype)
-        length = jnp.asarray(density.length, mean.dtype)
         energy = jnp.sum((jnp.abs(flat - mean) / length) ** density.p, axis=-1)
         kept = jnp.log(jax.random.uniform(k_u, energy.shape, energy.dtype)) <= -energy
         accepted = jnp.where(boxed, space.contains(noisy, 0.0), kept)

@@ -15,6 +15,7 @@ from jidcl.checks import (
     check_finite,
     check_key,
     check_lengths,
+    check_memory,
     check_scalar,
     check_type,
     check_unit_interval,
@@ -108,7 +109,7 @@ def ou_step(
     check_scalar("rho", rho)
     rho = jnp.asarray(rho, z.dtype)
     fresh = noise(key, density, z.shape, z.dtype)
-    return rho * z + jnp.sqrt(1 - rho**2) * fresh
+    return rho * z + jnp.sqrt((1 - rho) * (1 + rho)) * fresh
 
 
 def sample_ou_pair(
@@ -151,6 +152,7 @@ def sample_ou_pair(
     check_scalar("rho", rho)
     check_lengths("shape", shape)
     check_choice("pair", pair, OU_PAIRS)
+    check_memory("shape", shape, 3 * math.prod(shape))
     k_z, k_one, k_two = jax.random.split(key, 3)
     z = noise(k_z, density, shape, jnp.float32)
     z_pos = ou_step(k_two, density, z, rho)

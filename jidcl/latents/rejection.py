@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.compiled import compiled
+from jidcl.numerics import in_dtype
+
+FLAT = 1e18  # times an interval's width: noise of such a length is uniform on it
 
 
 def reject(
@@ -103,7 +106,9 @@ def sample_truncated(
         `(z, acceptance)`.
     """
     dtype = mean.dtype
-    length = jnp.asarray(density.length, dtype)
+    # Longer noise has no other law to rounding, and its reach would underflow.
+    length = in_dtype("length", density.length, dtype)
+    length = jnp.minimum(length, FLAT * (high - low))
     mean = jnp.clip(mean, low, high)
     if density.p == 1:
         z = mean + length * _truncated_laplace(

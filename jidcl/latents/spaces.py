@@ -16,11 +16,12 @@ from jidcl.checks import (
     check_above,
     check_count,
     check_finite,
+    check_memory,
     check_ordered,
     check_single,
     check_type,
 )
-from jidcl.numerics import log_sphere_area, safe_norm, unit
+from jidcl.numerics import in_dtype, log_sphere_area, safe_norm, unit, within
 
 
 @runtime_checkable
@@ -91,10 +92,11 @@ class Sphere:
 
     def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
         """Whether | ||z|| - 1 | <= atol."""
-        return jnp.abs(jnp.linalg.norm(z, axis=-1) - 1) <= atol
+        return jnp.abs(safe_norm(z) - 1) <= atol
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """A normalised standard Gaussian."""
+        check_memory("shape", shape, math.prod(shape) * self.n)
         return unit(jax.random.normal(key, (*shape, self.n), dtype))
 
     def centre(self) -> jax.Array:
@@ -144,6 +146,8 @@ class Box:
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """Independent uniform coordinates."""
+        check_memory("shape", shape, math.prod(shape) * self.n)
+        in_dtype("high - low", self.high - self.low, dtype)
         return jax.random.uniform(key, (*shape, self.n), dtype, self.low, self.high)
 
     def centre(self) -> jax.Array:
@@ -224,15 +228,17 @@ class Ball:
 
     def project(self, z: jax.Array) -> jax.Array:
         """z min(1, radius / ||z||)."""
-        return z * (self.radius / jnp.maximum(safe_norm(z, keepdims=True), self.radius))
+        return within(z, in_dtype("radius", self.radius, z.dtype))
 
     def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
         """Whether ||z|| <= radius (1 + atol)."""
-        return jnp.linalg.norm(z, axis=-1) <= self.radius * (1 + atol)
+        return safe_norm(z) <= in_dtype("radius", self.radius, z.dtype) * (1 + atol)
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """`jax.random.ball`, scaled."""
-        return self.radius * jax.random.ball(key, self.n, 2, shape, dtype)
+        check_memory("shape", shape, math.prod(shape) * self.n)
+        radius = in_dtype("radius", self.radius, dtype)
+        return radius * jax.random.ball(key, self.n, 2, shape, dtype)
 
     def centre(self) -> jax.Array:
         """The origin."""
@@ -266,6 +272,10 @@ class Simplex:
     def project(self, z: jax.Array) -> jax.Array:
         """Nearest point: clip at 0, then onto sum z = 1 where the sum exceeds 1."""
         clipped = jnp.maximum(z, 0)
+        # Where sum z = 1, a shift of all coordinates changes nothing, and those that
+        # lie 1 and more below the largest become 0.
+        top = jnp.max(z, axis=-1, keepdims=True)
+        z = jnp.maximum(z - top, -1)
         u = -jnp.sort(-z, axis=-1)
         rank = jnp.arange(1, self.n + 1, dtype=z.dtype)
         rank = jnp.expand_dims(rank, tuple(range(z.ndim - 1)))
@@ -281,6 +291,7 @@ class Simplex:
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """A flat Dirichlet law of n + 1 parts, the last one dropped."""
+        check_memory("shape", shape, math.prod(shape) * self.n)
         parts = jax.random.exponential(key, (*shape, self.n + 1), dtype)
         return (parts / jnp.sum(parts, axis=-1, keepdims=True))[..., : self.n]
 

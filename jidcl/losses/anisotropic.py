@@ -22,7 +22,12 @@ from jidcl.losses.distributed import sharded_logsumexp
 from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import Similarity, rowwise, stretched
 from jidcl.losses.tiles import Tile
-from jidcl.numerics import at_least_float32, positive_or_nan, unit
+from jidcl.numerics import (
+    at_least_float32,
+    positive_or_nan,
+    share,
+    unit,
+)
 from jidcl.types import Metrics
 
 CROSS = ("symmetric", "reference")
@@ -197,7 +202,7 @@ def _hard_negatives(over, count: int, positive, lam, beta: float, tau_plus, a, b
 
     log_e = negatives(1 + beta) - negatives(beta)
     top = jax.lax.stop_gradient(jnp.maximum(log_e, positive))
-    rest = jnp.exp(log_e - top) - tau_plus * jnp.exp(positive - top)
+    rest = share(log_e, top) - tau_plus * share(positive, top)
     least = jnp.exp(jax.lax.stop_gradient(-2 * jnp.max(lam)) - top)
     least = jnp.maximum(least, jnp.finfo(top.dtype).tiny)
     log_g = jnp.log(jnp.maximum(rest / (1 - tau_plus), least)) + top

@@ -24,7 +24,7 @@ from jidcl.checks import (
 from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import DOT, pairwise
 from jidcl.losses.tiles import Tile
-from jidcl.numerics import at_least_float32, unit
+from jidcl.numerics import at_least_float32, share, unit
 
 
 class Prepared(NamedTuple):
@@ -148,7 +148,7 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
         labels: integers in [0, classes), `[batch]`.
 
     Returns:
-        A scalar in [0, 1].
+        A scalar in [0, 1]; NaN where a logit is.
 
     Raises:
         ValueError: on wrong shapes, or concrete labels that are no class.
@@ -164,7 +164,8 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     check_integers("labels", labels, logits.shape[:1])
     check_within("labels", labels, logits.shape[1])
     best = jnp.argmax(logits, axis=1).astype(labels.dtype)
-    return jnp.mean(best == labels, dtype=logits.dtype)
+    right = jnp.mean(best == labels, dtype=logits.dtype)
+    return jnp.where(jnp.isnan(logits).any(), jnp.nan, right)
 
 
 def _prepare(features, w, beta, bias, normalize_features, normalize_rows) -> Prepared:
@@ -201,4 +202,4 @@ def _target_logit(parts: Prepared, labels: jax.Array, axis: str | None) -> jax.A
 def _sum_of_exponentials(parts: jax.Array, axis: str) -> jax.Array:
     """log of the sum over devices of exp(parts)."""
     top = jax.lax.pmax(jax.lax.stop_gradient(parts), axis)
-    return top + jnp.log(jax.lax.psum(jnp.exp(parts - top), axis))
+    return top + jnp.log(jax.lax.psum(share(parts, top), axis))

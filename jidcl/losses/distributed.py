@@ -67,7 +67,9 @@ def sharded_logsumexp(
     # A ring streams whatever the size: with one matrix in a tile where none is wanted.
     sizes = (a.shape[0], b.shape[0]) if tile is None else check_tile(tile)
     b = b + varying_zero(b.dtype, jax.lax.axis_index(axis))
-    settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, sizes)
+    settings, a, b, scale = prepared(
+        similarity, a, b, tau, exclude_diagonal, sizes, axis
+    )
     return _ring(settings, axis, a, b, scale)
 
 

@@ -29,7 +29,7 @@ from jidcl.losses.similarity import (
     signed_power,
 )
 from jidcl.losses.tiles import finite
-from jidcl.numerics import safe_root
+from jidcl.numerics import safe_root, share
 
 FEATURES = 16  # written out in one block
 
@@ -191,7 +191,7 @@ def _forward_kernel(plan, own_ref, other_ref, scale_ref, lse_ref):
         logits = _masked(plan, scale * s, place, t)
         new = jnp.maximum(top, jnp.max(logits, axis=0))
         base = finite(new)
-        added = jnp.sum(jnp.exp(logits - base[None]), axis=0)
+        added = jnp.sum(share(logits, base[None]), axis=0)
         return new, total * jnp.exp(top - base) + added
 
     start = [jnp.full(plan.own, x, scale.dtype) for x in (-jnp.inf, 0)]
@@ -213,7 +213,7 @@ def _backward_kernel(plan, rows_own, own_ref, other_ref, scale_ref, *refs):
     def down(t, bars):
         s, slope = _similarities(plan, own_ref, other_ref, t)
         logits = _masked(plan, scale * s, place, t)
-        weight = jnp.exp(logits - of_rows(lse_ref, t)) * of_rows(cotangent_ref, t)
+        weight = share(logits, of_rows(lse_ref, t)) * of_rows(cotangent_ref, t)
         *bars, scale_bar = bars
         if rows_own:
             scale_bar = scale_bar + jnp.sum(weight * s, axis=0)

@@ -23,7 +23,12 @@ from jidcl.checks import (
 )
 from jidcl.losses.contrastive import NegativePolicy, infonce
 from jidcl.losses.similarity import Similarity, pairwise, rowwise
-from jidcl.numerics import at_least_float32, positive_or_nan
+from jidcl.numerics import (
+    at_least_float32,
+    log_softmax,
+    positive_or_nan,
+    power_of_two,
+)
 from jidcl.types import Metrics
 
 COSINE = Similarity("cosine")
@@ -186,8 +191,7 @@ def sinkhorn_codes(
     check_count("iterations", iterations)
     log_q = jax.lax.stop_gradient(scores) / epsilon
     for _ in range(iterations):
-        log_q = log_q - jax.nn.logsumexp(log_q, axis=0, keepdims=True)
-        log_q = log_q - jax.nn.logsumexp(log_q, axis=1, keepdims=True)
+        log_q = log_softmax(log_softmax(log_q, 0), 1)
     return jnp.exp(log_q)
 
 
@@ -232,7 +236,7 @@ def swav(
     scores = [pairwise(COSINE, view, prototypes) for view in (z, z_pos)]
     codes = [sinkhorn_codes(s, epsilon=epsilon, iterations=iterations) for s in scores]
     tau = positive_or_nan(tau)
-    logs = [jax.nn.log_softmax(s / tau, axis=1) for s in scores]
+    logs = [log_softmax(s / tau, 1) for s in scores]
     swapped = [
         jnp.mean(jnp.sum(code * log, axis=1))
         for code, log in zip(codes, logs[::-1], strict=True)
@@ -265,7 +269,10 @@ def standardised(z: jax.Array, *, epsilon: float = 1e-5) -> jax.Array:
     check_at_least("epsilon", epsilon, 0)
     check_scalar("epsilon", epsilon)
     z = z - jnp.mean(z, axis=0, keepdims=True)
-    return z / jnp.sqrt(jnp.mean(z * z, axis=0, keepdims=True) + epsilon)
+    power = power_of_two(z, axis=0, least=epsilon**0.5)
+    z = z * (1 / power)
+    variance = jnp.mean(z * z, axis=0, keepdims=True)
+    return z / jnp.sqrt(variance + epsilon / power / power)
 
 
 def barlow(

@@ -19,6 +19,7 @@ from jidcl.compiled import compiled
 from jidcl.numerics import (
     PRODUCTS,
     at_least_float32,
+    power_of_two,
     safe_root,
     unit,
     varying_zero,
@@ -129,7 +130,42 @@ def pairwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
     check_rows("b", b, 0, width=a.shape[1])
     if similarity.precision == "bfloat16":
         similarity, a, b = as_multiplied(similarity, a, b)
-    return against(similarity, a, b.T)
+    if not is_norm(similarity):
+        return against(similarity, a, b.T)
+    power, a, b = of_ordinary_size(a, b)
+    return power * against(similarity, a, b.T)
+
+
+def is_norm(similarity: Similarity) -> bool:
+    """Whether s(k a, k b) = k s(a, b): sums of powers that are not of a's size."""
+    return similarity.kind == "lp" and not similarity.power
+
+
+def of_ordinary_size(
+    *arrays: jax.Array, axis: str | None = None
+) -> tuple[jax.Array, ...]:
+    """A power of two k, and the arrays over it: their powers do not overflow.
+
+    Args:
+        *arrays: floating-point, of any shape.
+        axis: mesh axis along which all devices take the same k, inside
+            `jax.shard_map`.
+
+    Returns:
+        `(k, *arrays)`: k a scalar, the arrays in their widest dtype, float32 at least.
+
+    Example:
+        >>> power, a = of_ordinary_size(jnp.array([3e20]))
+        >>> bool(0.5 < a[0] < 2), bool(power * a[0] == 3e20)
+        (True, True)
+    """
+    dtype = at_least_float32(*(x.dtype for x in arrays))
+    arrays = tuple(x.astype(dtype) for x in arrays)
+    sizes = [jnp.max(jnp.abs(jax.lax.stop_gradient(x)), initial=0) for x in arrays]
+    largest = functools.reduce(jnp.maximum, sizes)
+    largest = largest if axis is None else jax.lax.pmax(largest, axis)
+    power = power_of_two(largest, axis=None)
+    return power, *(x * (1 / power) for x in arrays)
 
 
 def as_multiplied(similarity: Similarity, a: jax.Array, b: jax.Array):
@@ -372,8 +408,11 @@ def _matmul(a: jax.Array, b: jax.Array, dtype, precision="float32") -> jax.Array
 def _distance(similarity: Similarity, d: jax.Array) -> jax.Array:
     """sum |d|^p over the last axis, or its root; gradient 0 at d = 0."""
     p = similarity.p
-    total = jnp.sum(abs_power(d, p), axis=-1)
-    return total if similarity.power else safe_root(total, p)
+    if similarity.power:
+        return jnp.sum(abs_power(d, p), axis=-1)
+    power = power_of_two(d)
+    total = jnp.sum(abs_power(d * (1 / power), p), axis=-1)
+    return power[..., 0] * safe_root(total, p)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -404,9 +443,9 @@ def _real_power(size: jax.Array, p: float) -> jax.Array:
     """size^p for p > 0: exp(p log size) is vectorised, a power is not."""
     if p == 0.5:
         return safe_root(size, 2)
-    positive = size > 0
-    log = jnp.log(jnp.where(positive, size, 1.0))
-    return jnp.where(positive, jnp.exp(p * log), 0.0)
+    other = size != 0
+    log = jnp.log(jnp.where(other, size, 1.0))
+    return jnp.where(other, jnp.exp(p * log), 0.0)
 
 
 def _wide(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -18,6 +18,7 @@ from jidcl.checks import (
     check_features,
     check_float,
     check_key,
+    check_memory,
     check_rows,
     check_scalar,
     check_unit_interval,
@@ -55,6 +56,7 @@ def draw_directions(key: jax.Array, m: int, count: int) -> jax.Array:
     check_key("key", key)
     check_count("m", m)
     check_count("count", count)
+    check_memory("count", count, 2 * m * count)
     return jax.random.normal(key, (m, count))
 
 
@@ -104,6 +106,7 @@ def sigreg(
             f"got {list(directions.shape)}"
         )
     check_count("knots", knots, 2)
+    check_memory("knots", knots, 2 * knots * (1 + directions.shape[1]))
     check_above("t_max", t_max, 0)
     check_scalar("t_max", t_max)
     dtype = at_least_float32(y.dtype, directions.dtype)

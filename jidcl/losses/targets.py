@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jidcl.checks import (
     check_count,
     check_key,
+    check_memory,
     check_real,
     check_rows,
     check_same_shape,
@@ -105,6 +106,7 @@ def init_queue(key: jax.Array, rows: int, m: int) -> jax.Array:
     check_key("key", key)
     check_count("rows", rows)
     check_count("m", m)
+    check_memory("rows", rows, 2 * rows * m)
     return unit(jax.random.normal(key, (rows, m)))
 
 

@@ -21,6 +21,9 @@ from jidcl.checks import (
     check_shape,
     check_within,
 )
+from jidcl.metrics.columns import (
+    host_first,
+)
 from jidcl.metrics.recovery import correlation_matrix, r2
 
 
@@ -48,6 +51,7 @@ class LambdaRecovery(NamedTuple):
     sorted_error: jax.Array
 
 
+@host_first
 def lambda_recovery(
     lam: jax.Array, lam_hat: jax.Array, columns: jax.Array, *, xp: ModuleType = jnp
 ) -> LambdaRecovery:
@@ -127,6 +131,7 @@ def equal_blocks(*lams: Sequence[float]) -> list[list[int]]:
     ]
 
 
+@host_first
 def block_r2(
     z: jax.Array,
     y: jax.Array,
@@ -149,7 +154,7 @@ def block_r2(
 
     Returns:
         In-sample scores, as of `jidcl.metrics.r2`; 1 where y is z rotated within
-        blocks.
+        blocks, NaN where a learned precision is.
 
     Raises:
         ValueError: on wrong shapes, m < n, or blocks that are no partition.
@@ -176,4 +181,5 @@ def block_r2(
         scores.append(r2(z[:, np.asarray(block)], own, xp=xp).per_dim)
         begin += len(block)
     in_blocks = np.concatenate([np.asarray(block) for block in blocks])
-    return xp.concatenate(scores)[np.argsort(in_blocks)].astype(z.dtype)
+    found = xp.concatenate(scores)[np.argsort(in_blocks)].astype(z.dtype)
+    return xp.where(xp.isnan(lam_hat).any(), xp.nan, found)

@@ -7,12 +7,16 @@ Source: Reizinger et al. 2024, sections 5.2 and 5.3 and published code.
 """
 
 from collections.abc import Callable
+from types import (
+    ModuleType,
+)
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import betainc
+from scipy import special
 
 from jidcl.checks import (
     check_above,
@@ -28,10 +32,19 @@ from jidcl.checks import (
     check_scalar,
     check_shape,
     check_within,
+    is_traced,
 )
 from jidcl.compiled import compiled
-from jidcl.metrics.columns import correlate, fit_affine, standardised
-from jidcl.numerics import one_by_one
+from jidcl.metrics.columns import (
+    correlate,
+    dot,
+    fit_affine,
+    host_first,
+    largest_of,
+    on_host,
+    standardised,
+)
+from jidcl.numerics import of_finite, one_by_one
 
 
 class Decoded(NamedTuple):
@@ -78,8 +91,14 @@ class TTest(NamedTuple):
     significant: jax.Array
 
 
+@host_first
 def linear_decode_pearson(
-    y: jax.Array, t: jax.Array, y_score: jax.Array, t_score: jax.Array
+    y: jax.Array,
+    t: jax.Array,
+    y_score: jax.Array,
+    t_score: jax.Array,
+    *,
+    xp: ModuleType = jnp,
 ) -> Decoded:
     """Pearson correlation of a factor with its linear read-out, fitted elsewhere.
 
@@ -91,9 +110,11 @@ def linear_decode_pearson(
         t: training factor, `[samples]`.
         y_score: held-out features.
         t_score: held-out factor.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
-        The weights, and the correlations on both parts.
+        The weights, and the correlations on both parts; 0 where the factor or its
+        read-out does not vary.
 
     Example:
         >>> y = jax.random.normal(jax.random.key(0), (50, 3))
@@ -110,13 +131,26 @@ def linear_decode_pearson(
         check_rows(name, array, 2, width=y.shape[1])
         check_features(of, y_of)
         check_shape(of, y_of, array.shape[:1])
-    target = (t - jnp.mean(t)) / jnp.std(t)
-    weights = jnp.linalg.pinv(y.T @ y, hermitian=True) @ (y.T @ target)
-    return Decoded(
-        weights, _pearson(t, y @ weights), _pearson(t_score, y_score @ weights)
+    size = largest_of(y, xp)  # the read-out depends on no scale
+    y, y_score = y / size, y_score / size
+    target = standardised(t[:, None], xp)
+    if xp is np:  # the same map, from Y: the condition of Y^T Y is the square of Y's
+        rounding = max(y.shape) * np.finfo(float).eps
+        inverse = of_finite(lambda y: np.linalg.pinv(y, rcond=rounding), y, xp)
+        weights = dot(inverse, target, xp)
+    else:
+        inverse = of_finite(
+            lambda gram: jnp.linalg.pinv(gram, hermitian=True), dot(y.T, y)
+        )
+        weights = dot(inverse, dot(y.T, target))
+    train, score = (
+        correlate(factor[:, None], dot(rows, weights, xp), xp)[0]
+        for factor, rows in ((t, y), (t_score, y_score))
     )
+    return Decoded(weights[:, 0] / size, train, score)
 
 
+@host_first
 def decode_factors(
     y: jax.Array,
     t: jax.Array,
@@ -125,6 +159,7 @@ def decode_factors(
     *,
     intercept: bool = False,
     ridge: float = 0.0,
+    xp: ModuleType = jnp,
 ) -> jax.Array:
     """Pearson correlation of every factor with its linear read-out, fitted elsewhere.
 
@@ -139,6 +174,7 @@ def decode_factors(
         intercept: fit one as well; the published read-out has none.
         ridge: samples x ridge ||weights||^2 is added to the squares, for features that
             hardly ever differ from 0 (pixels near the edge); without an intercept.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         `[factors]`; 0 where a factor or its read-out does not vary.
@@ -163,13 +199,13 @@ def decode_factors(
     check_scalar("ridge", ridge)
     if ridge and intercept:
         raise ValueError(f"ridge must be 0 with an intercept, got {ridge!r}")
-    target = standardised(t)
+    target = standardised(t, xp)
     if ridge:
-        more = (ridge * len(y)) ** 0.5 * jnp.eye(y.shape[1], dtype=y.dtype)
-        y = jnp.concatenate([y, more])
-        target = jnp.pad(target, ((0, len(more)), (0, 0)))
-    read = fit_affine(y, target, intercept=intercept)(y_score)
-    return correlate(t_score, read)
+        more = (ridge * len(y)) ** 0.5 * xp.eye(y.shape[1], dtype=y.dtype)
+        y = xp.concatenate([y, more])
+        target = xp.pad(target, ((0, len(more)), (0, 0)))
+    read = fit_affine(y, target, intercept=intercept, xp=xp)(y_score)
+    return correlate(t_score, read, xp)
 
 
 def balanced_rows(t: jax.Array) -> np.ndarray:
@@ -206,7 +242,8 @@ def balanced_logistic(
         The fitted read-out and its accuracies.
 
     Raises:
-        ValueError: on a part without both classes, or strength <= 0.
+        ValueError: on a part without both classes, a y that is not finite, or strength
+            <= 0.
 
     Example:
         >>> t = jnp.tile(jnp.array([0.0, 1.0]), 20)
@@ -220,10 +257,12 @@ def balanced_logistic(
     check_rows("y", y, train + 2)
     check_real("t", t)
     check_shape("t", t, y.shape[:1])
+    check_finite("y", y)
     check_above("strength", strength, 0)
     check_scalar("strength", strength)
     check_count("rounds", rounds)
     rows, rows_score = balanced_rows(t[:train]), balanced_rows(t[train:])
+    y, _ = _about_its_mean(y)
     wide = _with_one(y)
     t = jnp.asarray(t).astype(y.dtype)
     fit, target = wide[:train][rows], t[:train][rows]
@@ -261,10 +300,12 @@ def fit_classes(
         rounds: Newton steps.
 
     Returns:
-        `[rows, m] -> [rows]`, the likeliest class.
+        `[rows, m] -> [rows]`, the likeliest class; -1, which is none, where a traced
+        row, or the fit of traced ones, is not finite.
 
     Raises:
-        ValueError: on other shapes, fewer than two classes, or strength <= 0.
+        ValueError: on other shapes, fewer than two classes, strength <= 0, or concrete
+            features that are not finite, here or in the function.
 
     Example:
         >>> y = jnp.array([[-1.0], [-2.0], [1.0], [2.0]])
@@ -280,13 +321,39 @@ def fit_classes(
     check_above("strength", strength, 0)
     check_scalar("strength", strength)
     check_count("rounds", rounds)
+    check_finite("y", y)
+    y, place = _about_its_mean(y)
     wide = _with_one(y)
     hot = jax.nn.one_hot(label, classes, dtype=y.dtype)
     ridge = jnp.ones((wide.shape[1], classes), y.dtype).at[-1].set(1e-6)
 
     start = jnp.zeros(ridge.size, y.dtype)
     w = _newton(_class_loss, start, rounds, wide, hot, ridge, strength)
-    return lambda y: jnp.argmax(_with_one(y) @ w.reshape(ridge.shape), axis=1)
+
+    def classify(rows: jax.Array) -> jax.Array:
+        check_finite("y", rows)
+        logits = _with_one(place(rows)) @ w.reshape(ridge.shape)
+        found = jnp.isfinite(logits).all(axis=1)
+        return jnp.where(found, jnp.argmax(logits, axis=1), -1)
+
+    return classify
+
+
+def _about_its_mean(y: Any) -> tuple[jax.Array, Callable[[Any], jax.Array]]:
+    """Float64 NumPy columns minus their means, and the same for other rows.
+
+    An intercept that is free takes the means up. All else is as it is.
+    """
+    if not on_host(y):
+        return y, lambda rows: rows
+    mean = y.mean(axis=0, keepdims=True)
+
+    def place(rows: Any) -> jax.Array:
+        if is_traced(rows):
+            return rows - jnp.asarray(mean, rows.dtype)
+        return jnp.asarray((np.asarray(rows) - mean).astype(np.float32))
+
+    return place(y), place
 
 
 def _with_one(y: jax.Array) -> jax.Array:
@@ -329,8 +396,14 @@ def _newton(loss: Callable, w: jax.Array, rounds: int, *data: Any) -> jax.Array:
     return jax.lax.fori_loop(0, rounds, step, w)
 
 
+@host_first
 def t_test(
-    values: jax.Array, mean: float = 0.5, *, alpha: float = 0.05, tests: int = 1
+    values: jax.Array,
+    mean: float = 0.5,
+    *,
+    alpha: float = 0.05,
+    tests: int = 1,
+    xp: ModuleType = jnp,
 ) -> TTest:
     """Two-sided one-sample t-test of E[values] = mean, with Bonferroni's correction.
 
@@ -339,6 +412,7 @@ def t_test(
         mean: the hypothesis.
         alpha: level of the whole family.
         tests: number of tests in it.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         The statistic, its p-value and the verdict at the corrected level.
@@ -362,10 +436,12 @@ def t_test(
     check_scalar("alpha", alpha)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must be in (0, 1), got {alpha!r}")
-    error = jnp.std(values, ddof=1) / samples**0.5
-    t = (jnp.mean(values) - mean) / error
-    free = jnp.asarray(samples - 1, t.dtype)
-    p_value = betainc(free / 2, jnp.asarray(0.5, t.dtype), free / (free + t * t))
+    values = values - mean
+    values = values / largest_of(values, xp)  # t depends on no scale
+    t = xp.mean(values) / (xp.std(values, ddof=1) / samples**0.5)
+    free = xp.asarray(samples - 1, t.dtype)
+    ends = free / 2, xp.asarray(0.5, t.dtype), free / (free + t * t)
+    p_value = special.betainc(*ends) if xp is np else betainc(*ends)
     return TTest(t, p_value, alpha / tests, p_value < alpha / tests)
 
 
@@ -385,6 +461,7 @@ def ordinal_levels(values: jax.Array) -> np.ndarray:
     Source: this library.
     """
     _check_numbers(values)
+    check_finite("values", values)
     return np.unique(np.asarray(values), return_inverse=True)[1]
 
 
@@ -422,8 +499,3 @@ def _check_numbers(values: jax.Array) -> None:
     missing = int(np.isnan(np.asarray(values, np.float64)).sum())
     if missing or not values.size:
         raise ValueError(f"values must be numbers, got {missing} NaN of {values.size}")
-
-
-def _pearson(a: jax.Array, b: jax.Array) -> jax.Array:
-    a, b = a - jnp.mean(a), b - jnp.mean(b)
-    return jnp.sum(a * b) / jnp.sqrt(jnp.sum(a * a) * jnp.sum(b * b))

@@ -12,11 +12,16 @@ from jidcl.checks import (
     check_array,
     check_count,
     check_key,
+    check_memory,
     check_partition,
     check_rows,
     check_type,
 )
-from jidcl.metrics.columns import dot, standardised
+from jidcl.metrics.columns import (
+    dot,
+    moments,
+    rounded,
+)
 from jidcl.metrics.recovery import assign
 
 
@@ -81,11 +86,16 @@ def rotation_null(
     check_rows("z", z, 2)
     check_count("draws", draws)
     _check_source(key, xp)
+    z = rounded(z, common=True) if xp is jnp else xp.asarray(z)
     blocks = [range(z.shape[1])] if blocks is None else blocks
     check_partition("blocks", blocks, z.shape[1])
     z = xp.asarray(z)
     z = xp.concatenate([z[:, xp.asarray(block)] for block in blocks], axis=1)
-    unit, scale = standardised(z, xp), xp.std(z, axis=0, keepdims=True)
+    check_memory("draws", draws, 4 * draws * z.shape[1] ** 2)
+    mean, std = moments(z, xp)
+    unit, scale = (z - mean) / std, xp.where(xp.isinf(std), 0, std)
+    largest = xp.max(scale)  # the score depends on no common scale
+    scale = scale / xp.where(largest > 0, largest, 1)
     shared = dot(unit.T, unit, xp) / z.shape[0]  # correlations: no row is needed again
     turns = [_haar(key, i, len(block), draws, z, xp) for i, block in enumerate(blocks)]
     weights = scale.T[None] * _block_diagonal(turns, xp)

@@ -10,7 +10,7 @@ fitted.
 import warnings
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,23 +23,30 @@ from jidcl.checks import (
     check_callable,
     check_count,
     check_key,
+    check_memory,
     check_rows,
     check_same_rows,
     check_same_shape,
     check_scalar,
 )
-from jidcl.compiled import compiled
+from jidcl.compiled import (
+    compiled,
+)
 from jidcl.metrics.columns import (
     centred,
     correlate,
     dot,
     fit_affine,
+    host_first,
     moments,
+    on_host,
     ranks,
+    rounded,
     standardised,
     unit_total,
+    widened,
 )
-from jidcl.numerics import at_least_float32
+from jidcl.numerics import at_least_float32, of_finite
 
 
 class R2(NamedTuple):
@@ -66,6 +73,7 @@ class Mcc(NamedTuple):
     matrix: jax.Array
 
 
+@host_first
 def r2(
     z: jax.Array,
     y: jax.Array,
@@ -130,12 +138,14 @@ def _r2(z, y, *, split: bool, intercept: bool, xp: ModuleType) -> R2:
     return R2(mean, adjusted, per_dim)
 
 
-def linear_pearson(z: jax.Array, y: jax.Array) -> jax.Array:
+@host_first
+def linear_pearson(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """Mean |Pearson correlation| of each latent with its own in-sample linear fit.
 
     Args:
         z: true latents, `[samples, n]`.
         y: representation, `[samples, m]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         A scalar in [0, 1].
@@ -147,11 +157,12 @@ def linear_pearson(z: jax.Array, y: jax.Array) -> jax.Array:
 
     Source: this library; the root of an in-sample R2 for each latent.
     """
-    z, y = _both(z, y)
-    predicted = fit_affine(y, z)(y)
-    return jnp.mean(jnp.abs(correlate(z, predicted)))
+    z, y = _both(z, y, xp)
+    predicted = fit_affine(y, z, xp=xp)(y)
+    return xp.mean(xp.abs(correlate(z, predicted, xp)))
 
 
+@host_first
 def mcc(
     z: jax.Array, y: jax.Array, *, spearman: bool = False, xp: ModuleType = jnp
 ) -> Mcc:
@@ -197,6 +208,7 @@ def _mcc(z, y, *, spearman: bool, xp: ModuleType) -> Mcc:
     return Mcc(xp.mean(per_dim), per_dim, columns, matrix)
 
 
+@host_first
 def correlation_matrix(
     z: jax.Array, y: jax.Array, *, spearman: bool = False, xp: ModuleType = jnp
 ) -> jax.Array:
@@ -236,7 +248,8 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
         xp: `jax.numpy`, or `numpy`.
 
     Returns:
-        `(columns [n], total [])`.
+        `(columns [n], total [])`; the total is NaN where a score is, and columns mean
+        nothing then.
 
     Raises:
         ValueError: on another shape.
@@ -250,17 +263,18 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
     """
     check_rows("score", score)
     check_at_least("columns of score", score.shape[1], score.shape[0])
+    # What is not finite has no place in an order, and need not end.
+    finite = xp.where(xp.isfinite(score), score, 0)
     if xp is np:
-        # A NaN has no place in an order: the caller says what it makes of one.
-        rows, columns = linear_sum_assignment(-np.nan_to_num(score))
+        rows, columns = linear_sum_assignment(-finite)
     else:
-        score = jnp.asarray(score)
-        rows, columns = optax.assignment.hungarian_algorithm(-score)
+        rows, columns = optax.assignment.hungarian_algorithm(-jnp.asarray(finite))
         columns = columns[jnp.argsort(rows)]
     total = xp.sum(xp.take_along_axis(score, columns[:, None], axis=1))
-    return columns, total
+    return columns, xp.where(xp.isnan(score).any(), xp.nan, total)
 
 
+@host_first
 def procrustes_error(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """Residual of the best similarity map, min ||c y Q + b - z||^2 / ||z - mean||^2.
 
@@ -288,13 +302,15 @@ def procrustes_error(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax
     if z.shape != y.shape:
         raise ValueError(f"y must have shape {list(z.shape)}, got {list(y.shape)}")
     product = dot(unit_total(z, xp).T, unit_total(y, xp), xp)
-    if xp is np and not np.isfinite(product).all():
-        return np.float64("nan")  # type: ignore[return-value]  # LAPACK would raise
-    explained = xp.sum(xp.linalg.svd(product, compute_uv=False)) ** 2
+    roots = of_finite(lambda a: xp.linalg.svd(a, compute_uv=False), product, xp)
+    explained = xp.sum(roots) ** 2
     return xp.maximum(1 - explained, 0)
 
 
-def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Array:
+@host_first
+def isometry_error(
+    similarity_z: jax.Array, similarity_y: jax.Array, *, xp: ModuleType = jnp
+) -> jax.Array:
     """Mean |s_z - s_y| of matched pairs: the proofs' intermediate step.
 
     On the sphere s_z = kappa z.z_pos and s_y = y.y_pos / tau; on a convex body the
@@ -303,6 +319,7 @@ def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Arra
     Args:
         similarity_z: `[pairs]`, similarity of the latents over its own temperature.
         similarity_y: `[pairs]`, similarity of their representations over tau.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         A scalar, in nats.
@@ -317,7 +334,7 @@ def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Arra
     Source: Zimmermann et al. 2021, propositions 1 and 2.
     """
     check_same_shape("similarity_y", similarity_y, "similarity_z", similarity_z)
-    return jnp.mean(jnp.abs(similarity_z - similarity_y))
+    return xp.mean(xp.abs(similarity_z - similarity_y))
 
 
 def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
@@ -329,7 +346,7 @@ def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
         xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
-        z_hat, `[samples, n]`.
+        z_hat, `[samples, n]`; a NumPy array where z or y is a float64 one.
 
     Example:
         >>> z = jax.random.normal(jax.random.key(0), (50, 2))
@@ -338,6 +355,8 @@ def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
 
     Source: least squares.
     """
+    if xp is jnp and on_host(z, y):
+        xp = np
     _, scaled = _both(z, y, xp)
     z = xp.asarray(z, scaled.dtype)
     return fit_affine(scaled, z, xp=xp)(scaled)
@@ -379,9 +398,18 @@ def bootstrap_interval(
     """
     check_key("key", key)
     check_callable("score", score)
-    z, y = _both(z, y)
     check_count("resamples", resamples, 2)
     check_scalar("level", level)
+    if on_host(z, y):  # in their own digits, in the caller's units
+        with jax.enable_x64(True):
+            wide = (jnp.asarray(x, jnp.float64) for x in (z, y))
+            ends = bootstrap_interval(
+                key, score, *wide, level=level, resamples=resamples
+            )
+            low, high = (end.astype(jnp.float32) for end in ends)
+        return low, high
+    z, y = _both(z, y)
+    check_memory("resamples", resamples, 4 * resamples)
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level!r}")
     return _interval(key, score, z, y, level, resamples)
@@ -405,29 +433,7 @@ def _both(
     check_rows("y", y, 2)
     check_same_rows("z", z, "y", y)
     if xp is np:
-        return _wide(z), _wide(y)
-    z, y = _rounded(z, common), _rounded(y, common)
+        return widened(z, np), widened(y, np)
+    z, y = rounded(z, common=common), rounded(y, common=common)
     dtype = at_least_float32(z.dtype, y.dtype)
     return z.astype(dtype), y.astype(dtype)
-
-
-def _wide(x) -> jax.Array:
-    """In float64; a column that is constant to its own rounding is made constant."""
-    x = np.asarray(x)
-    wide: Any = x.astype(np.float64)
-    noise = 2 * float(jnp.finfo(x.dtype).eps) * np.abs(wide).max(axis=0)
-    mean, std = moments(wide, np)
-    return np.where(std <= noise, mean, wide)  # type: ignore[return-value]
-
-
-def _rounded(x, common: bool) -> jax.Array:
-    """A JAX array; float64 NumPy columns are centred and scaled before rounding.
-
-    No score depends on either, and in float32 a large offset would leave no digits.
-    """
-    narrow = jnp.result_type(float) != np.float64
-    if narrow and isinstance(x, np.ndarray) and x.dtype == np.float64:
-        x = x - x.mean(axis=0, keepdims=True)
-        largest = np.abs(x).max(axis=None if common else 0)
-        x = (x / np.where(largest > 0, largest, 1)).astype(np.float32)
-    return jnp.asarray(x)

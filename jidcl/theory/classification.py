@@ -19,6 +19,7 @@ from jidcl.checks import (
     check_features,
     check_integers,
     check_key,
+    check_memory,
     check_rows,
     check_scalar,
     check_shape,
@@ -31,6 +32,7 @@ from jidcl.latents import (
     index_counts,
     sample_instances,
 )
+from jidcl.numerics import log_softmax, logsumexp
 
 
 class Floor(NamedTuple):
@@ -77,7 +79,7 @@ def class_log_posterior(
     check_rows("v", v, width=z.shape[-1])
     _check_kappa(kappa)
     logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
-    return jax.nn.log_softmax(logits, axis=-1)
+    return log_softmax(logits, -1)
 
 
 def index_log_posterior(
@@ -127,7 +129,7 @@ def index_log_posterior(
     logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
     label = class_of_index(index, v.shape[0])
     own = jnp.take_along_axis(logits, label[:, None], axis=1)[:, 0]
-    log_p = own - jax.nn.logsumexp(logits, axis=1, b=counts[None])
+    log_p = own - logsumexp(logits, 1, weights=counts[None])
     if isinstance(noise, float | int) and noise == 0:
         return log_p
     return jnp.logaddexp(jnp.log1p(-noise) + log_p, jnp.log(noise / instances))
@@ -154,6 +156,9 @@ def bayes_floor(
         `Floor`: the entropy of the posterior averaged over the draws of z, which varies
         less than the loss of the drawn labels, plus the mean log count of the label.
 
+    Raises:
+        ValueError: on fewer than two samples, or more than memory holds.
+
     Example:
         >>> v = jnp.eye(2)
         >>> floor = bayes_floor(jax.random.key(0), v, 0.0, samples=64)
@@ -166,6 +171,7 @@ def bayes_floor(
     check_rows("v", v)
     _check_kappa(kappa)
     check_count("samples", samples, 2)
+    check_memory("samples", samples, samples * (3 * v.shape[0] + 4 * v.shape[1]))
     clusters = v.shape[0]
     instances = clusters if instances is None else instances
     counts = index_counts(instances, clusters).astype(v.dtype)
@@ -173,7 +179,7 @@ def bayes_floor(
         key, v, VonMisesFisher(kappa), instances=instances, batch=samples
     )
     logits = jnp.asarray(kappa, v.dtype) * (drawn.z @ v.T) + jnp.log(counts)[None]
-    log_p = jax.nn.log_softmax(logits, axis=1)
+    log_p = log_softmax(logits, 1)
     # An instance has log P(i | z) = log P(c | z) - log n_c.
     terms = jnp.sum(jnp.exp(log_p) * (jnp.log(counts)[None] - log_p), axis=1)
     error = jnp.std(terms, ddof=1) / jnp.sqrt(jnp.asarray(samples, v.dtype))

@@ -19,8 +19,9 @@ from jidcl.checks import (
     check_scalar,
     check_unit_interval,
 )
-from jidcl.latents.vmf import vmf_log_mean_exp, vmf_log_normaliser, vmf_mean_cosine
-from jidcl.numerics import log_sphere_area
+from jidcl.latents.vmf import (
+    vmf_parts,
+)
 
 
 def vmf_limit(n: int, kappa: float, *, model_kappa: float | None = None) -> float:
@@ -44,7 +45,9 @@ def vmf_limit(n: int, kappa: float, *, model_kappa: float | None = None) -> floa
     """
     k = kappa if model_kappa is None else model_kappa
     _check_kappas(n, kappa, k)
-    return vmf_log_mean_exp(n, k) - k * vmf_mean_cosine(n, kappa)
+    short = vmf_parts(n, kappa)[2]
+    # k (1 - A): nothing cancels at large k.
+    return vmf_parts(n, k)[0] + (k / kappa * short if kappa > 0 else k)
 
 
 def vmf_moment(n: int, kappa: float) -> float:
@@ -64,9 +67,7 @@ def vmf_moment(n: int, kappa: float) -> float:
     Source: this library; the second moment of the density ratio.
     """
     _check_kappas(n, kappa, kappa)
-    log_c, log_c2 = vmf_log_normaliser(n, kappa), vmf_log_normaliser(n, 2 * kappa)
-    log_r = log_sphere_area(n) + 2 * log_c - log_c2
-    return math.exp(log_r) if log_r < 700 else math.inf
+    return _exp(vmf_parts(n, 2 * kappa)[0] - 2 * vmf_parts(n, kappa)[0])
 
 
 def vmf_correction(n: int, kappa: float, *, model_kappa: float | None = None) -> float:
@@ -78,7 +79,7 @@ def vmf_correction(n: int, kappa: float, *, model_kappa: float | None = None) ->
         model_kappa: that of the model; the data's (matched) when None.
 
     Returns:
-        The correction.
+        The correction; an infinity where it exceeds what float64 holds.
 
     Example:
         >>> abs(vmf_correction(3, 1.0) - (vmf_moment(3, 1.0) + 1) / 2) < 1e-9
@@ -88,10 +89,13 @@ def vmf_correction(n: int, kappa: float, *, model_kappa: float | None = None) ->
     """
     k = kappa if model_kappa is None else model_kappa
     _check_kappas(n, kappa, k)
-    data, model, both = (vmf_log_mean_exp(n, c) for c in (kappa, k, kappa + k))
-    positive = math.exp(both - data - model)
-    variance = math.exp(vmf_log_mean_exp(n, 2 * k) - 2 * model) - 1
-    return positive - variance / 2
+    concentrations = kappa, k, kappa + k, 2 * k
+    data, model, both, twice = (vmf_parts(n, c)[0] for c in concentrations)
+    logs = both - data - model, twice - 2 * model  # of E_pos[w] and of R
+    top = max(*logs, 0.0)
+    # (sum of terms) e^top, the terms of ordinary size.
+    terms = math.exp(logs[0] - top) - math.exp(logs[1] - top) / 2 + math.exp(-top) / 2
+    return terms * _exp(top)
 
 
 def _check_kappas(n: int, kappa: float, model_kappa: float) -> None:
@@ -109,7 +113,7 @@ def vmf_self_weight(n: int, kappa: float) -> float:
         kappa: concentration, >= 0.
 
     Returns:
-        The ratio, >= 1.
+        The ratio, >= 1; infinity where it exceeds what float64 holds.
 
     Example:
         >>> round(vmf_self_weight(3, 0.0), 4)
@@ -118,7 +122,12 @@ def vmf_self_weight(n: int, kappa: float) -> float:
     Source: this library; the density ratio at distance 0.
     """
     _check_kappas(n, kappa, kappa)
-    return math.exp(kappa - vmf_log_mean_exp(n, kappa))
+    return _exp(-vmf_parts(n, kappa)[0])
+
+
+def _exp(x: float) -> float:
+    """exp(x), infinity where float64 does not hold it."""
+    return math.exp(x) if x < 709 else math.inf
 
 
 def gauss_limit(n: int, marginal_std: float, cond_std: float, coeff: float) -> float:
@@ -149,9 +158,16 @@ def gauss_limit(n: int, marginal_std: float, cond_std: float, coeff: float) -> f
     ):
         check_above(name, value, 0)
         check_scalar(name, value)
-    u = 1 + 2 * coeff * marginal_std**2
-    apart = coeff * marginal_std**2 / u
-    return n * (coeff * cond_std**2 - math.log(u) / 2 - apart)
+    # No square on the way is larger or smaller than what it is needed for.
+    root = math.sqrt(coeff)
+    own, other = root * marginal_std, root * cond_std
+    if own < 1:
+        log_u, apart = math.log1p(2 * own * own), own * own / (1 + 2 * own * own)
+    else:
+        inverse = 1 / own
+        log_u = 2 * math.log(own) + math.log(2 + inverse * inverse)
+        apart = 1 / (2 + inverse * inverse)
+    return n * (other * other - log_u / 2 - apart)
 
 
 def best_gauss_coefficient(marginal_std: float, cond_std: float) -> float:
@@ -179,9 +195,13 @@ def best_gauss_coefficient(marginal_std: float, cond_std: float) -> float:
     for name, value in (("marginal_std", marginal_std), ("cond_std", cond_std)):
         check_scalar(name, value)
         check_finite(name, value)
-    ratio = (cond_std / marginal_std) ** 2
-    u = (1 + math.sqrt(1 + 4 * ratio)) / (2 * ratio)
-    return max(u - 1, 0.0) / (2 * marginal_std**2)
+    root = cond_std / marginal_std
+    ratio = root * root
+    if ratio >= 2:
+        return 0.0
+    # (u - 1) / (2 s^2), by r s^2 = sig^2.
+    top = 1 + math.sqrt(1 + 4 * ratio) - 2 * ratio
+    return top / (2 * cond_std) / (2 * cond_std)
 
 
 COMPOSITIONS = ("independent", "in_batch", "with_self")

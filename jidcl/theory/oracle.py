@@ -17,13 +17,16 @@ from jidcl.checks import (
     check_choice,
     check_count,
     check_features,
+    check_memory,
     check_ordered,
     check_same_shape,
     check_type,
 )
-from jidcl.compiled import compiled
+from jidcl.compiled import (
+    compiled,
+)
 from jidcl.encoders.heads import OUTPUTS
-from jidcl.numerics import unit
+from jidcl.numerics import power_of_two, unit
 from jidcl.types import Pair
 
 
@@ -147,7 +150,8 @@ def _fit(
     boxed = output in ("box", "learnable_box")
     base = 1 / (high - low) if boxed else 1.0
     if output == "none":
-        base = 1 / jnp.std(pairs.z)
+        power = power_of_two(pairs.z, axis=None, keepdims=False)
+        base = 1 / (power * jnp.std(pairs.z * (1 / power)))
     shift = jnp.full((n,), low if boxed else 0.0, dtype)
     if output in ("sphere", "box"):
         return OracleMap(jnp.asarray(base, dtype), shift)
@@ -184,7 +188,7 @@ def best_scale(
         dtype: of the scale.
 
     Returns:
-        A scalar.
+        A scalar; NaN where every value is.
 
     Example:
         >>> scale = best_scale(lambda s: (jnp.log(s) - 1) ** 2, rounds=6)
@@ -195,6 +199,7 @@ def best_scale(
     """
     check_callable("value", value)
     _check_search(span, points, rounds)
+    check_memory("points", points, 4 * points)
     return _searched(value, tuple(span), points, rounds, dtype)
 
 
@@ -213,6 +218,7 @@ def _search(value: Callable, span: tuple, points: int, rounds: int, dtype) -> ja
         grid = jnp.linspace(low, high, points if index else 2 * points)
         values = jax.lax.map(lambda log_scale: value(jnp.exp(log_scale)), grid)
         best = grid[jnp.nanargmin(values)]
+        best = jnp.where(jnp.isnan(values).all(), jnp.nan, best)
         low, high = best - (grid[1] - grid[0]), best + (grid[1] - grid[0])
     return jnp.exp((low + high) / 2)
 
