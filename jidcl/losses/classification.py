@@ -19,6 +19,7 @@ from jidcl.checks import (
     check_unit_interval,
     is_traced,
 )
+from jidcl.losses.distributed import sum_of_exponentials
 from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import DOT, pairwise
 from jidcl.losses.tiles import Tile
@@ -125,7 +126,7 @@ def instance_cross_entropy(
     denominator = row_logsumexp(DOT, *parts, tile=tile)
     target = _target_logit(parts, labels, axis)
     if axis is not None:
-        denominator = _sum_of_exponentials(denominator, axis)
+        denominator = sum_of_exponentials(denominator, axis)
     loss = denominator - (1 - smoothing) * target
     if smoothing:
         mean_row = jnp.sum(parts.w, axis=0) / classes
@@ -186,12 +187,6 @@ def _target_logit(parts: Prepared, labels: jax.Array, axis: str | None) -> jax.A
     if axis is None:
         return logit
     return jax.lax.psum(jnp.where(own, logit, 0), axis)
-
-
-def _sum_of_exponentials(parts: jax.Array, axis: str) -> jax.Array:
-    """log of the sum over devices of exp(parts)."""
-    top = jax.lax.pmax(jax.lax.stop_gradient(parts), axis)
-    return top + jnp.log(jax.lax.psum(jnp.exp(parts - top), axis))
 
 
 def _check_labels(labels: Any, batch: int, classes: int) -> None:
