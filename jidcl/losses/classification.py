@@ -21,10 +21,11 @@ from jidcl.checks import (
     check_unit_interval,
     check_within,
 )
+from jidcl.losses.distributed import sum_of_exponentials
 from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import DOT, pairwise
 from jidcl.losses.tiles import Tile
-from jidcl.numerics import at_least_float32, share, unit
+from jidcl.numerics import at_least_float32, unit
 
 
 class Prepared(NamedTuple):
@@ -128,7 +129,7 @@ def instance_cross_entropy(
     denominator = row_logsumexp(DOT, *parts, tile=tile)
     target = _target_logit(parts, labels, axis)
     if axis is not None:
-        denominator = _sum_of_exponentials(denominator, axis)
+        denominator = sum_of_exponentials(denominator, axis)
     loss = denominator - (1 - smoothing) * target
     if smoothing:
         mean_row = jnp.sum(parts.w, axis=0) / classes
@@ -197,9 +198,3 @@ def _target_logit(parts: Prepared, labels: jax.Array, axis: str | None) -> jax.A
     if axis is None:
         return logit
     return jax.lax.psum(jnp.where(own, logit, 0), axis)
-
-
-def _sum_of_exponentials(parts: jax.Array, axis: str) -> jax.Array:
-    """log of the sum over devices of exp(parts)."""
-    top = jax.lax.pmax(jax.lax.stop_gradient(parts), axis)
-    return top + jnp.log(jax.lax.psum(share(parts, top), axis))
