@@ -8,7 +8,6 @@ fitted.
 """
 
 import warnings
-from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
 
@@ -20,14 +19,9 @@ from scipy.optimize import linear_sum_assignment
 
 from jidcl.checks import (
     check_at_least,
-    check_callable,
-    check_count,
-    check_key,
-    check_memory,
     check_rows,
     check_same_rows,
     check_same_shape,
-    check_scalar,
 )
 from jidcl.compiled import (
     compiled,
@@ -110,7 +104,7 @@ def r2(
 
     Source: Zimmermann et al. 2021, section 5.
     """
-    z, y = _both(z, y, xp)
+    z, y = both(z, y, xp)
     samples = z.shape[0]
     if samples <= y.shape[1] * (2 if split else 1):
         warnings.warn(
@@ -157,7 +151,7 @@ def linear_pearson(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.A
 
     Source: this library; the root of an in-sample R2 for each latent.
     """
-    z, y = _both(z, y, xp)
+    z, y = both(z, y, xp)
     predicted = fit_affine(y, z, xp=xp)(y)
     return xp.mean(xp.abs(correlate(z, predicted, xp)))
 
@@ -193,7 +187,7 @@ def mcc(
         The assignment maximises the sum of absolute correlations, inside jit
         (`optax.assignment.hungarian_algorithm`). No split: nothing is fitted.
     """
-    z, y = _both(z, y, xp)
+    z, y = both(z, y, xp)
     check_at_least("number of outputs (columns of y)", y.shape[1], z.shape[1])
     return _mcc(z, y, spearman=spearman, xp=xp)
 
@@ -230,7 +224,7 @@ def correlation_matrix(
 
     Source: the definitions of Pearson and Spearman.
     """
-    z, y = _both(z, y, xp)
+    z, y = both(z, y, xp)
     return _correlations(z, y, spearman, xp)
 
 
@@ -298,7 +292,7 @@ def procrustes_error(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax
 
     Source: Schoenemann and Carroll 1970 (the best similarity map).
     """
-    z, y = _both(z, y, xp, common=True)
+    z, y = both(z, y, xp, common=True)
     if z.shape != y.shape:
         raise ValueError(f"y must have shape {list(z.shape)}, got {list(y.shape)}")
     product = dot(unit_total(z, xp).T, unit_total(y, xp), xp)
@@ -357,78 +351,28 @@ def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """
     if xp is jnp and on_host(z, y):
         xp = np
-    _, scaled = _both(z, y, xp)
+    _, scaled = both(z, y, xp)
     z = xp.asarray(z, scaled.dtype)
     return fit_affine(scaled, z, xp=xp)(scaled)
 
 
-def bootstrap_interval(
-    key: jax.Array,
-    score: Callable[[jax.Array, jax.Array], jax.Array],
-    z: jax.Array,
-    y: jax.Array,
-    *,
-    level: float = 0.95,
-    resamples: int = 200,
-) -> tuple[jax.Array, jax.Array]:
-    """Percentile bootstrap interval of a score over resampled pairs of rows.
-
-    Args:
-        key: a typed key.
-        score: `(z, y) -> scalar`, for example `lambda z, y: mcc(z, y).mean`.
-        z: `[samples, n]`.
-        y: `[samples, m]`.
-        level: coverage in (0, 1).
-        resamples: number of resamples, >= 2, run one after another on the device.
-
-    Returns:
-        `(low, high)`.
-
-    Raises:
-        ValueError: on a level outside of (0, 1) or fewer than two resamples.
-
-    Example:
-        >>> z = jax.random.normal(jax.random.key(0), (100, 2))
-        >>> key, score = jax.random.key(1), lambda z, y: r2(z, y).mean
-        >>> low, high = bootstrap_interval(key, score, z, z + z**2, resamples=20)
-        >>> bool(low < high)
-        True
-
-    Source: Efron 1979 (the bootstrap).
-    """
-    check_key("key", key)
-    check_callable("score", score)
-    check_count("resamples", resamples, 2)
-    check_scalar("level", level)
-    if on_host(z, y):  # in their own digits, in the caller's units
-        with jax.enable_x64(True):
-            wide = (jnp.asarray(x, jnp.float64) for x in (z, y))
-            ends = bootstrap_interval(
-                key, score, *wide, level=level, resamples=resamples
-            )
-            low, high = (end.astype(jnp.float32) for end in ends)
-        return low, high
-    z, y = _both(z, y)
-    check_memory("resamples", resamples, 4 * resamples)
-    if not 0 < level < 1:
-        raise ValueError(f"level must be in (0, 1), got {level!r}")
-    return _interval(key, score, z, y, level, resamples)
-
-
-@compiled
-def _interval(key, score: Callable, z, y, level: float, resamples: int):
-    def one(key):
-        rows = jax.random.randint(key, (z.shape[0],), 0, z.shape[0])
-        return score(z[rows], y[rows])
-
-    scores = jax.lax.map(one, jax.random.split(key, resamples))
-    tail = (1 - level) / 2
-    return jnp.quantile(scores, tail), jnp.quantile(scores, 1 - tail)
-
-
-def _both(
+def both(
     z, y, xp: ModuleType = jnp, *, common: bool = False
 ) -> tuple[jax.Array, jax.Array]:
+    """z and y as a score takes them, after their checks, in float32 or wider.
+
+    Args:
+        z: `[samples, n]`.
+        y: `[samples, m]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
+        common: whether the columns of float64 NumPy arrays keep their relative scale.
+
+    Returns:
+        `(z, y)`.
+
+    Raises:
+        ValueError: on wrong shapes or different numbers of samples.
+    """
     check_rows("z", z, 2)
     check_rows("y", y, 2)
     check_same_rows("z", z, "y", y)
