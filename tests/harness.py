@@ -29,7 +29,7 @@ import numpy as np
 OUTCOMES = {
     "value": "the value of the valid call, or the one that float64 has",
     "accepted": "an argument that may be so",
-    "not finite": "NaN or infinity in the answer, where the argument has them or is huge",
+    "not finite": "NaN or infinity, where the argument has them or is huge",
     "refused": "ValueError or TypeError that names the argument",
     "unnamed": "ValueError or TypeError of this library that does not name it",
     "opaque": "any other error, or one from below",
@@ -69,8 +69,8 @@ def _first(value):
 
 
 def _memmap(x):
-    file = tempfile.NamedTemporaryFile(suffix=".npy")
-    mapped = np.memmap(file, x.dtype, "w+", shape=x.shape)
+    with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+        mapped = np.memmap(file.name, x.dtype, "w+", shape=x.shape)
     mapped[...] = x
     return mapped
 
@@ -303,15 +303,15 @@ def refusal(error, case, row):
 def answer(case, calls):
     """The outcome of one case, and what it said."""
     row = calls[case.name]
-    if case.mutation == "second call":
-        return again(row), ""
-    held = row.arguments[case.argument]
-    change = MUTATIONS[held.kind][case.mutation]
-    arguments = valid(row) | {case.argument: change(held.value)}
     try:
+        if case.mutation == "second call":
+            return again(row), ""
+        held = row.arguments[case.argument]
+        change = MUTATIONS[held.kind][case.mutation]
+        arguments = valid(row) | {case.argument: change(held.value)}
         return judged(case, row, held, arguments), ""
     except Exception as error:  # what is counted
-        said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
         return refusal(error, case, row), said[:200]
 
 
@@ -347,9 +347,7 @@ def allowed(held, mutation):
         "longer": {0},
         "one row": {0},
         "no row": {0, "rank"},
-        "wider": {held.value.ndim - 1, "width"}
-        if hasattr(held.value, "ndim")
-        else set(),
+        "wider": {getattr(held.value, "ndim", 0) - 1, "width"},
         "negative": {"range"},
         "beyond": {"range"},
     }
@@ -424,10 +422,10 @@ def compilations():
 
 def again(row):
     """Whether a second call compiles, after one that may."""
-    arguments = valid(row)
-    computed(row, arguments)
+    computed(row, valid(row))
+    again_valid = valid(row)
     before = compilations()
-    computed(row, arguments)
+    computed(row, again_valid)
     return "compiles" if compilations() > before else "value"
 
 
