@@ -1,8 +1,9 @@
-"""Safe norms, key streams, precisions of sums and products, areas of spheres."""
+"""Numbers of any size: norms, sums of exponentials; key streams, precisions, areas."""
 
 import contextlib
 import functools
 import math
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_choice
+from jidcl.checks import (
+    check_choice,
+    is_number,
+    is_traced,
+)
 
 STREAMS = ("freeze", "init", "data", "loss", "eval", "null")
 STREAMS += ("optimiser", "carry", "edit")
@@ -56,25 +61,161 @@ def generators(key_data: Any, count: int, xp: ModuleType) -> list[Any]:
     return list(jax.random.split(jax.random.wrap_key_data(key_data), count))
 
 
+def power_of_two(
+    x: jax.Array, *, axis: Any = -1, least: float = 0.0, keepdims: bool = True
+) -> jax.Array:
+    """A power of two near the largest |x|: x over it has squares of ordinary size.
+
+    Numbers over a power of two keep their digits, so what is computed from them is
+    what plain squares give wherever these neither overflow nor underflow. Its
+    derivative is 0: it is for scales that the result does not depend on.
+
+    Args:
+        x: floating-point, of any shape.
+        axis: over which the largest is taken, as of `jnp.max`; None: over all.
+        least: the power is not below it, >= 0.
+        keepdims: keep the axes with size 1.
+
+    Returns:
+        Of x's dtype; 1 where every x is 0, and finite where one is not.
+
+    Example:
+        >>> power_of_two(jnp.array([[3e20, -1.0], [0.0, 0.0]])).tolist()
+        [[2.95147905179352...e+20], [1.0]]
+    """
+    info = jnp.finfo(x.dtype)
+    x = jnp.abs(jax.lax.stop_gradient(x))
+    largest = jnp.max(x, axis=axis, keepdims=keepdims, initial=least)
+    # Rounded to no digits: the exponent alone.
+    power = jax.lax.reduce_precision(largest, info.nexp, 0)
+    # One over it is neither infinite nor so small that devices take it for 0.
+    most = float(1 / info.tiny)
+    return jnp.where(largest > 0, jnp.clip(power, float(info.tiny), most), 1)
+
+
 def safe_norm(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
-    """Euclidean norm over the last axis, with gradient 0 (not NaN) at x = 0.
+    """Euclidean norm over the last axis, of numbers of any size.
 
     Args:
         x: `[..., n]`.
         keepdims: keep the last axis with size 1.
 
     Returns:
-        `[...]` or `[..., 1]`.
+        `[...]` or `[..., 1]`; infinite or NaN where x is. The gradient at x = 0 is 0,
+        not NaN.
+
+    Example:
+        >>> float(safe_norm(jnp.array([3e30, 4e30])) / 1e30)
+        5.0
     """
-    return safe_root(jnp.sum(x * x, axis=-1, keepdims=keepdims), 2.0)
+    power = power_of_two(x)
+    norm = safe_root(jnp.sum((x * (1 / power)) ** 2, axis=-1, keepdims=True), 2.0)
+    norm = power * norm
+    return norm if keepdims else norm[..., 0]
 
 
 def safe_root(x: jax.Array, p: float) -> jax.Array:
     """x^(1/p) for x >= 0, with derivative 0 (not infinity) at x = 0."""
-    positive = x > 0
-    root = jnp.where(positive, x, 1.0)
+    other = x != 0
+    root = jnp.where(other, x, 1.0)
     root = jnp.sqrt(root) if p == 2 else root ** (1.0 / p)
-    return jnp.where(positive, root, 0.0)
+    return jnp.where(other, root, 0.0)
+
+
+def share(logits: jax.Array, most: jax.Array) -> jax.Array:
+    """exp(logits - most) for logits of at most `most`, and at most 1.
+
+    A compiler may compute the logits anew here, and round them otherwise: at 1e9 a last
+    digit is worth more than exp can hold.
+    """
+    return jnp.exp(not_above_zero(logits - most))
+
+
+@jax.custom_jvp
+def not_above_zero(x: jax.Array) -> jax.Array:
+    """x, which is above 0 by rounding only: min(x, 0) with the derivative of x."""
+    return jnp.minimum(x, 0.0)
+
+
+# What is above is rounding: the derivative is that of x, also at 0.
+not_above_zero.defjvp(lambda primals, tangents: (not_above_zero(*primals), *tangents))
+
+
+def logsumexp(
+    x: jax.Array, axis: int, *, weights: jax.Array | None = None, keepdims: bool = False
+) -> jax.Array:
+    """log of the sum of weights times exp(x), of logits of any size.
+
+    Args:
+        x: logits, floating-point.
+        axis: which to sum over.
+        weights: >= 0, broadcast against x; 1 when None.
+        keepdims: keep the axis with size 1.
+
+    Returns:
+        x without the axis; -inf where every logit is, or has no weight.
+
+    Example:
+        >>> float(logsumexp(jnp.array([3e9, 3e9]), 0)) > 2.9e9
+        True
+
+    Source: the definition; see `share`.
+    """
+    top = jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True))
+    base = jnp.where(top == -jnp.inf, 0, top)
+    entries = share(x, base)
+    entries = entries if weights is None else entries * weights
+    total = jnp.sum(entries, axis=axis, keepdims=True)
+    nothing = total == 0  # its logarithm, and its derivatives, are not taken
+    value = base + jnp.log(jnp.where(nothing, 1, total))
+    value = jnp.where(nothing, -jnp.inf, value)
+    return value if keepdims else jnp.squeeze(value, axis)
+
+
+def log_softmax(x: jax.Array, axis: int) -> jax.Array:
+    """x minus its `logsumexp` over the axis, <= 0: log-probabilities.
+
+    Args:
+        x: logits, floating-point.
+        axis: over which probabilities sum to 1.
+
+    Returns:
+        Of x's shape.
+
+    Example:
+        >>> log_softmax(jnp.array([3e9, 3e9]), 0).round(4).tolist()
+        [-0.6931..., -0.6931...]
+
+    Source: the definition; see `share`.
+    """
+    top = jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True))
+    below = not_above_zero(x - top)
+    return below - jnp.log(jnp.sum(jnp.exp(below), axis=axis, keepdims=True))
+
+
+def of_finite(
+    function: Callable[[Any], Any], matrix: jax.Array, xp: ModuleType = jnp
+) -> Any:
+    """function(matrix), NaN where an entry of the matrix is not finite.
+
+    For functions of LAPACK, which may not return from an infinity.
+
+    Args:
+        function: of one array; it is called with zeros where an entry is not finite.
+        matrix: floating-point, one matrix.
+        xp: `jax.numpy`, or `numpy` for arrays on the host.
+
+    Returns:
+        A tree of arrays, as the function's.
+
+    Example:
+        >>> roots = lambda a: jnp.linalg.svd(a, compute_uv=False)
+        >>> of_finite(roots, jnp.array([[jnp.inf, 0.0], [0.0, 1.0]])).tolist()
+        [nan, nan]
+    """
+    finite = xp.isfinite(matrix).all()
+    found = function(xp.where(finite, matrix, 0))
+    return jax.tree.map(lambda x: xp.where(finite, x, xp.nan), found)
 
 
 # One call after another under `vmap`, for functions that call LAPACK: batched calls
@@ -124,6 +265,14 @@ def at_least_float32(*dtypes: Any) -> Any:
     return jnp.float64 if bits == 64 else jnp.float32
 
 
+def positive_or_nan(value: Any) -> Any:
+    """A setting that has to be > 0; NaN where a traced one is not.
+
+    A program cannot refuse a number that it is given. A loss that is NaN ends a run.
+    """
+    return jnp.where(value > 0, value, jnp.nan) if is_traced(value) else value
+
+
 def varying_zero(dtype: Any, *like: jax.Array) -> jax.Array:
     """0 that `jax.shard_map` takes to vary over the mesh axes that any array does.
 
@@ -136,9 +285,76 @@ def varying_zero(dtype: Any, *like: jax.Array) -> jax.Array:
 
 
 def unit(x: jax.Array) -> jax.Array:
-    """x / ||x|| over the last axis; 0 stays 0."""
-    norm = safe_norm(x, keepdims=True)
-    return x / jnp.where(norm > 0, norm, 1.0)
+    """x / ||x|| over the last axis, of numbers of any size; 0 stays 0.
+
+    Args:
+        x: `[..., n]`.
+
+    Returns:
+        `[..., n]`; NaN where x is not finite. The gradient at x = 0 is that of x.
+
+    Example:
+        >>> unit(jnp.array([[3e30, 4e30], [0.0, 0.0]])).round(3).tolist()
+        [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    x = x * (1 / power_of_two(x))
+    norm = safe_root(jnp.sum(x * x, axis=-1, keepdims=True), 2.0)
+    return x / jnp.where(norm == 0, 1.0, norm)
+
+
+def within(x: jax.Array, r: jax.Array | float) -> jax.Array:
+    """x where ||x|| <= r, else r x / ||x||: the nearest point of the ball.
+
+    Args:
+        x: `[..., n]`, numbers of any size.
+        r: radius > 0, a scalar.
+
+    Returns:
+        `[..., n]`.
+
+    Example:
+        >>> within(jnp.array([[3.0, 4.0], [0.1, 0.0]]), 2.5).round(2).tolist()
+        [[1.5, 2.0], [0.10000000149011612, 0.0]]
+    """
+    inverse = 1 / power_of_two(x)
+    y = x * inverse
+    norm = safe_root(jnp.sum(y * y, axis=-1, keepdims=True), 2.0)
+    inside = norm <= r * inverse
+    # What is NaN is not inside, and stays NaN.
+    return jnp.where(inside, x, r * (y / jnp.where(inside, 1, norm)))
+
+
+def in_dtype(name: str, value: Any, dtype: Any) -> jax.Array:
+    """A parameter as an array of a dtype that can hold it.
+
+    Args:
+        name: of the parameter.
+        value: a number, or an array of any shape.
+        dtype: floating-point.
+
+    Returns:
+        The array.
+
+    Raises:
+        ValueError: on a concrete number that is finite and above what the dtype holds,
+            or not 0 and below it: it would become another law.
+
+    Example:
+        >>> in_dtype("kappa", 1e300, jnp.float32)
+        Traceback (most recent call last):
+        ValueError: kappa must be at most 3.40282e+38 in float32, got 1e+300
+    """
+    if not is_traced(value) and is_number(name, value):
+        size = np.abs(np.asarray(value, np.float64))
+        info = jnp.finfo(dtype)
+        limit = float(info.max)
+        if (np.isfinite(size) & (size > limit)).any():
+            most = f"at most {limit:g} in {jnp.dtype(dtype)}"
+            raise ValueError(f"{name} must be {most}, got {value}")
+        if ((size > 0) & (size < float(info.tiny))).any():
+            least = f"0, or at least {float(info.tiny):g}, in {jnp.dtype(dtype)}"
+            raise ValueError(f"{name} must be {least}, got {value}")
+    return jnp.asarray(value, dtype)
 
 
 def log_sphere_area(n: int) -> float:

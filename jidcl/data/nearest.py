@@ -12,8 +12,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jidcl.checks import check_at_least, check_rows
+from jidcl.checks import check_at_least, check_finite, check_rows
+from jidcl.metrics.columns import on_host
+from jidcl.numerics import power_of_two
 from jidcl.types import Array
 
 QUERIES, ROWS = 256, 8192  # of one tile
@@ -36,8 +39,8 @@ def nearest_rows(
 ) -> Array:
     """The row of z nearest to each query by Euclidean distance.
 
-    Squared differences are summed as they are, so that a row is found by its own
-    latents; of equal distances the lower row is taken.
+    Squared differences are summed as they are, but for a power of two, so that a row
+    is found by its own latents; of equal distances the lower row is taken.
 
     Args:
         z: the set's latents, `[rows, n]`.
@@ -47,11 +50,12 @@ def nearest_rows(
         tile: most queries and rows that are compared at once.
 
     Returns:
-        int32, `[queries]`. Where a class has no other row, row 0.
+        int32, `[queries]`. Where a class has no other row, row 0; -1, which is none,
+        where a traced query or z holds NaN.
 
     Raises:
-        ValueError: on other shapes, a label without own, or a single row that is left
-            out.
+        ValueError: on other shapes, a label without own, a single row that is left
+            out, or concrete latents or queries that are not finite.
 
     Example:
         >>> z = jnp.asarray([[0.0], [1.0], [3.0]])
@@ -62,6 +66,17 @@ def nearest_rows(
     """
     _check(z, queries, own, label)
     check_at_least("tile", min(tile), 1)
+    if on_host(z, queries):  # no distance depends on a shift, digits of float32 do
+        centre = np.mean(z, axis=0, dtype=np.float64)[None]
+        z, queries = (
+            jnp.asarray((np.asarray(x) - centre).astype(np.float32))
+            for x in (z, queries)
+        )
+    # Of any size: squares neither overflow nor underflow.
+    largest = jnp.maximum(jnp.max(jnp.abs(z)), jnp.max(jnp.abs(queries)))
+    power = power_of_two(largest, axis=None)
+    z, queries = z * (1 / power), queries * (1 / power)
+    missing = jnp.isnan(z).any() | jnp.isnan(queries).any(axis=1)
     size = min(tile[1], len(z))
     tiles = -(-len(z) // size)
     fill = tiles * size - len(z)
@@ -90,7 +105,8 @@ def nearest_rows(
 
     mine = jnp.full(len(queries), -1) if own is None else own
     asked = queries, mine.astype(jnp.int32), kinds[mine]
-    return jax.lax.map(one, asked, batch_size=tile[0])
+    found = jax.lax.map(one, asked, batch_size=tile[0])
+    return jnp.where(missing, -1, found)
 
 
 def pair_rows(z: Array, anchors: Array, partners: Array) -> RowPairs:
@@ -125,6 +141,8 @@ def pair_rows(z: Array, anchors: Array, partners: Array) -> RowPairs:
 def _check(z, queries, own, label) -> None:
     check_rows("z", z)
     check_rows("queries", queries)
+    check_finite("z", z)
+    check_finite("queries", queries)
     if queries.shape[1] != z.shape[1]:
         raise ValueError(
             f"queries must have as many columns as z, {z.shape[1]}, got "

@@ -4,8 +4,19 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jidcl.checks import check_above, check_choice
-from jidcl.numerics import safe_norm
+from jidcl.checks import (
+    check_above,
+    check_choice,
+    check_count,
+    check_features,
+    check_real,
+    check_scalar,
+    check_shape,
+)
+from jidcl.numerics import (
+    unit,
+    within,
+)
 
 OUTPUTS = ("none", "sphere", "learnable_sphere", "box", "learnable_box")
 
@@ -15,15 +26,19 @@ def rescale(x: jax.Array, r: jax.Array | float = 1.0, *, at_most: bool = False):
 
     Args:
         x: `[..., m]`.
-        r: radius.
+        r: radius, > 0.
         at_most: leave what lies inside the ball.
 
     Returns:
-        `[..., m]`. There is no epsilon: x = 0 gives NaN for the sphere, as published.
+        `[..., m]`; x = 0 stays 0, with the gradient of r x. There is no epsilon:
+        numbers of any size are rescaled.
     """
+    check_features("x", x)
+    check_above("r", r, 0)
+    check_scalar("r", r)
     if at_most:
-        return x * (r / jnp.maximum(safe_norm(x, keepdims=True), r))
-    return r * x / jnp.sqrt(jnp.sum(x * x, axis=-1, keepdims=True))
+        return within(x, r)
+    return r * unit(x)
 
 
 def softclip(x: jax.Array, bound: jax.Array | float = 1.0) -> jax.Array:
@@ -36,7 +51,10 @@ def softclip(x: jax.Array, bound: jax.Array | float = 1.0) -> jax.Array:
     Returns:
         `[..., m]`.
     """
+    check_features("x", x)
+    check_real("bound", bound)
     if jnp.ndim(bound):
+        check_shape("bound", bound, x.shape[-1:])
         bound = jnp.expand_dims(bound, tuple(range(x.ndim - 1)))
     return jax.nn.sigmoid(x) * bound
 
@@ -44,9 +62,9 @@ def softclip(x: jax.Array, bound: jax.Array | float = 1.0) -> jax.Array:
 class OutputSpace(nnx.Module):
     """Last layer of an encoder: maps R^m into the model's output space.
 
-    `none`: y = x; `sphere` and `learnable_sphere`: y = r x / ||x||, r = 1 or trained
-    from `size`; `box` and `learnable_box`: y_i = sigmoid(x_i) b_i, b = 1 or trained
-    from `size` (published: 1).
+    `none`: y = x; `sphere` and `learnable_sphere`: y = r x / ||x|| (0 at 0), r = 1 or
+    trained from `size`; `box` and `learnable_box`: y_i = sigmoid(x_i) b_i, b = 1 or
+    trained from `size` (published: 1).
 
     Args:
         kind: one of `OUTPUTS`.
@@ -59,6 +77,8 @@ class OutputSpace(nnx.Module):
     def __init__(self, kind: str, m: int, size: float = 1.0):
         check_choice("output", kind, OUTPUTS)
         check_above("output_size", size, 0)
+        check_scalar("output_size", size)
+        check_count("m", m)
         self.kind = kind
         if kind == "learnable_sphere":
             self.radius = nnx.Param(jnp.full((), size))

@@ -15,9 +15,7 @@ def log_mean_exp_dot(
 
     log mu_n(kappa) = log E_{u uniform} exp(kappa u_1)
     = log[Gamma(n/2) (2/kappa)^nu I_nu(kappa)], nu = n/2 - 1, and its derivative
-    A_n(kappa) = I_{nu+1}(kappa) / I_nu(kappa). With F_v = 0F1(; v+1; kappa^2/4) the
-    upward Debye expansion gives F at v = nu + 40, and the stable downward
-    recurrence F_{v-1} = F_v + kappa^2/4 F_{v+1} / (v (v+1)) brings it to nu.
+    A_n(kappa) = I_{nu+1}(kappa) / I_nu(kappa).
 
     Args:
         n: dimension of the ambient space, >= 2.
@@ -30,7 +28,7 @@ def log_mean_exp_dot(
 
     Notes:
         Error below 1e-12 max(1, kappa) in float64 for n from 2 to 1000 and kappa
-        from 0 to 1e5. Differentiable in kappa, also at 0.
+        from 0 to 1e5, and relative beyond. Differentiable in kappa, also at 0.
 
     Example:
         >>> scaled, cosine = log_mean_exp_dot(3, jnp.asarray(1.0))
@@ -39,34 +37,63 @@ def log_mean_exp_dot(
 
     Source: DLMF 10.41 (the expansion), 10.29.1 (the recurrence).
     """
+    return bessel_parts(n, kappa, xp=xp)[:2]
+
+
+def bessel_parts(
+    n: int, kappa: Any, *, xp: ModuleType = jnp
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    r"""`log_mean_exp_dot` and kappa (1 - A_n(kappa)), from 0 to (n - 1) / 2.
+
+    With F_v = 0F1(; v+1; kappa^2/4) and D_v = kappa (1 - I_{v+1} / I_v) the upward
+    Debye expansion gives both at v = nu + 40, and the stable downward recurrences
+    F_{v-1} = F_v [1 + (kappa - D_v) / (2 v)] and
+    D_{v-1} = kappa (2 v - D_v) / (2 v + kappa - D_v) bring them to nu. No square of
+    kappa is taken.
+
+    Args:
+        n: dimension of the ambient space, >= 2.
+        kappa: concentration >= 0, any shape.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
+
+    Returns:
+        `(log mu_n(kappa) - kappa, A_n(kappa), kappa (1 - A_n(kappa)))`.
+
+    Example:
+        >>> _, _, short = bessel_parts(3, jnp.asarray(1e30))
+        >>> round(float(short), 4)
+        1.0
+
+    Source: DLMF 10.41 (the expansions), 10.29.1 (the recurrence).
+    """
     kappa = xp.asarray(kappa)
     nu, shift = n / 2 - 1, 40
-    # With kappa below 1e-30 its square underflows harmlessly: F = 1 to rounding.
-    quarter = kappa * kappa / 4
-    log_f, q = _debye_0f1(nu + shift, kappa, xp)
+    log_f, short = _debye(nu + shift, kappa, xp)
     for k in range(shift, 0, -1):
         v = nu + k
-        growth = quarter / (v * (v + 1)) * q
-        log_f, q = log_f + xp.log1p(growth), 1 / (1 + growth)
-    return log_f, kappa / (2 * (nu + 1)) * q
+        rest = kappa - short  # kappa I_{v+1} / I_v
+        log_f, cosine = log_f + xp.log1p(rest / (2 * v)), kappa / (2 * v + rest)
+        short = cosine * (2 * v - short)
+    return log_f, cosine, short
 
 
-def _debye_0f1(
-    v: float, kappa: jax.Array, xp: ModuleType
-) -> tuple[jax.Array, jax.Array]:
-    """(log 0F1(; v+1; kappa^2/4) - kappa, F_{v+1}/F_v) for v >= 20 (DLMF 10.41)."""
-
-    def log_f(v: float) -> jax.Array:
-        s = xp.sqrt(1 + (kappa / v) ** 2)
-        # v (s - 1) - kappa, and v log((1 + s) / 2), without cancellation; the series
-        # at kappa = 0 stands for Stirling's, so that F_v(0) = 1 exactly.
-        head = v * (1 / (s + kappa / v) - 1)
-        half = (kappa / v) ** 2 / (1 + s) / 2
-        series = xp.log1p(_debye_series(v, 1 / s)) - math.log1p(_debye_series(v, 1.0))
-        return head - v * xp.log1p(half) - xp.log(s) / 2 + series
-
-    low, high = log_f(v), log_f(v + 1)
-    return low, xp.exp(high - low)
+def _debye(v: float, kappa: jax.Array, xp: ModuleType) -> tuple[jax.Array, jax.Array]:
+    """(log 0F1(; v+1; kappa^2/4) - kappa, D_v) for v >= 20 (DLMF 10.41)."""
+    r = kappa / v
+    large, small = xp.maximum(r, 1), xp.minimum(r, 1)
+    s = large * xp.sqrt(1 + (small / large) ** 2)  # sqrt(1 + r^2)
+    t = 1 / s
+    # v (s - 1) - kappa, and v log((1 + s) / 2), without cancellation; the series
+    # at kappa = 0 stands for Stirling's, so that F_v(0) = 1 exactly.
+    head = v * (1 / (s + r) - 1)
+    half = r * (r / (1 + s)) / 2
+    series = _debye_series(v, t)
+    norm = xp.log1p(series) - math.log1p(_debye_series(v, 1.0))
+    log_f = head - v * xp.log1p(half) - xp.log(s) / 2 + norm
+    # I_v' / I_v = s / r (1 + sum V_k / v^k) / (1 + sum U_k / v^k).
+    apart = (r * t) ** 2 * _debye_slope(v, t) / (1 + series)
+    below = (r / (s + r)) * (1 + r / (1 + s))  # 1 + r - s
+    return log_f, v * (below + apart)
 
 
 def _debye_series(v: float, t):
@@ -78,3 +105,12 @@ def _debye_series(v: float, t):
     u4 = 446185740 - 185910725 * t2
     u4 = t2 * t2 * (4465125 - t2 * (94121676 - t2 * (349922430 - t2 * u4))) / 39813120
     return u1 / v + u2 / v**2 + u3 / v**3 + u4 / v**4
+
+
+def _debye_slope(v: float, t):
+    """sum_k [U_{k-1}(t) / 2 + t U_{k-1}'(t)] / v^k, k = 1..4 (DLMF 10.41.11)."""
+    t2 = t * t
+    w2 = t * (9 - 35 * t2) / 48
+    w3 = t2 * (405 - t2 * (4158 - 5005 * t2)) / 2304
+    w4 = t * t2 * (212625 - t2 * (4065633 - t2 * (11486475 - 8083075 * t2))) / 829440
+    return 1 / (2 * v) + w2 / v**2 + w3 / v**3 + w4 / v**4

@@ -13,12 +13,25 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_features, check_rows
+from jidcl.checks import (
+    check_above,
+    check_count,
+    check_features,
+    check_finite,
+    check_integers,
+    check_key,
+    check_memory,
+    check_rows,
+    check_scalar,
+    check_single,
+    check_type,
+    check_unit_interval,
+)
 from jidcl.latents.densities import sample, sample_marginal
-from jidcl.latents.families import Density, Laplace, Uniform
+from jidcl.latents.families import Density, Laplace, Uniform, check_scale
 from jidcl.latents.rejection import sample_truncated
 from jidcl.latents.spaces import Sphere
-from jidcl.numerics import unit
+from jidcl.numerics import of_finite, unit
 
 UNIFORM = Uniform()
 
@@ -45,7 +58,9 @@ class TruncatedLaplace:
     project: bool = dataclasses.field(default=True, metadata=dict(static=True))
 
     def __post_init__(self):
+        check_scale(self.scale)
         check_above("limit", self.limit, 0)
+        check_single("limit", self.limit)
 
 
 class Instances(NamedTuple):
@@ -107,7 +122,8 @@ def class_of_index(index: jax.Array, clusters: int) -> jax.Array:
 
     Source: Reizinger et al. 2024, published code.
     """
-    check_at_least("clusters", clusters, 1)
+    check_count("clusters", clusters)
+    check_integers("index", index)
     return index % clusters
 
 
@@ -131,13 +147,15 @@ def index_counts(instances: int, clusters: int) -> jax.Array:
     Source: Reizinger et al. 2024, published code.
     """
     check_instances(instances, clusters)
+    check_memory("clusters", clusters, clusters)
     rest = jnp.arange(clusters) < instances % clusters
     return instances // clusters + rest.astype(jnp.int32)
 
 
 def check_instances(instances: int, clusters: int) -> None:
     """Raise `ValueError` unless every cluster has an instance."""
-    check_at_least("clusters", clusters, 1)
+    check_count("clusters", clusters)
+    check_count("instances", instances)
     if instances < clusters:
         raise ValueError(
             f"instances must be >= clusters = {clusters}, got {instances}: "
@@ -166,7 +184,10 @@ def sample_cluster_vectors(
 
     Source: Reizinger et al. 2024, section 3 and published code.
     """
-    check_at_least("clusters", clusters, 1)
+    check_key("key", key)
+    check_count("clusters", clusters)
+    check_type("density", density, Density)
+    check_memory("clusters", clusters, clusters * n)
     return sample_marginal(key, density, Sphere(n), shape=(clusters,))
 
 
@@ -191,7 +212,9 @@ def sample_conditional(
 
     Source: Reizinger et al. 2024, section 3 and published code.
     """
+    check_key("key", key)
     check_features("v", v)
+    check_type("conditional", conditional, Density | TruncatedLaplace)
     if not isinstance(conditional, TruncatedLaplace):
         return sample(key, conditional, Sphere(v.shape[-1]), v)
     bound = conditional.limit
@@ -234,8 +257,12 @@ def sample_instances(
     Notes:
         A label is not tied to a latent: there is no finite set of latents.
     """
+    check_key("key", key)
     check_rows("v", v)
+    check_type("conditional", conditional, Density | TruncatedLaplace)
     check_instances(instances, v.shape[0])
+    check_count("batch", batch)
+    check_memory("batch", batch, 4 * batch * v.shape[1])
     k_index, k_z = jax.random.split(key)
     index = jax.random.randint(k_index, (batch,), 0, instances)
     label = class_of_index(index, v.shape[0])
@@ -263,6 +290,8 @@ def affine_generator(v: jax.Array, *, rtol: float | None = None) -> Rank:
     Source: Reizinger et al. 2024, section 3.
     """
     check_rows("v", v, 2)
+    _check_rtol(rtol)
+    check_finite("v", v)
     return _rank(v[1:] - v[:1], v.shape[1], rtol)
 
 
@@ -284,11 +313,19 @@ def diverse(v: jax.Array, *, rtol: float | None = None) -> Rank:
     Source: Reizinger et al. 2024, section 3.
     """
     check_rows("v", v)
+    _check_rtol(rtol)
+    check_finite("v", v)
     return _rank(jnp.concatenate([v * v, v], axis=1), 2 * v.shape[1], rtol)
 
 
+def _check_rtol(rtol: float | None) -> None:
+    if rtol is not None:
+        check_unit_interval("rtol", rtol)
+        check_scalar("rtol", rtol)
+
+
 def _rank(rows: jax.Array, wanted: int, rtol: float | None) -> Rank:
-    values = jnp.linalg.svd(rows, compute_uv=False)
+    values = of_finite(lambda a: jnp.linalg.svd(a, compute_uv=False), rows)
     if rtol is None:
         rtol = max(rows.shape) * float(jnp.finfo(rows.dtype).eps)
     rank = jnp.sum(values > rtol * values[0])

@@ -5,6 +5,7 @@ A space turns a family of `jidcl.latents.families` into a conditional (Zimmerman
 it, the sphere adds it in R^n and projects.
 """
 
+import itertools
 import math
 from typing import Any
 
@@ -12,7 +13,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_features, check_finite, is_traced
+from jidcl.checks import (
+    check_features,
+    check_finite,
+    check_key,
+    check_lengths,
+    check_memory,
+    check_type,
+    is_traced,
+)
+from jidcl.compiled import (
+    compiled,
+)
 from jidcl.latents.anisotropic import Anisotropic, sample_anisotropic
 from jidcl.latents.families import (
     Density,
@@ -29,7 +41,7 @@ from jidcl.latents.projected import log_prob_projected
 from jidcl.latents.rejection import reject, sample_truncated
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 from jidcl.latents.vmf import VonMisesFisher, log_prob_vmf, sample_vmf
-from jidcl.numerics import at_least_float32, unit
+from jidcl.numerics import at_least_float32, in_dtype, unit
 
 
 def sample_marginal(
@@ -53,8 +65,8 @@ def sample_marginal(
         `[*shape, n]`.
 
     Raises:
-        ValueError: on a density that the space does not carry, or on a box whose
-            centre 0 lies outside of it.
+        ValueError: on a density that the space does not carry, on a box whose centre 0
+            lies outside of it, or on a shape that does not fit in memory.
 
     Example:
         >>> from jidcl.latents import Sphere, Uniform
@@ -64,6 +76,10 @@ def sample_marginal(
 
     Source: Zimmermann et al. 2021, section 4 and published code.
     """
+    check_key("key", key)
+    _check_law(density, space)
+    check_lengths("shape", shape)
+    check_memory("shape", shape, math.prod(shape) * space.n)
     if isinstance(density, Uniform):
         return space.uniform(key, tuple(shape), dtype)
     centre = space.centre().astype(dtype)
@@ -129,12 +145,19 @@ def sample_with_acceptance(
 
     Source: Zimmermann et al. 2021, section 4 and published code.
     """
+    check_key("key", key)
+    _check_law(density, space)
     check_features("mean", mean, space.n)
     _check_inside("mean", mean, space)
+    return _sample(key, density, space, mean)
+
+
+@compiled
+def _sample(key, density: Density, space: Space, mean: jax.Array):
     wide = at_least_float32(mean.dtype)
     if mean.dtype != wide:  # too few digits for acceptance tests and inverse laws
         centre = space.project(mean.astype(wide))
-        z, rate = sample_with_acceptance(key, density, space, centre)
+        z, rate = _sample(key, density, space, centre)
         return z.astype(mean.dtype), rate
     match space, density:
         case Product(), ProductDensity():
@@ -143,7 +166,7 @@ def sample_with_acceptance(
             parts = zip(
                 keys, density.factors, space.factors, space.split(mean), strict=True
             )
-            draws = [sample_with_acceptance(*part) for part in parts]
+            draws = [_sample(*part) for part in parts]
             rate = jnp.min(jnp.stack([rate for _, rate in draws]))
             return jnp.concatenate([z for z, _ in draws], axis=-1), rate
         case _, Uniform():
@@ -180,7 +203,7 @@ def log_prob(
         mean: `[..., n]`, broadcast against z; `space.centre()` when None.
 
     Returns:
-        `[...]`; -inf outside of the space.
+        `[...]`; -inf outside of the space, NaN where z is.
 
     Raises:
         ValueError: on wrong shapes, a concrete mean outside of the space or not
@@ -199,11 +222,25 @@ def log_prob(
         families are integrated along the ray by quadrature (relative error of the
         density about 1e-6 in float32).
     """
+    _check_law(density, space)
     check_features("z", z, space.n)
     if mean is None:
         mean = space.centre().astype(z.dtype)
     check_features("mean", mean, space.n)
     _check_inside("mean", mean, space)
+    if any(len({1, *sizes}) > 2 for sizes in _aligned(z.shape, mean.shape)):
+        raise ValueError(
+            f"mean must broadcast against z {list(z.shape)}, got {list(mean.shape)}"
+        )
+    return _log_prob(density, space, z, mean)
+
+
+def _aligned(*shapes: tuple[int, ...]) -> Any:
+    return itertools.zip_longest(*(shape[::-1] for shape in shapes), fillvalue=1)
+
+
+@compiled
+def _log_prob(density: Density, space: Space, z: jax.Array, mean: jax.Array):
     shape = jnp.broadcast_shapes(z.shape, mean.shape)
     z, mean = jnp.broadcast_to(z, shape), jnp.broadcast_to(mean, shape)
     match space, density:
@@ -216,7 +253,7 @@ def log_prob(
                 space.split(mean),
                 strict=True,
             )
-            return sum(log_prob(*part) for part in parts)  # type: ignore
+            return sum(_log_prob(*part) for part in parts)  # type: ignore
         case Real(), Uniform():
             raise _unsupported(density, space)
         case _, Uniform():
@@ -236,7 +273,8 @@ def log_prob(
         case _:
             raise _unsupported(density, space)
     edge = _tolerance(z.dtype) if isinstance(space, Sphere) else 1e-6
-    return jnp.where(space.contains(z, edge), value, -jnp.inf)
+    value = jnp.where(space.contains(z, edge), value, -jnp.inf)
+    return jnp.where(jnp.isnan(z).any(axis=-1), jnp.nan, value)
 
 
 def _sample_body(key, density, space: Ball | Simplex, mean):
@@ -248,20 +286,25 @@ def _sample_body(key, density, space: Ball | Simplex, mean):
     low, high = (-space.radius, space.radius) if isinstance(space, Ball) else (0.0, 1.0)
     mean = space.project(mean)
     mass = one_sided_mass(density, mean - low) + one_sided_mass(density, high - mean)
-    scale = math.gamma(1 + 1 / density.p) * jnp.asarray(density.length, mean.dtype)
+    length = in_dtype("length", density.length, mean.dtype)
+    scale = math.gamma(1 + 1 / density.p) * length
     boxed = jnp.sum(jnp.log(mass * scale), axis=-1) < space.log_volume
 
     def propose(key):
         k_box, k_flat, k_u = jax.random.split(key, 3)
         noisy, _ = sample_truncated(k_box, density, mean, low, high)
         flat = space.uniform(k_flat, mean.shape[:-1], mean.dtype)
-        length = jnp.asarray(density.length, mean.dtype)
         energy = jnp.sum((jnp.abs(flat - mean) / length) ** density.p, axis=-1)
         kept = jnp.log(jax.random.uniform(k_u, energy.shape, energy.dtype)) <= -energy
         accepted = jnp.where(boxed, space.contains(noisy, 0.0), kept)
         return jnp.where(boxed[..., None], noisy, flat), accepted
 
     return reject(key, propose, mean, max_rounds=4096)
+
+
+def _check_law(density: Any, space: Any) -> None:
+    check_type("density", density, Density)
+    check_type("space", space, Space)
 
 
 def _check_inside(name: str, mean: jax.Array, space: Space) -> None:

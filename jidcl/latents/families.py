@@ -15,13 +15,22 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammainc
 
-from jidcl.checks import check_above, check_choice, check_finite, is_number
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_choice,
+    check_finite,
+    check_single,
+    is_number,
+)
+from jidcl.compiled import compiled
 from jidcl.latents.anisotropic import Anisotropic
 from jidcl.latents.rejection import propose_noise, reject
 from jidcl.latents.vmf import VonMisesFisher
-from jidcl.numerics import at_least_float32
+from jidcl.numerics import at_least_float32, in_dtype
 
 _register = jax.tree_util.register_dataclass
+LEAST_EXPONENT = 0.05
 
 
 def _tag(name: str) -> Any:
@@ -66,7 +75,7 @@ class Laplace:
     family: str = _tag("Laplace")
 
     def __post_init__(self):
-        _check_scale(self.scale)
+        check_scale(self.scale)
 
     @property
     def p(self) -> float:
@@ -99,7 +108,7 @@ class Normal:
     family: str = _tag("Normal")
 
     def __post_init__(self):
-        _check_scale(self.scale)
+        check_scale(self.scale)
 
     @property
     def p(self) -> float:
@@ -115,11 +124,11 @@ class Normal:
 @_register
 @dataclasses.dataclass(frozen=True)
 class GeneralisedNormal:
-    """p / (2 scale Gamma(1/p)) exp(-(|d| / scale)^p) per coordinate, p > 0.
+    """p / (2 scale Gamma(1/p)) exp(-(|d| / scale)^p) per coordinate, p >= 0.05.
 
     Attributes:
         scale: l > 0, a number or an array that broadcasts against z.
-        p: exponent > 0.
+        p: exponent >= 0.05: below it most draws are larger than float32 holds.
 
     Example:
         >>> GeneralisedNormal(0.1, p=4.0).length
@@ -132,8 +141,9 @@ class GeneralisedNormal:
     p: float = dataclasses.field(default=3.0, metadata=dict(static=True))
 
     def __post_init__(self):
-        _check_scale(self.scale)
-        check_above("p", self.p, 0)
+        check_scale(self.scale)
+        check_at_least("p", self.p, LEAST_EXPONENT)
+        check_single("p", self.p)
         check_finite("p", self.p)
 
     @property
@@ -150,6 +160,10 @@ class ProductDensity:
     Attributes:
         factors: densities, one for each factor of the space.
 
+    Raises:
+        TypeError: on anything but a tuple, or numbers or text in it.
+        ValueError: on no factor.
+
     Example:
         >>> len(ProductDensity((Normal(1.0), Laplace(0.1))).factors)
         2
@@ -158,6 +172,17 @@ class ProductDensity:
     """
 
     factors: tuple["Density", ...]
+
+    def __post_init__(self):
+        # Trees hold other objects in a factor's place, but never these.
+        plain = int | float | str | bytes
+        held = self.factors
+        if isinstance(held, plain) or (
+            isinstance(held, tuple | list) and any(isinstance(f, plain) for f in held)
+        ):
+            raise TypeError(f"factors must be a tuple of densities, got {held!r}")
+        if isinstance(held, tuple | list) and not held:
+            raise ValueError("factors must hold at least one density, got ()")
 
 
 Density = (
@@ -193,7 +218,7 @@ def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
 
     Source: Zimmermann et al. 2021, section 4 (the densities).
     """
-    check_choice("density", name, DENSITIES)
+    check_choice("name", name, DENSITIES)
     if name == "uniform":
         return Uniform()
     if param is None:
@@ -203,13 +228,15 @@ def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
     return {"laplace": Laplace, "normal": Normal, "vmf": VonMisesFisher}[name](param)
 
 
+@compiled
 def noise(key: jax.Array, density: Any, shape: tuple[int, ...], dtype) -> jax.Array:
     """Centred noise of a p-norm family, length * sign * Gamma(1/p)^(1/p) in law."""
-    length = jnp.asarray(density.length, dtype)
+    length = in_dtype("length", density.length, dtype)
     if isinstance(density, Laplace):
         return length * jax.random.laplace(key, shape, dtype)
     if isinstance(density, Normal):
-        return jnp.asarray(density.scale, dtype) * jax.random.normal(key, shape, dtype)
+        scale = in_dtype("scale", density.scale, dtype)
+        return scale * jax.random.normal(key, shape, dtype)
     if density.p >= 1:
         wide = at_least_float32(dtype)  # few digits of a uniform number are few tails
         d, _ = reject(
@@ -233,7 +260,7 @@ def _loggamma(key: jax.Array, a: float, shape: tuple[int, ...], dtype) -> jax.Ar
 
 def log_kernel(density: Any, d: jax.Array) -> jax.Array:
     """log[p / (2 l Gamma(1/p))] - (|d| / l)^p."""
-    p, length = density.p, jnp.asarray(density.length, d.dtype)
+    p, length = density.p, in_dtype("length", density.length, d.dtype)
     log_norm = math.log(2) + math.lgamma(1 + 1 / p)
     return -((jnp.abs(d) / length) ** p) - log_norm - jnp.log(length)
 
@@ -243,7 +270,9 @@ def one_sided_mass(density: Any, reach: jax.Array) -> jax.Array:
 
     Odd in reach, so that two of them also measure an interval beside the centre.
     """
-    return _mass(float(density.p), reach / jnp.asarray(density.length, reach.dtype))
+    return _mass(
+        float(density.p), reach / in_dtype("length", density.length, reach.dtype)
+    )
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -262,7 +291,7 @@ def _mass_jvp(p, primals, tangents):
     return _mass(p, t), jnp.exp(-(jnp.abs(t) ** p)) / math.gamma(1 + 1 / p) * dt
 
 
-def _check_scale(scale: Any) -> None:
+def check_scale(scale: Any) -> None:
     """Raise `ValueError` unless a concrete scale is > 0."""
     if is_number("scale", scale):
         check_above("scale", scale, 0)

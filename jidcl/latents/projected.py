@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jidcl.numerics import in_dtype
+
 _PANELS, _ORDER, _DROP, _BISECTIONS = 16, 16, 40.0, 40
 
 
@@ -32,7 +34,7 @@ def log_prob_projected(density: Any, z: jax.Array, mean: jax.Array) -> jax.Array
 
 def _log_ray(density: Any, z: jax.Array, mean: jax.Array) -> jax.Array:
     n, p = z.shape[-1], density.p
-    length = jnp.asarray(density.length, z.dtype)
+    length = in_dtype("length", density.length, z.dtype)
 
     def log_f(r):
         lead = tuple(range(r.ndim))

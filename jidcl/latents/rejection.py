@@ -6,6 +6,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jidcl.compiled import compiled
+from jidcl.numerics import in_dtype
+
+FLAT = 1e18  # times an interval's width: noise of such a length is uniform on it
+
 
 def reject(
     key: jax.Array,
@@ -41,9 +46,11 @@ def reject(
         proposals += jnp.sum(jnp.where(done, 0, *(used or [1])), dtype=jnp.float32)
         return jnp.where(wide, proposal, value), done | accepted, tried + 1, proposals
 
-    start = (jnp.full_like(like, jnp.nan), jnp.zeros(mask.shape, bool), 0, 0.0)
+    start = (jnp.zeros_like(like), jnp.zeros(mask.shape, bool), 0, 0.0)
     value, done, _, proposals = jax.lax.while_loop(unfinished, round_, start)
     accepted = jnp.sum(done, dtype=jnp.float32)
+    left = ~done[..., None] if done.ndim < value.ndim else ~done
+    value = jnp.where(left, jnp.nan, value)
     return value, accepted / jnp.maximum(proposals, 1)
 
 
@@ -77,6 +84,7 @@ def propose_noise(
     return jnp.where(u < 0, -size, size), jnp.log(jnp.abs(u)) <= log_ratio
 
 
+@compiled
 def sample_truncated(
     key: jax.Array, density: Any, mean: jax.Array, low: float, high: float
 ) -> tuple[jax.Array, jax.Array]:
@@ -98,7 +106,9 @@ def sample_truncated(
         `(z, acceptance)`.
     """
     dtype = mean.dtype
-    length = jnp.asarray(density.length, dtype)
+    # Longer noise has no other law to rounding, and its reach would underflow.
+    length = in_dtype("length", density.length, dtype)
+    length = jnp.minimum(length, FLAT * (high - low))
     mean = jnp.clip(mean, low, high)
     if density.p == 1:
         z = mean + length * _truncated_laplace(

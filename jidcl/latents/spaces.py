@@ -12,8 +12,16 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_ordered, check_whole
-from jidcl.numerics import log_sphere_area, safe_norm, unit
+from jidcl.checks import (
+    check_above,
+    check_count,
+    check_finite,
+    check_memory,
+    check_ordered,
+    check_single,
+    check_type,
+)
+from jidcl.numerics import in_dtype, log_sphere_area, safe_norm, unit, within
 
 
 @runtime_checkable
@@ -71,8 +79,7 @@ class Sphere:
     n: int
 
     def __post_init__(self):
-        check_whole("n of a sphere", self.n)
-        check_at_least("n of a sphere", self.n, 2)
+        check_count("n of a sphere", self.n, 2)
 
     @property
     def log_volume(self) -> float:
@@ -85,10 +92,11 @@ class Sphere:
 
     def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
         """Whether | ||z|| - 1 | <= atol."""
-        return jnp.abs(jnp.linalg.norm(z, axis=-1) - 1) <= atol
+        return jnp.abs(safe_norm(z) - 1) <= atol
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """A normalised standard Gaussian."""
+        check_memory("shape", shape, math.prod(shape) * self.n)
         return unit(jax.random.normal(key, (*shape, self.n), dtype))
 
     def centre(self) -> jax.Array:
@@ -117,9 +125,10 @@ class Box:
     high: float = 1.0
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
         check_ordered("low", self.low, "high", self.high)
+        check_finite("low", self.low)
+        check_finite("high", self.high)
 
     @property
     def log_volume(self) -> float:
@@ -137,6 +146,8 @@ class Box:
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """Independent uniform coordinates."""
+        check_memory("shape", shape, math.prod(shape) * self.n)
+        in_dtype("high - low", self.high - self.low, dtype)
         return jax.random.uniform(key, (*shape, self.n), dtype, self.low, self.high)
 
     def centre(self) -> jax.Array:
@@ -161,8 +172,7 @@ class Real:
     n: int
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
 
     @property
     def log_volume(self) -> float:
@@ -205,9 +215,10 @@ class Ball:
     radius: float = 1.0
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
         check_above("radius", self.radius, 0)
+        check_single("radius", self.radius)
+        check_finite("radius", self.radius)
 
     @property
     def log_volume(self) -> float:
@@ -217,15 +228,17 @@ class Ball:
 
     def project(self, z: jax.Array) -> jax.Array:
         """z min(1, radius / ||z||)."""
-        return z * (self.radius / jnp.maximum(safe_norm(z, keepdims=True), self.radius))
+        return within(z, in_dtype("radius", self.radius, z.dtype))
 
     def contains(self, z: jax.Array, atol: float = 1e-3) -> jax.Array:
         """Whether ||z|| <= radius (1 + atol)."""
-        return jnp.linalg.norm(z, axis=-1) <= self.radius * (1 + atol)
+        return safe_norm(z) <= in_dtype("radius", self.radius, z.dtype) * (1 + atol)
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """`jax.random.ball`, scaled."""
-        return self.radius * jax.random.ball(key, self.n, 2, shape, dtype)
+        check_memory("shape", shape, math.prod(shape) * self.n)
+        radius = in_dtype("radius", self.radius, dtype)
+        return radius * jax.random.ball(key, self.n, 2, shape, dtype)
 
     def centre(self) -> jax.Array:
         """The origin."""
@@ -249,8 +262,7 @@ class Simplex:
     n: int
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
 
     @property
     def log_volume(self) -> float:
@@ -260,6 +272,10 @@ class Simplex:
     def project(self, z: jax.Array) -> jax.Array:
         """Nearest point: clip at 0, then onto sum z = 1 where the sum exceeds 1."""
         clipped = jnp.maximum(z, 0)
+        # Where sum z = 1, a shift of all coordinates changes nothing, and those that
+        # lie 1 and more below the largest become 0.
+        top = jnp.max(z, axis=-1, keepdims=True)
+        z = jnp.maximum(z - top, -1)
         u = -jnp.sort(-z, axis=-1)
         rank = jnp.arange(1, self.n + 1, dtype=z.dtype)
         rank = jnp.expand_dims(rank, tuple(range(z.ndim - 1)))
@@ -275,6 +291,7 @@ class Simplex:
 
     def uniform(self, key, shape, dtype=jnp.float32) -> jax.Array:
         """A flat Dirichlet law of n + 1 parts, the last one dropped."""
+        check_memory("shape", shape, math.prod(shape) * self.n)
         parts = jax.random.exponential(key, (*shape, self.n + 1), dtype)
         return (parts / jnp.sum(parts, axis=-1, keepdims=True))[..., : self.n]
 
@@ -292,6 +309,7 @@ class Product:
 
     Raises:
         ValueError: on no factor.
+        TypeError: on factors that are no spaces.
 
     Example:
         >>> Product((Sphere(3), Box(2))).n
@@ -303,8 +321,12 @@ class Product:
     factors: tuple[Space, ...]
 
     def __post_init__(self):
+        if not isinstance(self.factors, tuple | list):
+            raise TypeError(f"factors must be a tuple of spaces, got {self.factors!r}")
         if not self.factors:
             raise ValueError("factors must hold at least one space, got ()")
+        for space in self.factors:
+            check_type("every one of factors", space, Space)
 
     @property
     def n(self) -> int:

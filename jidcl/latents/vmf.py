@@ -17,10 +17,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_at_least, check_finite, is_number
-from jidcl.latents.bessel import log_mean_exp_dot
+from jidcl.checks import (
+    check_at_least,
+    check_count,
+    check_finite,
+    check_scalar,
+    is_number,
+)
+from jidcl.latents.bessel import (
+    bessel_parts,
+    log_mean_exp_dot,
+)
+from jidcl.latents.implicit import (
+    moving_with,
+)
 from jidcl.latents.rejection import reject
-from jidcl.numerics import log_sphere_area, unit
+from jidcl.numerics import in_dtype, log_sphere_area, unit
 
 
 @jax.tree_util.register_dataclass
@@ -72,7 +84,7 @@ def log_prob_vmf(z: jax.Array, mean: jax.Array, kappa: jax.Array | float) -> jax
 
     Source: Mardia and Jupp 2000, section 9.3.2.
     """
-    kappa = jnp.asarray(kappa, z.dtype)
+    kappa = in_dtype("kappa", kappa, z.dtype)
     n = z.shape[-1]
     log_mu, _ = log_mean_exp_dot(n, kappa)
     # kappa (mean.z - 1) from the chord, which keeps its digits at large kappa.
@@ -102,8 +114,7 @@ def vmf_log_mean_exp(n: int, kappa: float) -> float:
 
     Source: Mardia and Jupp 2000, section 9.3.2.
     """
-    scaled, _ = _in_float64(n, kappa)
-    return scaled + kappa
+    return vmf_parts(n, kappa)[0] + kappa
 
 
 def vmf_log_normaliser(n: int, kappa: float) -> float:
@@ -147,7 +158,7 @@ def vmf_mean_cosine(n: int, kappa: float) -> float:
 
     Source: Mardia and Jupp 2000, section 9.3.2.
     """
-    return _in_float64(n, kappa)[1]
+    return vmf_parts(n, kappa)[1]
 
 
 def vmf_entropy(n: int, kappa: float) -> float:
@@ -169,15 +180,38 @@ def vmf_entropy(n: int, kappa: float) -> float:
 
     Source: Mardia and Jupp 2000, section 9.3.2.
     """
-    return -vmf_log_normaliser(n, kappa) - kappa * vmf_mean_cosine(n, kappa)
+    scaled, _, short = vmf_parts(n, kappa)
+    return scaled + short + log_sphere_area(n)
 
 
-def _in_float64(n: int, kappa: float) -> tuple[float, float]:
-    """`log_mean_exp_dot` by NumPy: nothing is compiled, whatever is being traced."""
-    check_at_least("n", n, 2)
+def vmf_parts(n: int, kappa: float) -> tuple[float, float, float]:
+    """Pieces of the law in which nothing cancels at large kappa, in float64.
+
+    By NumPy: nothing is compiled, whatever is being traced.
+
+    Args:
+        n: dimension of the ambient space, >= 2.
+        kappa: concentration, in [0, 1e300].
+
+    Returns:
+        `(log mu_n(kappa) - kappa, A_n(kappa), kappa (1 - A_n(kappa)))`.
+
+    Raises:
+        ValueError: if n < 2 or kappa is outside of [0, 1e300].
+
+    Example:
+        >>> [round(part, 4) for part in vmf_parts(3, 1e20)]  # -log(2 kappa), 1, 1
+        [-46.7448, 1.0, 1.0]
+
+    Source: Mardia and Jupp 2000, section 9.3.2.
+    """
+    check_count("n", n, 2)
     check_at_least("kappa", kappa, 0)
-    scaled, cosine = log_mean_exp_dot(n, np.float64(kappa), xp=np)
-    return float(scaled), float(cosine)
+    check_scalar("kappa", kappa)
+    if not kappa <= 1e300:
+        raise ValueError(f"kappa must be <= 1e300, got {kappa!r}")
+    scaled, cosine, short = bessel_parts(n, np.float64(kappa), xp=np)
+    return float(scaled), float(cosine), float(short)
 
 
 # The sampler --------------------------------------------------------------------------
@@ -206,7 +240,7 @@ class VmfProposal(NamedTuple):
 def vmf_envelope(n: int, kappa: jax.Array) -> VmfProposal:
     """b = d / (sqrt(4 kappa^2 + d^2) + 2 kappa), x0 = (1-b)/(1+b), c; d = n - 1.
 
-    c = kappa x0 + d log(1 - x0^2).
+    c = kappa x0 + d log(1 - x0^2). No square of kappa is taken.
 
     Args:
         n: dimension of the ambient space, >= 2.
@@ -224,11 +258,20 @@ def vmf_envelope(n: int, kappa: jax.Array) -> VmfProposal:
     """
     kappa = jnp.asarray(kappa)
     d = n - 1
-    b = d / (jnp.sqrt(4 * kappa**2 + d**2) + 2 * kappa)
+    b = _envelope(d, kappa)[0]
     x0 = (1 - b) / (1 + b)
     # 1 - x0^2 = (1 - x0) (1 + x0) with 1 - x0 = 2 b / (1 + b), no cancellation.
     c = kappa * x0 + d * (jnp.log(2 * b / (1 + b)) + jnp.log1p(x0))
     return VmfProposal(b, x0, c)
+
+
+def _envelope(d: int, kappa: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(b, kappa b): the product is in [0, d / 4] where b is too small a number."""
+    half = kappa / d
+    large, small = jnp.maximum(half, 0.5), jnp.minimum(half, 0.5)
+    root = jnp.sqrt(1 + (small / large) ** 2)  # of 4 kappa^2 + d^2, over 2 d large
+    below = root + half / large
+    return 0.5 / (large * below), d / 2 * (half / large) / below
 
 
 def vmf_proposal(
@@ -262,12 +305,14 @@ def vmf_proposal(
 
 def _propose(n, kappa, zeta, rest_zeta, u) -> tuple[jax.Array, jax.Array]:
     """`vmf_proposal` from zeta and 1 - zeta: ((1 - w, 1 + w), accepted)."""
-    b, x0, _ = vmf_envelope(n, kappa)
+    b, kappa_b = _envelope(n - 1, jnp.asarray(kappa))
+    x0 = (1 - b) / (1 + b)
     total = rest_zeta + b * zeta
-    below, above = 2 * b * zeta / total, 2 * rest_zeta / total
-    rest = 2 * b / (1 + b)  # 1 - x0
-    log_ratio = jnp.log((rest + x0 * below) / (rest * (1 + x0)))
-    log_accept = kappa * (rest - below) + (n - 1) * log_ratio
+    share = zeta / total
+    below, above = 2 * b * share, 2 * rest_zeta / total
+    # Over 1 - x0 = 2 b / (1 + b), which may be too small a number at large kappa.
+    log_ratio = jnp.log((1 + x0 * (1 + b) * share) / (1 + x0))
+    log_accept = 2 * kappa_b * (1 / (1 + b) - share) + (n - 1) * log_ratio
     return jnp.stack([below, above], axis=-1), log_accept >= jnp.log(u)
 
 
@@ -284,7 +329,9 @@ def sample_vmf(
     Returns:
         `(z, acceptance)`: z is `[..., n]` in mean's dtype, acceptance is the share of
         proposals that were accepted, about two thirds or more; 1 for n = 3, where the
-        distribution of the cosine is inverted.
+        distribution of the cosine is inverted. z has the derivative by kappa of a
+        sample that keeps its place in the law, see `jidcl.latents.implicit`, and that
+        by mean.
 
     Example:
         >>> mean = jnp.asarray([[1.0, 0.0, 0.0]])
@@ -295,26 +342,29 @@ def sample_vmf(
     Source: Wood 1994; for n = 3 Ulrich 1984.
     """
     n, dtype = mean.shape[-1], mean.dtype
-    kappa = jnp.broadcast_to(jnp.asarray(kappa, dtype), mean.shape[:-1])
+    kappa = jnp.broadcast_to(in_dtype("kappa", kappa, dtype), mean.shape[:-1])
+    fixed = jax.lax.stop_gradient(kappa)  # what is drawn has its derivative below
     k_cos, k_tangent = jax.random.split(key)
 
     def propose(key):
         k_zeta, k_u = jax.random.split(key)
         u = jax.random.uniform(k_u, kappa.shape, dtype)
-        return _propose(n, kappa, *_symmetric_beta(k_zeta, mean.shape, dtype), u)
+        return _propose(n, fixed, *_symmetric_beta(k_zeta, mean.shape, dtype), u)
 
     if n == 3:
-        below = _inverted(k_cos, kappa)[..., None]
+        below = _inverted(k_cos, fixed)
         above, acceptance = 2 - below, jnp.ones((), jnp.float32)
     else:
         like = jnp.zeros((*kappa.shape, 2), dtype)
         ends, acceptance = reject(k_cos, propose, like)
-        below, above = ends[..., :1], ends[..., 1:]
+        below, above = ends[..., 0], ends[..., 1]
+    below, sine = moving_with(n, below, jnp.sqrt(below * above), kappa)
     tangent = jax.random.normal(k_tangent, mean.shape, dtype)
     for _ in range(2):  # twice: once leaves rounding where it was nearly parallel
         along = jnp.sum(tangent * mean, axis=-1, keepdims=True)
         tangent = unit(tangent - along * mean)
-    return mean - below * mean + jnp.sqrt(below * above) * tangent, acceptance
+    below, sine = below[..., None], sine[..., None]
+    return mean - below * mean + sine * tangent, acceptance
 
 
 def _inverted(key: jax.Array, kappa: jax.Array) -> jax.Array:

@@ -13,9 +13,10 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jidcl.losses.settings import Settings, filled, share
+from jidcl.losses.settings import Settings, filled
 from jidcl.losses.similarity import against, pulled_across
 from jidcl.losses.tiles import Sizes, by_platform, cut_pairs, finite
+from jidcl.numerics import share
 
 
 def forward(settings: Settings, a, b, scale) -> jax.Array:

@@ -22,14 +22,13 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from jidcl.losses import blockwise, kernel_products
+from jidcl.losses.powers import abs_power, signed_power
 from jidcl.losses.similarity import (
     Similarity,
-    abs_power,
     in_bfloat16,
-    signed_power,
 )
 from jidcl.losses.tiles import finite
-from jidcl.numerics import safe_root
+from jidcl.numerics import safe_root, share
 
 FEATURES = 16  # written out in one block
 
@@ -191,7 +190,7 @@ def _forward_kernel(plan, own_ref, other_ref, scale_ref, lse_ref):
         logits = _masked(plan, scale * s, place, t)
         new = jnp.maximum(top, jnp.max(logits, axis=0))
         base = finite(new)
-        added = jnp.sum(jnp.exp(logits - base[None]), axis=0)
+        added = jnp.sum(share(logits, base[None]), axis=0)
         return new, total * jnp.exp(top - base) + added
 
     start = [jnp.full(plan.own, x, scale.dtype) for x in (-jnp.inf, 0)]
@@ -213,7 +212,7 @@ def _backward_kernel(plan, rows_own, own_ref, other_ref, scale_ref, *refs):
     def down(t, bars):
         s, slope = _similarities(plan, own_ref, other_ref, t)
         logits = _masked(plan, scale * s, place, t)
-        weight = jnp.exp(logits - of_rows(lse_ref, t)) * of_rows(cotangent_ref, t)
+        weight = share(logits, of_rows(lse_ref, t)) * of_rows(cotangent_ref, t)
         *bars, scale_bar = bars
         if rows_own:
             scale_bar = scale_bar + jnp.sum(weight * s, axis=0)

@@ -23,6 +23,7 @@ from jax.experimental import pallas as pl
 from jidcl.losses.blockwise import Settings
 from jidcl.losses.similarity import in_bfloat16
 from jidcl.losses.tiles import Kernel, finite
+from jidcl.numerics import share
 
 WIDTHS = 16, 128  # features of rows that fit, filled up to a power of two
 SIZES = Kernel(own=128, other=64, programs=264)
@@ -144,7 +145,7 @@ def _forward_kernel(own_ref, other_ref, scale_ref, lse_ref, *, plan: _Plan):
         logits = _masked(plan, logits, place, t)
         new = jnp.maximum(top, jnp.max(logits, axis=1))
         base = finite(new)
-        added = jnp.sum(jnp.exp(logits - base[:, None]), axis=1)
+        added = jnp.sum(share(logits, base[:, None]), axis=1)
         return new, total * jnp.exp(top - base) + added
 
     start = [jnp.full(plan.own, x, scale.dtype) for x in (-jnp.inf, 0)]
@@ -167,9 +168,7 @@ def _backward_kernel(rows_own, own_ref, other_ref, scale_ref, *refs, plan: _Plan
         other = other_ref[_down(plan, t), :]
         s = _product(plan, own, other.T)
         logits = _masked(plan, scale * s, place, t)
-        # Rounding may bring a logit above the saved sum: a share is at most 1.
-        share = jnp.exp(jnp.minimum(logits - of_rows(lse_ref, t), 0.0))
-        weight = share * of_rows(cotangent_ref, t)
+        weight = share(logits, of_rows(lse_ref, t)) * of_rows(cotangent_ref, t)
         scale_bar = scale_bar + jnp.sum(weight * s, axis=1)
         return bar + _product(plan, weight.astype(other.dtype), other), scale_bar
 

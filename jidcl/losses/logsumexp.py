@@ -7,13 +7,26 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_features
+from jidcl.checks import (
+    check_features,
+    check_memory,
+    is_traced,
+)
+from jidcl.compiled import (
+    compiled,
+)
 from jidcl.losses import blockwise
 from jidcl.losses.blockwise import Settings
 from jidcl.losses.kernel_choice import kernel_is_chosen
-from jidcl.losses.similarity import Similarity, as_multiplied, pairwise
+from jidcl.losses.similarity import (
+    Similarity,
+    as_multiplied,
+    is_norm,
+    of_ordinary_size,
+    pairwise,
+)
 from jidcl.losses.tiles import SMALL, Kernel, Tile, check_tile
-from jidcl.numerics import at_least_float32, varying_zero
+from jidcl.numerics import at_least_float32, logsumexp, varying_zero
 
 
 def row_logsumexp(
@@ -59,19 +72,31 @@ def row_logsumexp(
     """
     sizes = check_tile(tile)
     if sizes is None or (sizes == "auto" and a.shape[0] * b.shape[0] <= SMALL):
+        if not is_traced(a):
+            check_memory(
+                "rows of one matrix (tile)", len(a), 2 * a.shape[0] * b.shape[0]
+            )
         logits = pairwise(similarity, a, b) / tau
         if exclude_diagonal:
             logits = jnp.where(_diagonal(*logits.shape), -jnp.inf, logits)
-        return jax.nn.logsumexp(logits, axis=1)
+        return logsumexp(logits, 1)
     of_self = a is b and similarity.kind == "lp" and not exclude_diagonal
     of_self = of_self and similarity.precision != "bfloat16"  # may become a product
     settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, sizes)
     if of_self and not isinstance(sizes, Kernel):
-        return _streamed_self(settings, a, scale)
-    return _streamed(settings, a, b, scale)
+        return _stream_self(settings, a, scale)
+    return _stream(settings, a, b, scale)
 
 
-def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: Any):
+def prepared(
+    similarity: Similarity,
+    a,
+    b,
+    tau,
+    exclude_diagonal: bool,
+    sizes: Any,
+    axis: str | None = None,
+):
     """What a streamed form takes, with pairs as `as_multiplied` has them.
 
     Args:
@@ -81,9 +106,11 @@ def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: A
         tau: temperature > 0; a Python number has no gradient.
         exclude_diagonal: entry k = i is left out.
         sizes: see `jidcl.losses.tiles.check_tile`; not None.
+        axis: mesh axis that spreads the columns, for which b is only a part of them.
 
     Returns:
-        `(settings, a, b, scale)`, with scale = 1 / tau in float32 or wider.
+        `(settings, a, b, scale)`, with scale = 1 / tau in float32 or wider; where s is
+        a norm, a and b over a power of two and scale times it.
 
     Raises:
         ValueError: on arrays of different widths.
@@ -103,6 +130,9 @@ def prepared(similarity: Similarity, a, b, tau, exclude_diagonal: bool, sizes: A
     sizes = None if sizes == "auto" else sizes
     settings = Settings(similarity, exclude_diagonal, sizes, learned)
     scale = 1 / jnp.asarray(tau, wide)
+    if is_norm(similarity):
+        power, a, b = of_ordinary_size(a, b, axis=axis)
+        scale = scale * power
     # Inside shard_map, what varies over devices is part of a type; here all agree.
     arrays = a, b, scale
     return settings, *(x + varying_zero(x.dtype, *arrays) for x in arrays)
@@ -172,6 +202,7 @@ def _streamed_bwd(settings, residuals, cotangent):
 
 
 _streamed.defvjp(_streamed_fwd, _streamed_bwd)
+_stream = compiled(_streamed)
 
 
 def _by_form(name: str, settings: Settings, a, b, scale, *rest) -> Any:
@@ -205,6 +236,7 @@ def _streamed_self_bwd(settings, residuals, cotangent):
 
 
 _streamed_self.defvjp(_streamed_self_fwd, _streamed_self_bwd)
+_stream_self = compiled(_streamed_self)
 
 
 def _kernels() -> Any:

@@ -1,4 +1,4 @@
-"""What the streamed forms of a log-sum-exp share: settings, and exponentials."""
+"""What the streamed forms of a log-sum-exp have in common: settings, and fillings."""
 
 import dataclasses
 from typing import TYPE_CHECKING
@@ -41,24 +41,6 @@ class Settings:
     def in_tiles(self) -> "Settings":
         """The same in tiles that fit the platform."""
         return dataclasses.replace(self, tile=None)
-
-
-def share(logits, most):
-    """exp(logits - most) for logits of at most `most`, and at most 1.
-
-    A compiler may compute the logits anew here, and round them otherwise: at 1e9 a last
-    digit is worth more than exp can hold.
-    """
-    return jnp.exp(_not_above_zero(logits - most))
-
-
-@jax.custom_jvp
-def _not_above_zero(x):
-    return jnp.minimum(x, 0.0)
-
-
-# What is above is rounding: the derivative is that of x, also at 0.
-_not_above_zero.defjvp(lambda primals, tangents: (_not_above_zero(*primals), *tangents))
 
 
 def filled(value: float, shape, *like: jax.Array) -> jax.Array:

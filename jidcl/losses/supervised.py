@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_choice, check_rows, check_same_shape
+from jidcl.numerics import power_of_two
 
 
 def mse(y: jax.Array, z: jax.Array) -> jax.Array:
@@ -23,7 +24,7 @@ def mse(y: jax.Array, z: jax.Array) -> jax.Array:
     Source: the definition.
     """
     check_rows("y", y)
-    check_same_shape("y", y, "z", z)
+    check_same_shape("z", z, "y", y)
     return jnp.mean((y - z) ** 2)
 
 
@@ -49,8 +50,10 @@ def r2_loss(
     Source: Zimmermann et al. 2021, published code.
     """
     check_rows("y", y, 2)
-    check_same_shape("y", y, "z", z)
+    check_same_shape("z", z, "y", y)
     check_choice("reduction", reduction, ("mean", "none", "sum"))
-    value = 1 - jnp.mean((z - y) ** 2, axis=0) / jnp.var(z, axis=0)
+    apart, power = z - y, power_of_two(z - jnp.mean(z, axis=0, keepdims=True), axis=0)
+    missed = jnp.mean((apart * (1 / power)) ** 2, axis=0)
+    value = 1 - missed / jnp.var(z * (1 / power), axis=0)
     value = -value if negative else value
     return value if reduction == "none" else getattr(jnp, reduction)(value)

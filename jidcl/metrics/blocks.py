@@ -10,14 +10,36 @@ Source: von Kuegelgen et al. 2021, section 5.1 and published code.
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
 
-from jidcl.checks import check_above, check_at_least, check_features, check_rows
-from jidcl.metrics.columns import dot, fit_affine, moments
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_count,
+    check_memory,
+    check_numbers,
+    check_rows,
+    check_same_rows,
+    check_same_shape,
+    check_shape,
+    check_type,
+    is_traced,
+)
+from jidcl.compiled import compiled
+from jidcl.metrics.columns import (
+    dot,
+    fit_affine,
+    host_first,
+    moments,
+    on_host,
+    widened,
+)
 from jidcl.numerics import at_least_float32, one_by_one
 from jidcl.types import Array
 
@@ -62,15 +84,20 @@ class KernelRidge:
     blocks: tuple[int, ...] = dataclasses.field(metadata=dict(static=True))
 
 
-def determination(z: Array, z_hat: Array) -> Array:
+@host_first
+def determination(z: Array, z_hat: Array, *, xp: ModuleType = jnp) -> Array:
     """1 - SS_res / SS_tot of every column, `[n]`; can be negative, 0 where constant.
 
     Args:
         z: true latents, `[rows, n]`; SS_tot is around their own mean.
         z_hat: predictions, `[rows, n]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         `[n]`; a block's score is the mean over its columns.
+
+    Raises:
+        ValueError: on different shapes.
 
     Example:
         >>> z = jnp.array([[0.0], [2.0]])
@@ -79,9 +106,12 @@ def determination(z: Array, z_hat: Array) -> Array:
 
     Source: the definition.
     """
-    std = moments(z)[1]
-    missed = jnp.mean(((z - z_hat) / std) ** 2, axis=0)
-    return jnp.where(jnp.isinf(std[0]), 0, 1 - missed)
+    check_rows("z", z)
+    check_same_shape("z_hat", z_hat, "z", z)
+    z = widened(z, np) if xp is np else z
+    std = moments(z, xp)[1]
+    missed = xp.mean(((z - z_hat) / std) ** 2, axis=0)
+    return xp.where(xp.isinf(std[0]), 0, 1 - missed)
 
 
 def fit_linear(z: Array, y: Array) -> Callable[[Array], Array]:
@@ -92,7 +122,7 @@ def fit_linear(z: Array, y: Array) -> Callable[[Array], Array]:
         y: representation, `[rows, m]`.
 
     Returns:
-        `[rows, m] -> [rows, n]`.
+        `[rows, m] -> [rows, n]`; see `jidcl.metrics.fit_affine` for arrays of NumPy.
 
     Example:
         >>> y = jnp.array([[0.0], [1.0], [2.0]])
@@ -101,7 +131,8 @@ def fit_linear(z: Array, y: Array) -> Callable[[Array], Array]:
 
     Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
-    z, y = _arrays(z, y)
+    if not on_host(z, y):
+        z, y = _arrays(z, y)
     return fit_affine(y, z)
 
 
@@ -131,7 +162,8 @@ def fit_kernel_ridge(
         folds: number of folds, >= 2.
 
     Returns:
-        `KernelRidge`.
+        `KernelRidge`. Where z or y is a float64 NumPy array (and 64-bit types are off),
+        its means and deviations are such arrays, and so are its predictions.
 
     Raises:
         ValueError: on wrong shapes, blocks that do not add up to n, settings <= 0,
@@ -152,9 +184,19 @@ def fit_kernel_ridge(
         rows^2. In float32 a factor can fail when alpha is below the rounding of the
         largest eigenvalue, rows x 1e-7; such settings are not chosen.
     """
+    if on_host(z, y):
+        own = dict(blocks=blocks, alphas=alphas, gammas=gammas, folds=folds)
+        return _fit_on_host(z, y, own)
     z, y = _arrays(z, y)
+    for name, values in (("alphas", alphas), ("gammas", gammas)):
+        check_numbers(name, values)
     blocks = (z.shape[1],) if blocks is None else tuple(blocks)
     _check(z, blocks, alphas, gammas, folds)
+    return _kernel_ridge(z, y, blocks, tuple(alphas), tuple(gammas), folds)
+
+
+@compiled
+def _kernel_ridge(z, y, blocks, alphas, gammas, folds: int) -> KernelRidge:
     (y_mean, y_std), (z_mean, z_std) = moments(y), moments(z)
 
     @one_by_one
@@ -195,19 +237,56 @@ def predict(fit: KernelRidge, y: Array) -> Array:
 
     Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
-    check_features("y", y, fit.y.shape[1])
-    squared = _squared_distances((y - fit.y_mean) / fit.y_std, fit.y)
+    check_type("fit", fit, KernelRidge)
+    check_rows("y", y, width=fit.y.shape[1])
+    wide = isinstance(fit.y_mean, np.ndarray) and not is_traced(y)
+    y_mean, y_std, z_mean, z_std = (
+        part if wide else jnp.asarray(part, fit.y.dtype)
+        for part in (fit.y_mean, fit.y_std, fit.z_mean, fit.z_std)
+    )
+    y = ((np.asarray(y, np.float64) if wide else y) - y_mean) / y_std
+    squared = _squared_distances(jnp.asarray(y, fit.y.dtype), fit.y)
     parts = [
         dot(jnp.exp(-gamma * squared), weights)
         for gamma, weights in zip(
             fit.gamma, _split(fit.weights, fit.blocks), strict=True
         )
     ]
-    scale = jnp.where(jnp.isinf(fit.z_std), 0, fit.z_std)
-    return fit.z_mean + scale * jnp.concatenate(parts, axis=1)
+    found: Any = jnp.concatenate(parts, axis=1)
+    if wide:
+        found = np.asarray(found, np.float64)
+        return z_mean + np.where(np.isinf(z_std), 0, z_std) * found
+    return z_mean + jnp.where(jnp.isinf(z_std), 0, z_std) * found
 
 
-def linear_share(effect: Array, cause: Array, noise: Array) -> Array:
+def _fit_on_host(z: Array, y: Array, settings: dict[str, Any]) -> KernelRidge:
+    """The fit of columns that are centred and scaled in float64, in their own units."""
+    _check_arrays(z, y)
+    (y_mean, y_std), (z_mean, z_std) = (
+        moments(widened(np.asarray(x), np), np) for x in (y, z)
+    )
+    fit = fit_kernel_ridge(
+        ((z - z_mean) / z_std).astype(np.float32),
+        ((y - y_mean) / y_std).astype(np.float32),
+        **settings,
+    )
+    # The fit's own moments of such columns, 0 and 1 but for rounding, go into these.
+    of_y, of_z = (
+        (mean + np.where(np.isinf(std), 0, std) * np.asarray(own_mean), std * own_std)
+        for mean, std, own_mean, own_std in (
+            (y_mean, y_std, fit.y_mean, np.asarray(fit.y_std)),
+            (z_mean, z_std, fit.z_mean, np.asarray(fit.z_std)),
+        )
+    )
+    return dataclasses.replace(
+        fit, y_mean=of_y[0], y_std=of_y[1], z_mean=of_z[0], z_std=of_z[1]
+    )
+
+
+@host_first
+def linear_share(
+    effect: Array, cause: Array, noise: Array, *, xp: ModuleType = jnp
+) -> Array:
     """R2 of every s_j from c for s = B c + a + eps: what of s a perfect c predicts.
 
     (B Sigma_c B^T)_jj / (B Sigma_c B^T + Sigma_s)_jj, the linear share of variance;
@@ -218,6 +297,7 @@ def linear_share(effect: Array, cause: Array, noise: Array) -> Array:
         effect: B, `[n_s, n_c]`.
         cause: Sigma_c, `[n_c, n_c]`.
         noise: Sigma_s, `[n_s, n_s]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         `[n_s]`.
@@ -229,8 +309,13 @@ def linear_share(effect: Array, cause: Array, noise: Array) -> Array:
 
     Source: this library.
     """
-    explained = jnp.diagonal(dot(dot(effect, cause), effect.T))
-    return explained / (explained + jnp.diagonal(noise))
+    check_rows("effect", effect)
+    rows, columns = effect.shape
+    for name, array, size in (("cause", cause, columns), ("noise", noise, rows)):
+        check_rows(name, array)
+        check_shape(name, array, (size, size))
+    explained = xp.diagonal(dot(dot(effect, cause, xp), effect.T, xp))
+    return explained / (explained + xp.diagonal(noise))
 
 
 def _cross_validate(z, y, alphas, gammas, folds: int) -> Array:
@@ -278,16 +363,16 @@ def _split(columns: Array, blocks: tuple[int, ...]) -> list[Array]:
 
 def _arrays(z: Array, y: Array) -> tuple[Array, Array]:
     """Both as JAX arrays of one dtype, in their own units."""
-    check_rows("z", z, 2)
-    check_rows("y", y, 2)
-    if z.shape[0] != y.shape[0]:
-        raise ValueError(
-            f"z and y must have the same number of rows, got {z.shape[0]} and "
-            f"{y.shape[0]}"
-        )
+    _check_arrays(z, y)
     z, y = jnp.asarray(z), jnp.asarray(y)
     dtype = at_least_float32(z.dtype, y.dtype)
     return z.astype(dtype), y.astype(dtype)
+
+
+def _check_arrays(z: Array, y: Array) -> None:
+    check_rows("z", z, 2)
+    check_rows("y", y, 2)
+    check_same_rows("z", z, "y", y)
 
 
 def _check(z, blocks, alphas, gammas, folds) -> None:
@@ -296,7 +381,8 @@ def _check(z, blocks, alphas, gammas, folds) -> None:
             f"blocks must be sizes >= 1 that add up to {z.shape[1]} columns, got "
             f"{blocks}"
         )
-    check_above("alphas", np.asarray(alphas), 0)
-    check_above("gammas", np.asarray(gammas), 0)
-    check_at_least("folds", folds, 2)
+    for name, values in (("alphas", alphas), ("gammas", gammas)):
+        check_above(name, np.asarray(values), 0)
+    check_count("folds", folds, 2)
     check_at_least("number of rows", z.shape[0], 2 * folds)
+    check_memory("number of rows", z.shape[0], 3 * z.shape[0] ** 2)

@@ -1,19 +1,122 @@
 """Columns of any scale and rank: moments, correlations, least squares.
 
 Every function takes `xp`, the namespace that computes: `jax.numpy`, or `numpy` for
-arrays on the host, where nothing is compiled.
+arrays on the host, where nothing is compiled. Scores of float64 NumPy arrays are
+computed there in any case (`host_first`): rounded to float32, columns far from 0 would
+lose their digits.
 """
 
+import functools
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 
-from jidcl.numerics import safe_root
+from jidcl.checks import check_rows, check_same_rows, is_traced
+from jidcl.compiled import compiled
+from jidcl.numerics import at_least_float32, safe_root, unit
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def on_host(*values: Any) -> bool:
+    """Whether arrays are better off with NumPy: float64 ones, in a float32 world.
+
+    Args:
+        *values: arrays and any others.
+
+    Returns:
+        True where one is a float64 NumPy array, none is traced and 64-bit types are
+        off.
+
+    Example:
+        >>> on_host(np.zeros(3)), on_host(jnp.zeros(3))
+        (True, False)
+    """
+    if any(map(is_traced, values)) or jnp.result_type(float) == np.float64:
+        return False
+    arrays = (value for value in values if isinstance(value, np.ndarray))
+    return any(array.dtype.kind == "f" and array.itemsize == 8 for array in arrays)
+
+
+def host_first(function: Callable[P, R]) -> Callable[P, R]:
+    """A score that is computed with NumPy in float64 where its arrays are `on_host`.
+
+    Args:
+        function: takes arrays, and the namespace `xp` by name.
+
+    Returns:
+        The function, which returns JAX arrays of float32 in that case. With a given
+        `xp` it is as it was.
+
+    Example:
+        >>> far = host_first(lambda y, *, xp=jnp: xp.var(y))
+        >>> float(far(1e8 + np.array([-1.0, 1.0])))
+        1.0
+    """
+
+    @functools.wraps(function)
+    def score(*args: P.args, **settings: P.kwargs) -> R:
+        given = settings.get("xp", jnp)
+        if given is not jnp or not on_host(*args, *settings.values()):
+            return function(*args, **settings)
+        call: Any = function
+        named = {name: _held(value) for name, value in settings.items()}
+        with np.errstate(all="ignore"):  # what is not finite shows in the result
+            found = call(*map(_held, args), **named | {"xp": np})
+        return cast(R, jax.tree.map(_narrow, found))
+
+    return score
+
+
+def _held(value: Any) -> Any:
+    """An array of JAX as one of NumPy; those of bfloat16 in float32."""
+    if not isinstance(value, jax.Array) or is_traced(value):
+        return value
+    if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        return value
+    narrow = value.dtype == jnp.bfloat16
+    return np.asarray(value.astype(jnp.float32) if narrow else value)
+
+
+def _narrow(value: Any) -> Any:
+    """A number or an array of NumPy as one of JAX."""
+    if not isinstance(value, np.ndarray | np.generic):
+        return value
+    with np.errstate(over="ignore"):  # what float32 does not hold is infinite
+        return jnp.asarray(value.astype(np.float32) if value.dtype == float else value)
+
+
+def widened(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
+    """In float32 or wider; on the host in float64.
+
+    There, a column that is constant to its own rounding is made constant.
+    """
+    if xp is jnp:
+        return x.astype(at_least_float32(x.dtype))
+    x = np.asarray(x)  # type: ignore[assignment]
+    wide: Any = x.astype(np.float64)
+    noise = 2 * float(jnp.finfo(x.dtype).eps) * np.abs(wide).max(axis=0)
+    mean, std = moments(wide, np)
+    return np.where(std <= noise, mean, wide)  # type: ignore[return-value]
+
+
+def rounded(x: Any, *, common: bool = False) -> jax.Array:
+    """A JAX array; float64 NumPy columns are centred and scaled before rounding.
+
+    For scores that depend on neither; where `common`, all columns have one scale.
+    """
+    narrow = jnp.result_type(float) != np.float64
+    if narrow and isinstance(x, np.ndarray) and x.dtype == np.float64:
+        x = x - x.mean(axis=0, keepdims=True)
+        largest = np.abs(x).max(axis=None if common else 0)
+        x = (x / np.where(largest > 0, largest, 1)).astype(np.float32)
+    return jnp.asarray(x)
 
 
 def fit_affine(
@@ -28,12 +131,57 @@ def fit_affine(
         xp: `jax.numpy`, or `numpy` for arrays on the host.
 
     Returns:
-        A function `[rows, m] -> [rows, n]`.
+        A function `[rows, m] -> [rows, n]`. Where y or z is a float64 NumPy array (and
+        64-bit types are off), it returns such arrays, in the digits of z.
+
+    Raises:
+        ValueError: on wrong shapes or different numbers of samples.
 
     Example:
         >>> y = jnp.array([[0.0], [1.0], [2.0]])
         >>> round(float(fit_affine(y, 2 * y + 1)(jnp.array([[3.0]]))[0, 0]), 3)
         7.0
+
+    Source: least squares by Gram-Schmidt orthogonalisation, each column twice.
+    """
+    check_rows("y", y)
+    check_rows("z", z)
+    check_same_rows("y", y, "z", z)
+    if xp is jnp and on_host(y, z):
+        xp, y, z = np, widened(_held(y), np), widened(_held(z), np)
+    mean, std, z_mean, weights = affine_parts(y, z, intercept=intercept, xp=xp)
+
+    def predict(y: jax.Array) -> jax.Array:
+        here = jnp if is_traced(y) else xp
+        parts = mean, std, z_mean, weights
+        if here is not xp:
+            parts = tuple(jnp.asarray(part, y.dtype) for part in parts)
+        elif xp is np:
+            y = np.asarray(_held(y), np.float64)  # type: ignore[assignment]
+        return parts[2] + dot((y - parts[0]) / parts[1], parts[3], here)
+
+    return predict
+
+
+def affine_parts(
+    y: jax.Array, z: jax.Array, *, intercept: bool = True, xp: ModuleType = jnp
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """`fit_affine` as numbers: z ~ z_mean + ((y - mean) / std) weights.
+
+    Args:
+        y: `[samples, m]`.
+        z: `[samples, n]`.
+        intercept: whether one is fitted; otherwise both means are 0.
+        xp: `jax.numpy`, or `numpy` for arrays on the host.
+
+    Returns:
+        `(mean [1, m], std [1, m], z_mean [1, n], weights [m, n])`; std is infinite
+        where a column of y is constant.
+
+    Example:
+        >>> y = jnp.array([[0.0], [2.0]])
+        >>> [round(float(part[0, 0]), 3) for part in affine_parts(y, 3 * y)]
+        [1.0, 1.0, 3.0, 3.0]
 
     Source: least squares by Gram-Schmidt orthogonalisation, each column twice.
     """
@@ -43,8 +191,7 @@ def fit_affine(
         largest = xp.max(xp.abs(y), axis=0, keepdims=True)
         mean, std, z_mean = 0 * mean, xp.where(largest > 0, largest, 1), 0 * z_mean
     q, t = _orthonormal((y - mean) / std, xp)
-    weights = dot(t, dot(q.T, z - z_mean, xp), xp)
-    return lambda y: z_mean + dot((y - mean) / std, weights, xp)
+    return mean, std, z_mean, dot(t, dot(q.T, z - z_mean, xp), xp)
 
 
 def moments(x: jax.Array, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Array]:
@@ -78,6 +225,23 @@ def unit_total(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
     return x / xp.where(norm > 0, norm, 1)
 
 
+def unit_rows(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
+    """x / ||x|| of every row; 0 stays 0."""
+    if xp is jnp:
+        return unit(x)
+    largest = np.abs(x).max(axis=-1, keepdims=True)
+    x = x / np.where(largest > 0, largest, 1)
+    norm = np.sqrt(np.sum(x * x, axis=-1, keepdims=True))
+    return x / np.where(norm == 0, 1, norm)
+
+
+def largest_of(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
+    """The largest |x|, a scale that a score does not depend on; 1 where all are 0."""
+    x = jax.lax.stop_gradient(x) if xp is jnp else x
+    largest = xp.max(xp.abs(x))
+    return xp.where(largest > 0, largest, 1)
+
+
 def centred(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
     """Columns minus their means."""
     return x - xp.mean(x, axis=0, keepdims=True)
@@ -93,6 +257,7 @@ def _root(x: jax.Array, xp: ModuleType) -> jax.Array:
     return safe_root(x, 2.0) if xp is jnp else xp.sqrt(x)
 
 
+@compiled
 def _orthonormal(y: jax.Array, xp: ModuleType) -> tuple[jax.Array, jax.Array]:
     """Q with orthonormal columns (or 0) spanning y, and T with Q = y T.
 

@@ -4,13 +4,29 @@ Reizinger et al. 2024: features h = A z, and classifier rows that are an affine 
 the cluster vectors; rows of one class collapse to one point.
 """
 
+from types import ModuleType
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jidcl.checks import check_above, check_at_least, check_rows
-from jidcl.metrics.columns import fit_affine
+from jidcl.checks import (
+    check_above,
+    check_count,
+    check_rows,
+    check_same_rows,
+    check_scalar,
+)
+from jidcl.metrics.columns import (
+    affine_parts,
+    dot,
+    host_first,
+    largest_of,
+)
+from jidcl.numerics import (
+    of_finite,
+)
 
 
 class LinearMap(NamedTuple):
@@ -62,8 +78,14 @@ class TiedMaps(NamedTuple):
     deviation: jax.Array
 
 
+@host_first
 def linear_map(
-    y: jax.Array, z: jax.Array, *, intercept: bool = True, split: bool = False
+    y: jax.Array,
+    z: jax.Array,
+    *,
+    intercept: bool = True,
+    split: bool = False,
+    xp: ModuleType = jnp,
 ) -> LinearMap:
     """The least-squares map z ~ y @ weights + shift.
 
@@ -72,6 +94,7 @@ def linear_map(
         z: `[samples, n]`.
         intercept: fit the shift; otherwise it is 0.
         split: fit on the first half of the samples.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         The weights and the shift.
@@ -86,15 +109,19 @@ def linear_map(
     """
     check_rows("y", y, 2)
     check_rows("z", z, 2)
+    check_same_rows("y", y, "z", z)
     if split:
         y, z = y[: len(y) // 2], z[: len(z) // 2]
-    predict = fit_affine(y, z, intercept=intercept)
-    basis = jnp.eye(y.shape[1], dtype=y.dtype)
-    shift = predict(0 * basis[:1])
-    return LinearMap(predict(basis) - shift, shift[0])
+    mean, std, z_mean, weights = affine_parts(y, z, intercept=intercept, xp=xp)
+    # Not the predictions of a basis: beside a large mean these have no digits.
+    shift = z_mean - dot(mean / std, weights, xp)
+    return LinearMap(weights / std.T, shift[0])
 
 
-def scale_error(y: jax.Array, z: jax.Array, scale: jax.Array | float) -> ScaleError:
+@host_first
+def scale_error(
+    y: jax.Array, z: jax.Array, scale: jax.Array | float, *, xp: ModuleType = jnp
+) -> ScaleError:
     """Singular values of the map z ~ y A, fitted without intercept on all samples.
 
     In case C3 (rows of W on the sphere) y = kappa O z, so the map from features to
@@ -104,6 +131,7 @@ def scale_error(y: jax.Array, z: jax.Array, scale: jax.Array | float) -> ScaleEr
         y: features or classifier rows, `[samples, m]`.
         z: latents or cluster vectors, `[samples, n]`.
         scale: kappa for latents, 1 for cluster vectors; > 0.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         `ScaleError`. Mind the unit: at kappa = 10 a mean of 0.01 is an error of 10 %.
@@ -116,18 +144,21 @@ def scale_error(y: jax.Array, z: jax.Array, scale: jax.Array | float) -> ScaleEr
     Source: Reizinger et al. 2024, Table 2, published code.
     """
     check_above("scale", scale, 0)
-    weights = linear_map(y, z, intercept=False).weights
-    values = jnp.linalg.svd(weights, compute_uv=False)
-    mean = jnp.mean(jnp.abs(values - 1 / scale))
+    check_scalar("scale", scale)
+    weights = linear_map(y, z, intercept=False, xp=xp).weights
+    values = of_finite(lambda a: xp.linalg.svd(a, compute_uv=False), weights, xp)
+    mean = xp.mean(xp.abs(values - 1 / scale))
     return ScaleError(mean, scale * mean, values)
 
 
-def row_collapse(w: jax.Array, clusters: int) -> Collapse:
+@host_first
+def row_collapse(w: jax.Array, clusters: int, *, xp: ModuleType = jnp) -> Collapse:
     """Variance of rows within their classes, row i belonging to class i mod clusters.
 
     Args:
         w: classifier rows, `[rows >= clusters, m]`.
         clusters: number of classes.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         The variances and their ratio.
@@ -142,19 +173,27 @@ def row_collapse(w: jax.Array, clusters: int) -> Collapse:
 
     Source: Reizinger et al. 2024.
     """
-    check_at_least("clusters", clusters, 1)
+    check_count("clusters", clusters)
     check_rows("w", w, clusters)
-    label = jnp.arange(w.shape[0]) % clusters
-    ones = jnp.ones_like(w[:, 0])
-    counts = jax.ops.segment_sum(ones, label, clusters)
-    means = jax.ops.segment_sum(w, label, clusters) / counts[:, None]
-    within = jnp.mean(jnp.sum((w - means[label]) ** 2, axis=1))
-    centre = jnp.mean(w, axis=0, keepdims=True)
-    total = jnp.mean(jnp.sum((w - centre) ** 2, axis=1))
-    ratio = within / jnp.where(total > 0, total, 1)
-    return Collapse(ratio, within, total, means)
+    label = np.arange(w.shape[0]) % clusters
+    counts = np.bincount(label, minlength=clusters).astype(w.dtype)
+    centre = xp.mean(w, axis=0, keepdims=True)
+    w = w - centre
+    if xp is np:
+        sums = np.zeros((clusters, w.shape[1]), w.dtype)
+        np.add.at(sums, label, w)
+    else:
+        sums = jax.ops.segment_sum(w, label, clusters)
+    means = sums / counts[:, None]
+    size = largest_of(w, xp)  # the ratio depends on no scale
+    within, total = (
+        xp.mean(xp.sum((part / size) ** 2, axis=1)) for part in (w - means[label], w)
+    )
+    ratio = within / xp.where(total == 0, 1, total)
+    return Collapse(ratio, within * size * size, total * size * size, centre + means)
 
 
+@host_first
 def tied_kappa(
     z: jax.Array,
     h: jax.Array,
@@ -162,6 +201,7 @@ def tied_kappa(
     w: jax.Array,
     *,
     beta: jax.Array | float = 1.0,
+    xp: ModuleType = jnp,
 ) -> TiedMaps:
     """kappa from a trained model: at the optimum beta M^T P = kappa I.
 
@@ -173,6 +213,7 @@ def tied_kappa(
         v: the cluster vector of every row of W, `[rows, n]`.
         w: classifier rows, `[rows, m]`.
         beta: inverse temperature of the model.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         `TiedMaps`.
@@ -185,9 +226,18 @@ def tied_kappa(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
-    maps = linear_map(z, h).weights, linear_map(v, w).weights
-    product = beta * maps[0] @ maps[1].T
+    for name, array in (("z", z), ("h", h), ("v", v), ("w", w)):
+        check_rows(name, array, 2)
+    check_same_rows("z", z, "h", h)
+    check_same_rows("v", v, "w", w)
+    check_rows("v", v, width=z.shape[1])
+    check_rows("w", w, width=h.shape[1])
+    check_scalar("beta", beta)
+    m, p = (linear_map(*pair, xp=xp).weights for pair in ((z, h), (v, w)))
+    sizes = [largest_of(part, xp) for part in (m, p)]  # their product may overflow
+    product = dot(m / sizes[0], (p / sizes[1]).T, xp)
     n = product.shape[0]
-    kappa = jnp.trace(product) / n
-    off = product / kappa - jnp.eye(n, dtype=product.dtype)
-    return TiedMaps(kappa, jnp.sqrt(jnp.sum(off**2) / n))
+    kappa = xp.trace(product) / n
+    off = product / kappa - xp.eye(n, dtype=product.dtype)
+    kappa = beta * kappa * sizes[0] * sizes[1]
+    return TiedMaps(kappa, xp.sqrt(xp.sum(off**2) / n))

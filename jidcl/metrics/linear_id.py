@@ -3,14 +3,34 @@
 Scores of Klindt, LeCun and Balestriero 2026, and the error bound of their Theorem 3.
 """
 
+from types import ModuleType
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jidcl.checks import check_features, check_rows, check_same_shape
-from jidcl.metrics.columns import fit_affine
-from jidcl.numerics import at_least_float32
+from jidcl.checks import (
+    check_above,
+    check_count,
+    check_memory,
+    check_rows,
+    check_same_rows,
+    check_same_shape,
+    check_scalar,
+    check_unit_interval,
+)
+from jidcl.metrics.columns import (
+    affine_parts,
+    dot,
+    fit_affine,
+    host_first,
+    largest_of,
+)
+from jidcl.numerics import (
+    at_least_float32,
+    of_finite,
+)
 
 
 class LinearID(NamedTuple):
@@ -50,7 +70,8 @@ class LinearID(NamedTuple):
     trace_cov: jax.Array
 
 
-def total_r2(a: jax.Array, b: jax.Array) -> jax.Array:
+@host_first
+def total_r2(a: jax.Array, b: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """R2 of b from a with intercept, by total sums of squares; in-sample.
 
     1 - sum (b - fit)^2 / sum (b - mean b)^2 over all entries: large coordinates
@@ -59,6 +80,7 @@ def total_r2(a: jax.Array, b: jax.Array) -> jax.Array:
     Args:
         a: `[samples, m]`.
         b: `[samples, n]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         A scalar, at most 1.
@@ -72,13 +94,19 @@ def total_r2(a: jax.Array, b: jax.Array) -> jax.Array:
     """
     check_rows("a", a, 2)
     check_rows("b", b, 2)
-    dtype = at_least_float32(a.dtype, b.dtype)
-    a, b = a.astype(dtype), b.astype(dtype)
-    return _explained(fit_affine(a, b)(a), b)
+    check_same_rows("a", a, "b", b)
+    a, b = _common(xp, a, b)
+    return _explained(fit_affine(a, b, xp=xp)(a), b, xp)
 
 
+@host_first
 def linear_id(
-    z: jax.Array, h: jax.Array, h_pos: jax.Array, rho: jax.Array | float
+    z: jax.Array,
+    h: jax.Array,
+    h_pos: jax.Array,
+    rho: jax.Array | float,
+    *,
+    xp: ModuleType = jnp,
 ) -> LinearID:
     """Scores of h = f(g(z)) against z, and Theorem 3's bound, on one sample.
 
@@ -87,6 +115,7 @@ def linear_id(
         h: their representations, `[samples, n]`.
         h_pos: representations of partners of correlation rho, `[samples, n]`.
         rho: correlation in (0, 1).
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         `LinearID`; everything in-sample, covariances unbiased.
@@ -109,45 +138,48 @@ def linear_id(
     """
     check_rows("z", z, 2)
     for name, array in (("h", h), ("h_pos", h_pos)):
-        check_features(name, array)
         check_same_shape(name, array, "z", z)
-    dtype = at_least_float32(z.dtype, h.dtype, h_pos.dtype)
-    z, h, h_pos = (x.astype(dtype) for x in (z, h, h_pos))
-    rho = jnp.asarray(rho, dtype)
-    n, eye = z.shape[1], jnp.eye(z.shape[1], dtype=dtype)
-    fit = fit_affine(z, h)
-    slope = fit(eye) - fit(jnp.zeros_like(eye))
-    orth = _size(_dot(slope, slope.T) - eye)
-    centred = h - jnp.mean(h, axis=0, keepdims=True)
-    cov = _dot(centred.T, centred) / (h.shape[0] - 1)
-    epsilon, trace = _size(cov - eye), jnp.trace(cov)
-    l_h = jnp.mean(jnp.sum((h_pos - h) ** 2, axis=1))
-    delta = jnp.maximum(l_h - 2 * (1 - rho) * trace, 0)
+    check_scalar("rho", rho)
+    check_unit_interval("rho", rho)
+    z, h, h_pos = _common(xp, z, h, h_pos)
+    rho = xp.asarray(rho, z.dtype)
+    n, eye = z.shape[1], xp.eye(z.shape[1], dtype=z.dtype)
+    mean, std, h_mean, weights = affine_parts(z, h, xp=xp)
+    fitted = h_mean + dot((z - mean) / std, weights, xp)
+    slope = weights / std.T
+    orth = _size(dot(slope, slope.T, xp) - eye, xp)
+    centred = h - xp.mean(h, axis=0, keepdims=True)
+    cov = dot(centred.T, centred, xp) / (h.shape[0] - 1)
+    epsilon, trace = _size(cov - eye, xp), xp.trace(cov)
+    l_h = xp.mean(xp.sum((h_pos - h) ** 2, axis=1))
+    delta = xp.maximum(l_h - 2 * (1 - rho) * trace, 0)
     d = delta / (2 * rho * (1 - rho))
     return LinearID(
-        r2_zh=_explained(fit(z), h),
-        r2_hz=total_r2(h, z),
+        r2_zh=_explained(fitted, h, xp),
+        r2_hz=total_r2(h, z, xp=xp),
         orth_err=orth,
         orth_err_normalized=orth / n**0.5,
         epsilon=epsilon,
         delta=delta,
         d_bound=d,
         approx_bound=d + (epsilon + d) ** 2,
-        procrustes_mse=procrustes_mse(z, h),
+        procrustes_mse=procrustes_mse(z, h, xp=xp),
         l_h=l_h,
         trace_cov=trace,
     )
 
 
-def procrustes_mse(z: jax.Array, h: jax.Array) -> jax.Array:
+@host_first
+def procrustes_mse(z: jax.Array, h: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """min over orthogonal Q of mean ||h - Q z||^2, neither centred nor scaled.
 
     Args:
         z: latents, `[samples, n]`.
         h: their representations, `[samples, n]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
-        A scalar, >= 0.
+        A scalar, >= 0; NaN where a number is not finite.
 
     Example:
         >>> z = jax.random.normal(jax.random.key(0), (50, 2))
@@ -156,8 +188,13 @@ def procrustes_mse(z: jax.Array, h: jax.Array) -> jax.Array:
 
     Source: Klindt, LeCun and Balestriero 2026, Theorem 3.
     """
-    u, _, vt = jnp.linalg.svd(_dot(h.T, z) / z.shape[0])
-    return jnp.mean(jnp.sum((h - _dot(z, _dot(u, vt).T)) ** 2, axis=1))
+    check_rows("z", z)
+    check_same_shape("h", h, "z", z)
+    # The map depends on no scale of either.
+    product = dot((h / largest_of(h, xp)).T, z / largest_of(z, xp), xp) / z.shape[0]
+    u, _, vt = of_finite(lambda a: tuple(xp.linalg.svd(a)), product, xp)
+    missed = h - dot(z, dot(u, vt, xp).T, xp)
+    return xp.mean(xp.sum(missed**2, axis=1))
 
 
 def plane_grid(points: int = 100, span: float = 3.0) -> jax.Array:
@@ -170,24 +207,37 @@ def plane_grid(points: int = 100, span: float = 3.0) -> jax.Array:
     Returns:
         `[points^2, 2]`, in [-span, span].
 
+    Raises:
+        ValueError: on more points than memory holds.
+
     Example:
         >>> plane_grid(3, 1.0).shape
         (9, 2)
 
     Source: Klindt, LeCun and Balestriero 2026.
     """
+    check_count("points", points, 2)
+    check_scalar("span", span)
+    check_above("span", span, 0)
+    check_memory("points", points, 2 * points**2)
     line = jnp.linspace(-span, span, points)
     return jnp.stack(jnp.meshgrid(line, line), axis=-1).reshape(-1, 2)
 
 
-def _explained(fitted: jax.Array, b: jax.Array) -> jax.Array:
-    total = b - jnp.mean(b, axis=0, keepdims=True)
-    return 1 - jnp.sum((b - fitted) ** 2) / jnp.sum(total**2)
+def _common(xp: ModuleType, *arrays: jax.Array) -> list[jax.Array]:
+    """Arrays in one dtype, float32 at least; float64 on the host."""
+    if xp is np:
+        return [np.asarray(x, np.float64) for x in arrays]  # type: ignore[misc]
+    dtype = at_least_float32(*(x.dtype for x in arrays))
+    return [x.astype(dtype) for x in arrays]
 
 
-def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+def _explained(fitted: jax.Array, b: jax.Array, xp: ModuleType) -> jax.Array:
+    total = b - xp.mean(b, axis=0, keepdims=True)
+    size = largest_of(total, xp)  # the share depends on no scale
+    missed = xp.sum(((b - fitted) / size) ** 2)
+    return 1 - missed / xp.sum((total / size) ** 2)
 
 
-def _size(matrix: jax.Array) -> jax.Array:
-    return jnp.sqrt(jnp.sum(matrix**2))
+def _size(matrix: jax.Array, xp: ModuleType) -> jax.Array:
+    return xp.sqrt(xp.sum(matrix**2))

@@ -8,9 +8,8 @@ fitted.
 """
 
 import warnings
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,18 +17,30 @@ import numpy as np
 import optax.assignment
 from scipy.optimize import linear_sum_assignment
 
-from jidcl.checks import check_at_least, check_rows
+from jidcl.checks import (
+    check_at_least,
+    check_rows,
+    check_same_rows,
+    check_same_shape,
+)
+from jidcl.compiled import (
+    compiled,
+)
 from jidcl.metrics.columns import (
     centred,
     correlate,
     dot,
     fit_affine,
+    host_first,
     moments,
+    on_host,
     ranks,
+    rounded,
     standardised,
     unit_total,
+    widened,
 )
-from jidcl.numerics import at_least_float32
+from jidcl.numerics import at_least_float32, of_finite
 
 
 class R2(NamedTuple):
@@ -56,6 +67,7 @@ class Mcc(NamedTuple):
     matrix: jax.Array
 
 
+@host_first
 def r2(
     z: jax.Array,
     y: jax.Array,
@@ -92,14 +104,19 @@ def r2(
 
     Source: Zimmermann et al. 2021, section 5.
     """
-    z, y = _both(z, y, xp)
+    z, y = both(z, y, xp)
     samples = z.shape[0]
     if samples <= y.shape[1] * (2 if split else 1):
         warnings.warn(
             f"R2 from {samples} samples of {y.shape[1]} dimensions is not a score",
             stacklevel=2,
         )
-    half = samples // 2
+    return _r2(z, y, split=split, intercept=intercept, xp=xp)
+
+
+@compiled
+def _r2(z, y, *, split: bool, intercept: bool, xp: ModuleType) -> R2:
+    half = z.shape[0] // 2
     z = standardised(z, xp) if intercept else z / moments(z, xp)[1]
     z_fit, y_fit = (z[:half], y[:half]) if split else (z, y)
     z_score, y_score = (z[half:], y[half:]) if split else (z, y)
@@ -115,12 +132,14 @@ def r2(
     return R2(mean, adjusted, per_dim)
 
 
-def linear_pearson(z: jax.Array, y: jax.Array) -> jax.Array:
+@host_first
+def linear_pearson(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """Mean |Pearson correlation| of each latent with its own in-sample linear fit.
 
     Args:
         z: true latents, `[samples, n]`.
         y: representation, `[samples, m]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         A scalar in [0, 1].
@@ -132,11 +151,12 @@ def linear_pearson(z: jax.Array, y: jax.Array) -> jax.Array:
 
     Source: this library; the root of an in-sample R2 for each latent.
     """
-    z, y = _both(z, y)
-    predicted = fit_affine(y, z)(y)
-    return jnp.mean(jnp.abs(correlate(z, predicted)))
+    z, y = both(z, y, xp)
+    predicted = fit_affine(y, z, xp=xp)(y)
+    return xp.mean(xp.abs(correlate(z, predicted, xp)))
 
 
+@host_first
 def mcc(
     z: jax.Array, y: jax.Array, *, spearman: bool = False, xp: ModuleType = jnp
 ) -> Mcc:
@@ -167,9 +187,14 @@ def mcc(
         The assignment maximises the sum of absolute correlations, inside jit
         (`optax.assignment.hungarian_algorithm`). No split: nothing is fitted.
     """
-    z, y = _both(z, y, xp)
+    z, y = both(z, y, xp)
     check_at_least("number of outputs (columns of y)", y.shape[1], z.shape[1])
-    matrix = correlation_matrix(z, y, spearman=spearman, xp=xp)
+    return _mcc(z, y, spearman=spearman, xp=xp)
+
+
+@compiled
+def _mcc(z, y, *, spearman: bool, xp: ModuleType) -> Mcc:
+    matrix = _correlations(z, y, spearman, xp)
     score = xp.abs(matrix)
     columns, _ = assign(score, xp=xp)
     per_dim = xp.take_along_axis(score, columns[:, None], axis=1)[:, 0]
@@ -177,6 +202,7 @@ def mcc(
     return Mcc(xp.mean(per_dim), per_dim, columns, matrix)
 
 
+@host_first
 def correlation_matrix(
     z: jax.Array, y: jax.Array, *, spearman: bool = False, xp: ModuleType = jnp
 ) -> jax.Array:
@@ -198,7 +224,11 @@ def correlation_matrix(
 
     Source: the definitions of Pearson and Spearman.
     """
-    z, y = _both(z, y, xp)
+    z, y = both(z, y, xp)
+    return _correlations(z, y, spearman, xp)
+
+
+def _correlations(z, y, spearman: bool, xp: ModuleType) -> jax.Array:
     if spearman:
         z, y = ranks(z, xp), ranks(y, xp)
     return dot(standardised(z, xp).T, standardised(y, xp), xp) / z.shape[0]
@@ -212,7 +242,11 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
         xp: `jax.numpy`, or `numpy`.
 
     Returns:
-        `(columns [n], total [])`.
+        `(columns [n], total [])`; the total is NaN where a score is, and columns mean
+        nothing then.
+
+    Raises:
+        ValueError: on another shape.
 
     Example:
         >>> columns, total = assign(jnp.array([[0.1, 0.9], [0.8, 0.7]]))
@@ -221,16 +255,20 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
 
     Source: Kuhn 1955 (the assignment problem).
     """
+    check_rows("score", score)
+    check_at_least("columns of score", score.shape[1], score.shape[0])
+    # What is not finite has no place in an order, and need not end.
+    finite = xp.where(xp.isfinite(score), score, 0)
     if xp is np:
-        # A NaN has no place in an order: the caller says what it makes of one.
-        rows, columns = linear_sum_assignment(-np.nan_to_num(score))
+        rows, columns = linear_sum_assignment(-finite)
     else:
-        rows, columns = optax.assignment.hungarian_algorithm(-score)
+        rows, columns = optax.assignment.hungarian_algorithm(-jnp.asarray(finite))
         columns = columns[jnp.argsort(rows)]
     total = xp.sum(xp.take_along_axis(score, columns[:, None], axis=1))
-    return columns, total
+    return columns, xp.where(xp.isnan(score).any(), xp.nan, total)
 
 
+@host_first
 def procrustes_error(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """Residual of the best similarity map, min ||c y Q + b - z||^2 / ||z - mean||^2.
 
@@ -254,17 +292,19 @@ def procrustes_error(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax
 
     Source: Schoenemann and Carroll 1970 (the best similarity map).
     """
-    z, y = _both(z, y, xp, common=True)
+    z, y = both(z, y, xp, common=True)
     if z.shape != y.shape:
         raise ValueError(f"y must have shape {list(z.shape)}, got {list(y.shape)}")
     product = dot(unit_total(z, xp).T, unit_total(y, xp), xp)
-    if xp is np and not np.isfinite(product).all():
-        return np.float64("nan")  # type: ignore[return-value]  # LAPACK would raise
-    explained = xp.sum(xp.linalg.svd(product, compute_uv=False)) ** 2
+    roots = of_finite(lambda a: xp.linalg.svd(a, compute_uv=False), product, xp)
+    explained = xp.sum(roots) ** 2
     return xp.maximum(1 - explained, 0)
 
 
-def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Array:
+@host_first
+def isometry_error(
+    similarity_z: jax.Array, similarity_y: jax.Array, *, xp: ModuleType = jnp
+) -> jax.Array:
     """Mean |s_z - s_y| of matched pairs: the proofs' intermediate step.
 
     On the sphere s_z = kappa z.z_pos and s_y = y.y_pos / tau; on a convex body the
@@ -273,9 +313,13 @@ def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Arra
     Args:
         similarity_z: `[pairs]`, similarity of the latents over its own temperature.
         similarity_y: `[pairs]`, similarity of their representations over tau.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
         A scalar, in nats.
+
+    Raises:
+        ValueError: on different shapes.
 
     Example:
         >>> float(isometry_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 1.0])))
@@ -283,7 +327,8 @@ def isometry_error(similarity_z: jax.Array, similarity_y: jax.Array) -> jax.Arra
 
     Source: Zimmermann et al. 2021, propositions 1 and 2.
     """
-    return jnp.mean(jnp.abs(similarity_z - similarity_y))
+    check_same_shape("similarity_y", similarity_y, "similarity_z", similarity_z)
+    return xp.mean(xp.abs(similarity_z - similarity_y))
 
 
 def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
@@ -295,7 +340,7 @@ def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
         xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
-        z_hat, `[samples, n]`.
+        z_hat, `[samples, n]`; a NumPy array where z or y is a float64 one.
 
     Example:
         >>> z = jax.random.normal(jax.random.key(0), (50, 2))
@@ -304,93 +349,35 @@ def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
 
     Source: least squares.
     """
-    _, scaled = _both(z, y, xp)
+    if xp is jnp and on_host(z, y):
+        xp = np
+    _, scaled = both(z, y, xp)
     z = xp.asarray(z, scaled.dtype)
     return fit_affine(scaled, z, xp=xp)(scaled)
 
 
-def bootstrap_interval(
-    key: jax.Array,
-    score: Callable[[jax.Array, jax.Array], jax.Array],
-    z: jax.Array,
-    y: jax.Array,
-    *,
-    level: float = 0.95,
-    resamples: int = 200,
-) -> tuple[jax.Array, jax.Array]:
-    """Percentile bootstrap interval of a score over resampled pairs of rows.
-
-    Args:
-        key: a typed key.
-        score: `(z, y) -> scalar`, for example `lambda z, y: mcc(z, y).mean`.
-        z: `[samples, n]`.
-        y: `[samples, m]`.
-        level: coverage in (0, 1).
-        resamples: number of resamples, >= 2, run one after another on the device.
-
-    Returns:
-        `(low, high)`.
-
-    Raises:
-        ValueError: on a level outside of (0, 1) or fewer than two resamples.
-
-    Example:
-        >>> z = jax.random.normal(jax.random.key(0), (100, 2))
-        >>> key, score = jax.random.key(1), lambda z, y: r2(z, y).mean
-        >>> low, high = bootstrap_interval(key, score, z, z + z**2, resamples=20)
-        >>> bool(low < high)
-        True
-
-    Source: Efron 1979 (the bootstrap).
-    """
-    z, y = _both(z, y)
-    check_at_least("resamples", resamples, 2)
-    if not 0 < level < 1:
-        raise ValueError(f"level must be in (0, 1), got {level!r}")
-
-    def one(key):
-        rows = jax.random.randint(key, (z.shape[0],), 0, z.shape[0])
-        return score(z[rows], y[rows])
-
-    scores = jax.lax.map(one, jax.random.split(key, resamples))
-    tail = (1 - level) / 2
-    return jnp.quantile(scores, tail), jnp.quantile(scores, 1 - tail)
-
-
-def _both(
+def both(
     z, y, xp: ModuleType = jnp, *, common: bool = False
 ) -> tuple[jax.Array, jax.Array]:
+    """z and y as a score takes them, after their checks, in float32 or wider.
+
+    Args:
+        z: `[samples, n]`.
+        y: `[samples, m]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
+        common: whether the columns of float64 NumPy arrays keep their relative scale.
+
+    Returns:
+        `(z, y)`.
+
+    Raises:
+        ValueError: on wrong shapes or different numbers of samples.
+    """
     check_rows("z", z, 2)
     check_rows("y", y, 2)
-    if z.shape[0] != y.shape[0]:
-        raise ValueError(
-            f"z and y must have the same number of rows, got {z.shape[0]} and "
-            f"{y.shape[0]}"
-        )
+    check_same_rows("z", z, "y", y)
     if xp is np:
-        return _wide(z), _wide(y)
-    z, y = _rounded(z, common), _rounded(y, common)
+        return widened(z, np), widened(y, np)
+    z, y = rounded(z, common=common), rounded(y, common=common)
     dtype = at_least_float32(z.dtype, y.dtype)
     return z.astype(dtype), y.astype(dtype)
-
-
-def _wide(x) -> jax.Array:
-    """In float64; a column that is constant to its own rounding is made constant."""
-    x = np.asarray(x)
-    wide: Any = x.astype(np.float64)
-    noise = 2 * float(jnp.finfo(x.dtype).eps) * np.abs(wide).max(axis=0)
-    mean, std = moments(wide, np)
-    return np.where(std <= noise, mean, wide)  # type: ignore[return-value]
-
-
-def _rounded(x, common: bool) -> jax.Array:
-    """A JAX array; float64 NumPy columns are centred and scaled before rounding.
-
-    No score depends on either, and in float32 a large offset would leave no digits.
-    """
-    narrow = jnp.result_type(float) != np.float64
-    if narrow and isinstance(x, np.ndarray) and x.dtype == np.float64:
-        x = x - x.mean(axis=0, keepdims=True)
-        largest = np.abs(x).max(axis=None if common else 0)
-        x = (x / np.where(largest > 0, largest, 1)).astype(np.float32)
-    return jnp.asarray(x)

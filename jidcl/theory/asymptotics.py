@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jidcl.checks import check_memory
 from jidcl.latents import Density, Space, Uniform, sample_marginal
 from jidcl.losses.contrastive import NegativePolicy, infonce
 from jidcl.losses.similarity import Similarity
@@ -62,6 +63,7 @@ def true_encoder_curve(
 
     excess, error = [], []
     for index, count in enumerate(counts):
+        check_memory("counts", count, 2 * count * space.n)
         keys = jax.random.split(jax.random.fold_in(key, index), repeats)
         draws = jax.jit(lambda keys, m=count: jax.lax.map(lambda k: one(k, m), keys))(
             keys

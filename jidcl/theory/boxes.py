@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from jidcl.checks import check_above, check_at_least, check_ordered
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_count,
+    check_finite,
+    check_ordered,
+    check_real,
+    check_scalar,
+)
 
 
 def box_log_mass(z: Any, low: float, high: float, lam: float, beta: float):
@@ -33,10 +41,7 @@ def box_log_mass(z: Any, low: float, high: float, lam: float, beta: float):
 
     Source: Zimmermann et al. 2021 (the conditional); the incomplete gamma function.
     """
-    a, b = _reach(z, low, high, lam, beta)
-    gamma = special.gamma(1 / beta)
-    mass = special.gammainc(1 / beta, a) + special.gammainc(1 / beta, b)
-    return np.log(lam / beta * gamma * mass)
+    return np.log(sum(_parts(0, z, low, high, lam, beta)))
 
 
 def box_energy(z: Any, low: float, high: float, lam: float, beta: float):
@@ -58,11 +63,8 @@ def box_energy(z: Any, low: float, high: float, lam: float, beta: float):
 
     Source: Zimmermann et al. 2021 (the conditional); moments of the truncated law.
     """
-    a, b = _reach(z, low, high, lam, beta)
-    gamma = special.gamma(1 / beta)
-    mass = gamma * (special.gammainc(1 / beta, a) + special.gammainc(1 / beta, b))
-    edge = a ** (1 / beta) * np.exp(-a) + b ** (1 / beta) * np.exp(-b)
-    return 1 / beta - edge / mass
+    mass = sum(_parts(0, z, low, high, lam, beta))
+    return sum(_parts(beta, z, low, high, lam, beta)) / mass
 
 
 def box_mean_energy(low: float, high: float, lam: float, beta: float) -> float:
@@ -83,7 +85,7 @@ def box_mean_energy(low: float, high: float, lam: float, beta: float) -> float:
 
     Source: Zimmermann et al. 2021 (the conditional); quadrature over z.
     """
-    _check_box(1, low, high, lam, beta)
+    low, high, lam, beta = _checked(1, low, high, lam, beta)
     return _mean_over(lambda z: box_energy(z, low, high, lam, beta), low, high, lam)
 
 
@@ -110,7 +112,7 @@ def box_limit(n: int, low: float, high: float, lam: float, beta: float) -> float
 
     Source: Zimmermann et al. 2021, Theorem 1 on a convex body.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
     width = math.log(high - low)
 
     def integrand(z):
@@ -147,18 +149,18 @@ def box_mismatched_limit(
 
     Source: Zimmermann et al. 2021, Theorem 1 on a convex body.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
     check_above("coeff", coeff, 0)
     check_at_least("p", p, 1)
+    for name, value in (("coeff", coeff), ("p", p)):
+        check_scalar(name, value)
+        check_finite(name, value)
     model_lam, width = coeff ** (-1 / p), math.log(high - low)
 
     def integrand(z):
-        energy = 0.0
-        for reach in (z - low, high - z):
-            part = special.gammainc((p + 1) / beta, (reach / lam) ** beta)
-            energy = energy + part * special.gamma((p + 1) / beta)
-        mass = np.exp(box_log_mass(z, low, high, lam, beta))
-        energy = coeff * energy * lam ** (p + 1) / beta / mass
+        mass = sum(_parts(0, z, low, high, lam, beta))
+        energy = sum(_parts(p, z, low, high, lam, beta)) / mass  # of |d / lam|^p
+        energy = energy * (lam / model_lam) ** p
         return energy + box_log_mass(z, low, high, model_lam, p) - width
 
     return n * _mean_over(integrand, low, high, min(lam, model_lam))
@@ -175,7 +177,7 @@ def box_moment(n: int, low: float, high: float, lam: float, beta: float) -> floa
         beta: its exponent, >= 1.
 
     Returns:
-        R, >= 1.
+        R, >= 1; infinity where it exceeds what float64 holds.
 
     Example:
         >>> box_moment(2, 0.0, 1.0, 0.1, 1.0) > box_moment(1, 0.0, 1.0, 0.1, 1.0) > 1
@@ -183,7 +185,7 @@ def box_moment(n: int, low: float, high: float, lam: float, beta: float) -> floa
 
     Source: this library; the second moment of the density ratio.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
     narrow = lam / 2 ** (1 / beta)
 
     def integrand(z):
@@ -191,7 +193,7 @@ def box_moment(n: int, low: float, high: float, lam: float, beta: float) -> floa
         log_ratio = log_narrow - 2 * box_log_mass(z, low, high, lam, beta)
         return (high - low) * np.exp(log_ratio)
 
-    return _mean_over(integrand, low, high, narrow) ** n
+    return _power(_mean_over(integrand, low, high, narrow), n)
 
 
 def box_self_weight(n: int, low: float, high: float, lam: float, beta: float) -> float:
@@ -205,7 +207,7 @@ def box_self_weight(n: int, low: float, high: float, lam: float, beta: float) ->
         beta: its exponent, >= 1.
 
     Returns:
-        The ratio, >= 1.
+        The ratio, >= 1; infinity where it exceeds what float64 holds.
 
     Example:
         >>> box_self_weight(1, 0.0, 1.0, 0.1, 1.0) > 1
@@ -213,12 +215,12 @@ def box_self_weight(n: int, low: float, high: float, lam: float, beta: float) ->
 
     Source: this library; the density ratio at distance 0.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
 
     def integrand(z):
         return (high - low) * np.exp(-box_log_mass(z, low, high, lam, beta))
 
-    return _mean_over(integrand, low, high, lam) ** n
+    return _power(_mean_over(integrand, low, high, lam), n)
 
 
 def gennorm_moments(lam: float, beta: float) -> dict[str, float]:
@@ -237,11 +239,11 @@ def gennorm_moments(lam: float, beta: float) -> dict[str, float]:
 
     Source: moments of the generalised normal law.
     """
-    check_above("lam", lam, 0)
-    check_at_least("beta", beta, 1)
+    _check_law(lam, beta)
+    lam, beta = float(lam), float(beta)
     gammas = [math.gamma(k / beta) for k in (1, 2, 3)]
     return {
-        "variance": lam**2 * gammas[2] / gammas[0],
+        "variance": lam * lam * gammas[2] / gammas[0],
         "mean_abs": lam * gammas[1] / gammas[0],
         "log_density_at_lam": math.log(beta / (2 * lam * gammas[0])) - 1,
     }
@@ -260,13 +262,44 @@ def _mean_over(integrand, low: float, high: float, lam: float) -> float:
     return float(total / (high - low))
 
 
-def _reach(z, low, high, lam, beta):
-    z = np.asarray(z, np.float64)
-    return ((z - low) / lam) ** beta, ((high - z) / lam) ** beta
+def _parts(p: float, z, low, high, lam, beta) -> list:
+    """int (t / lam)^p exp(-(t / lam)^beta) dt up to z - low, and up to high - z."""
+    low, high, lam, beta = _checked(1, low, high, lam, beta)
+    check_real("z", z)
+    z, order, found = np.asarray(z, np.float64), (p + 1) / beta, []
+    if ((z < low) | (z > high)).any():
+        raise ValueError(f"z must be in [low, high] = [{low}, {high}], got {z}")
+    for reach in (z - low, high - z):
+        with np.errstate(over="ignore", under="ignore"):
+            ratio = reach / lam
+            end = ratio**beta
+        # Near 0 the first term of the series: there the powers underflow.
+        near = end < np.finfo(np.float64).eps ** 2
+        tail = special.gammainc(order, np.where(near, 1.0, end))
+        far = lam / beta * special.gamma(order) * tail
+        found.append(np.where(near, reach * ratio**p / (p + 1), far))
+    return found
 
 
-def _check_box(n: int, low: float, high: float, lam: float, beta: float) -> None:
-    check_at_least("n", n, 1)
+def _power(x: float, n: int) -> float:
+    """x^n, infinity where float64 does not hold it."""
+    return x**n if n * math.log(x) < 709 else math.inf
+
+
+def _checked(n: int, low: float, high: float, lam: float, beta: float):
+    """The numbers of a box as floats of Python."""
+    check_count("n", n)
     check_ordered("low", low, "high", high)
+    for name, end in (("low", low), ("high", high)):
+        check_scalar(name, end)
+        check_finite(name, end)
+    _check_law(lam, beta)
+    return float(low), float(high), float(lam), float(beta)
+
+
+def _check_law(lam: float, beta: float) -> None:
     check_above("lam", lam, 0)
     check_at_least("beta", beta, 1)
+    for name, value in (("lam", lam), ("beta", beta)):
+        check_scalar(name, value)
+        check_finite(name, value)

@@ -13,13 +13,26 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_at_least, check_features, check_unit_interval
+from jidcl.checks import (
+    check_at_least,
+    check_count,
+    check_features,
+    check_integers,
+    check_key,
+    check_memory,
+    check_rows,
+    check_scalar,
+    check_shape,
+    check_unit_interval,
+    check_within,
+)
 from jidcl.latents import (
     VonMisesFisher,
     class_of_index,
     index_counts,
     sample_instances,
 )
+from jidcl.numerics import log_softmax, logsumexp
 
 
 class Floor(NamedTuple):
@@ -63,9 +76,10 @@ def class_log_posterior(
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
     check_features("z", z)
-    check_features("v", v, z.shape[-1])
+    check_rows("v", v, width=z.shape[-1])
+    _check_kappa(kappa)
     logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
-    return jax.nn.log_softmax(logits, axis=-1)
+    return log_softmax(logits, -1)
 
 
 def index_log_posterior(
@@ -103,12 +117,19 @@ def index_log_posterior(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
+    check_rows("z", z)
+    check_rows("v", v, width=z.shape[1])
+    _check_kappa(kappa)
     check_unit_interval("noise", noise)
+    check_scalar("noise", noise)
+    check_integers("index", index, z.shape[:1])
+    check_count("instances", instances)
+    check_within("index", index, instances)
     counts = index_counts(instances, v.shape[0]).astype(z.dtype)
     logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
     label = class_of_index(index, v.shape[0])
     own = jnp.take_along_axis(logits, label[:, None], axis=1)[:, 0]
-    log_p = own - jax.nn.logsumexp(logits, axis=1, b=counts[None])
+    log_p = own - logsumexp(logits, 1, weights=counts[None])
     if isinstance(noise, float | int) and noise == 0:
         return log_p
     return jnp.logaddexp(jnp.log1p(-noise) + log_p, jnp.log(noise / instances))
@@ -135,6 +156,9 @@ def bayes_floor(
         `Floor`: the entropy of the posterior averaged over the draws of z, which varies
         less than the loss of the drawn labels, plus the mean log count of the label.
 
+    Raises:
+        ValueError: on fewer than two samples, or more than memory holds.
+
     Example:
         >>> v = jnp.eye(2)
         >>> floor = bayes_floor(jax.random.key(0), v, 0.0, samples=64)
@@ -143,7 +167,11 @@ def bayes_floor(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
-    check_at_least("samples", samples, 2)
+    check_key("key", key)
+    check_rows("v", v)
+    _check_kappa(kappa)
+    check_count("samples", samples, 2)
+    check_memory("samples", samples, samples * (3 * v.shape[0] + 4 * v.shape[1]))
     clusters = v.shape[0]
     instances = clusters if instances is None else instances
     counts = index_counts(instances, clusters).astype(v.dtype)
@@ -151,7 +179,7 @@ def bayes_floor(
         key, v, VonMisesFisher(kappa), instances=instances, batch=samples
     )
     logits = jnp.asarray(kappa, v.dtype) * (drawn.z @ v.T) + jnp.log(counts)[None]
-    log_p = jax.nn.log_softmax(logits, axis=1)
+    log_p = log_softmax(logits, 1)
     # An instance has log P(i | z) = log P(c | z) - log n_c.
     terms = jnp.sum(jnp.exp(log_p) * (jnp.log(counts)[None] - log_p), axis=1)
     error = jnp.std(terms, ddof=1) / jnp.sqrt(jnp.asarray(samples, v.dtype))
@@ -172,6 +200,9 @@ def affine_solution(
     Returns:
         `[clusters, n]`.
 
+    Raises:
+        ValueError: on wrong shapes.
+
     Example:
         >>> v = jnp.eye(2)
         >>> affine_solution(v, 8.0, 2 * jnp.eye(2), jnp.zeros(2))
@@ -180,4 +211,15 @@ def affine_solution(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
+    check_rows("v", v)
+    _check_kappa(kappa)
+    n = v.shape[1]
+    for name, array, shape in (("m", m, (n, n)), ("shift", shift, (n,))):
+        check_features(name, array)
+        check_shape(name, array, shape)
     return kappa * jnp.linalg.solve(m.T, v.T).T + shift[None]
+
+
+def _check_kappa(kappa: jax.Array | float) -> None:
+    check_at_least("kappa", kappa, 0)
+    check_scalar("kappa", kappa)

@@ -10,9 +10,18 @@ import math
 
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_choice
-from jidcl.latents.vmf import vmf_log_mean_exp, vmf_log_normaliser, vmf_mean_cosine
-from jidcl.numerics import log_sphere_area
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_choice,
+    check_count,
+    check_finite,
+    check_scalar,
+    check_unit_interval,
+)
+from jidcl.latents.vmf import (
+    vmf_parts,
+)
 
 
 def vmf_limit(n: int, kappa: float, *, model_kappa: float | None = None) -> float:
@@ -35,7 +44,10 @@ def vmf_limit(n: int, kappa: float, *, model_kappa: float | None = None) -> floa
     Source: Zimmermann et al. 2021, Theorem 1.
     """
     k = kappa if model_kappa is None else model_kappa
-    return vmf_log_mean_exp(n, k) - k * vmf_mean_cosine(n, kappa)
+    _check_kappas(n, kappa, k)
+    short = vmf_parts(n, kappa)[2]
+    # k (1 - A): nothing cancels at large k.
+    return vmf_parts(n, k)[0] + (k / kappa * short if kappa > 0 else k)
 
 
 def vmf_moment(n: int, kappa: float) -> float:
@@ -54,9 +66,8 @@ def vmf_moment(n: int, kappa: float) -> float:
 
     Source: this library; the second moment of the density ratio.
     """
-    log_c, log_c2 = vmf_log_normaliser(n, kappa), vmf_log_normaliser(n, 2 * kappa)
-    log_r = log_sphere_area(n) + 2 * log_c - log_c2
-    return math.exp(log_r) if log_r < 700 else math.inf
+    _check_kappas(n, kappa, kappa)
+    return _exp(vmf_parts(n, 2 * kappa)[0] - 2 * vmf_parts(n, kappa)[0])
 
 
 def vmf_correction(n: int, kappa: float, *, model_kappa: float | None = None) -> float:
@@ -68,7 +79,7 @@ def vmf_correction(n: int, kappa: float, *, model_kappa: float | None = None) ->
         model_kappa: that of the model; the data's (matched) when None.
 
     Returns:
-        The correction.
+        The correction; an infinity where it exceeds what float64 holds.
 
     Example:
         >>> abs(vmf_correction(3, 1.0) - (vmf_moment(3, 1.0) + 1) / 2) < 1e-9
@@ -77,10 +88,21 @@ def vmf_correction(n: int, kappa: float, *, model_kappa: float | None = None) ->
     Source: this library; the expansion of Zimmermann et al. 2021, Theorem 1, in 1 / M.
     """
     k = kappa if model_kappa is None else model_kappa
-    data, model, both = (vmf_log_mean_exp(n, c) for c in (kappa, k, kappa + k))
-    positive = math.exp(both - data - model)
-    variance = math.exp(vmf_log_mean_exp(n, 2 * k) - 2 * model) - 1
-    return positive - variance / 2
+    _check_kappas(n, kappa, k)
+    concentrations = kappa, k, kappa + k, 2 * k
+    data, model, both, twice = (vmf_parts(n, c)[0] for c in concentrations)
+    logs = both - data - model, twice - 2 * model  # of E_pos[w] and of R
+    top = max(*logs, 0.0)
+    # (sum of terms) e^top, the terms of ordinary size.
+    terms = math.exp(logs[0] - top) - math.exp(logs[1] - top) / 2 + math.exp(-top) / 2
+    return terms * _exp(top)
+
+
+def _check_kappas(n: int, kappa: float, model_kappa: float) -> None:
+    check_count("n", n, 2)
+    for name, value in (("kappa", kappa), ("model_kappa", model_kappa)):
+        check_at_least(name, value, 0)
+        check_scalar(name, value)
 
 
 def vmf_self_weight(n: int, kappa: float) -> float:
@@ -91,7 +113,7 @@ def vmf_self_weight(n: int, kappa: float) -> float:
         kappa: concentration, >= 0.
 
     Returns:
-        The ratio, >= 1.
+        The ratio, >= 1; infinity where it exceeds what float64 holds.
 
     Example:
         >>> round(vmf_self_weight(3, 0.0), 4)
@@ -99,7 +121,13 @@ def vmf_self_weight(n: int, kappa: float) -> float:
 
     Source: this library; the density ratio at distance 0.
     """
-    return math.exp(kappa - vmf_log_mean_exp(n, kappa))
+    _check_kappas(n, kappa, kappa)
+    return _exp(-vmf_parts(n, kappa)[0])
+
+
+def _exp(x: float) -> float:
+    """exp(x), infinity where float64 does not hold it."""
+    return math.exp(x) if x < 709 else math.inf
 
 
 def gauss_limit(n: int, marginal_std: float, cond_std: float, coeff: float) -> float:
@@ -122,16 +150,24 @@ def gauss_limit(n: int, marginal_std: float, cond_std: float, coeff: float) -> f
 
     Source: this library; Theorem 1 of Zimmermann et al. 2021 for normal laws.
     """
-    check_at_least("n", n, 1)
+    check_count("n", n)
     for name, value in (
         ("marginal_std", marginal_std),
         ("cond_std", cond_std),
         ("coeff", coeff),
     ):
         check_above(name, value, 0)
-    u = 1 + 2 * coeff * marginal_std**2
-    apart = coeff * marginal_std**2 / u
-    return n * (coeff * cond_std**2 - math.log(u) / 2 - apart)
+        check_scalar(name, value)
+    # No square on the way is larger or smaller than what it is needed for.
+    root = math.sqrt(coeff)
+    own, other = root * marginal_std, root * cond_std
+    if own < 1:
+        log_u, apart = math.log1p(2 * own * own), own * own / (1 + 2 * own * own)
+    else:
+        inverse = 1 / own
+        log_u = 2 * math.log(own) + math.log(2 + inverse * inverse)
+        apart = 1 / (2 + inverse * inverse)
+    return n * (other * other - log_u / 2 - apart)
 
 
 def best_gauss_coefficient(marginal_std: float, cond_std: float) -> float:
@@ -156,9 +192,16 @@ def best_gauss_coefficient(marginal_std: float, cond_std: float) -> float:
     """
     check_above("marginal_std", marginal_std, 0)
     check_above("cond_std", cond_std, 0)
-    ratio = (cond_std / marginal_std) ** 2
-    u = (1 + math.sqrt(1 + 4 * ratio)) / (2 * ratio)
-    return max(u - 1, 0.0) / (2 * marginal_std**2)
+    for name, value in (("marginal_std", marginal_std), ("cond_std", cond_std)):
+        check_scalar(name, value)
+        check_finite(name, value)
+    root = cond_std / marginal_std
+    ratio = root * root
+    if ratio >= 2:
+        return 0.0
+    # (u - 1) / (2 s^2), by r s^2 = sig^2.
+    top = 1 + math.sqrt(1 + 4 * ratio) - 2 * ratio
+    return top / (2 * cond_std) / (2 * cond_std)
 
 
 COMPOSITIONS = ("independent", "in_batch", "with_self")
@@ -199,7 +242,13 @@ def finite_negatives(
     Source: this library; the expansion of Zimmermann et al. 2021, Theorem 1, in 1 / M.
     """
     check_choice("composition", composition, COMPOSITIONS)
-    check_at_least("count", count, 1 if composition == "independent" else 2)
+    check_count("count", count, 1 if composition == "independent" else 2)
+    for name, value in (
+        ("limit", limit),
+        ("correction", correction),
+        ("self_weight", self_weight),
+    ):
+        check_scalar(name, value)
     if composition == "with_self":
         return math.log(count) + limit + (correction + self_weight - 1) / count
     m = count if composition == "independent" else count - 1
@@ -231,4 +280,5 @@ def ou_alignment_limit(rho, pair: str = "common_anchor"):
     Source: Klindt, LeCun and Balestriero 2026, Theorem 1.
     """
     check_choice("pair", pair, ("common_anchor", "direct"))
+    check_unit_interval("rho", rho)
     return jnp.asarray((1 - (rho**2 if pair == "common_anchor" else rho)) / 2)

@@ -4,7 +4,7 @@ import math
 
 from scipy import integrate
 
-from jidcl.checks import check_above, check_at_least
+from jidcl.checks import check_above, check_count, check_finite, check_scalar
 from jidcl.numerics import log_sphere_area
 
 
@@ -22,27 +22,42 @@ def projected_normal_log_ratio(n: int, sigma: float, cosine: float) -> float:
     Returns:
         The logarithm, nats.
 
+    Raises:
+        ValueError: on n < 2, sigma <= 0, or a cosine outside of [-1, 1].
+
     Example:
         >>> abs(projected_normal_log_ratio(3, 1e3, 0.5)) < 0.01  # nearly uniform
         True
 
     Source: this library; an integral along the ray.
     """
-    check_at_least("n", n, 2)
-    check_above("sigma", sigma, 0)
-    t = cosine
-    mode = (t + math.sqrt(t * t + 4 * (n - 1) * sigma**2)) / 2
+    _check_law(n, sigma)
+    check_scalar("cosine", cosine)
+    if not -1 <= cosine <= 1:
+        raise ValueError(f"cosine must be in [-1, 1], got {cosine!r}")
+    return _log_ratio(n, sigma, cosine, math.sqrt((1 - cosine) * (1 + cosine)))
 
-    def log_f(r):
-        return (n - 1) * math.log(r) - (r * r - 2 * r * t + 1) / (2 * sigma**2)
 
-    peak = log_f(mode)
-    low, high = max(mode - 12 * sigma, 1e-300), mode + 12 * sigma
-    area, _ = integrate.quad(
-        lambda r: math.exp(log_f(r) - peak), low, high, epsabs=0, epsrel=1e-11
-    )
-    log_norm = log_sphere_area(n) - n / 2 * math.log(2 * math.pi * sigma**2)
-    return log_norm + peak + math.log(area)
+def _log_ratio(n: int, sigma: float, t: float, sine: float) -> float:
+    """`projected_normal_log_ratio` at cosine t: near 1 the sine has more digits."""
+    # r = mode + width sigma x: the integrand is a few units of x wide at any sigma.
+    root = math.hypot(t, 2 * math.sqrt(n - 1) * sigma)
+    # (t + root) / 2, also where the two cancel.
+    mode = (t + root) / 2 if t >= 0 else 2 * (n - 1) * sigma * (sigma / (root - t))
+    width = 1 / math.sqrt(1 + (n - 1) * (sigma / mode) ** 2)
+    share = width * (sigma / mode)
+    apart, across = (mode - t) / sigma, sine / sigma
+
+    def f(x):
+        change = (n - 1) * math.log1p(share * x) - width * x * (apart + width * x / 2)
+        return math.exp(change)
+
+    # Beyond, it is below rounding: it falls as a normal law, or as a gamma law.
+    low, high = max(-12.0, -(1 - 1e-12) / share), 12.0 if t >= 0 else 60.0
+    area, _ = integrate.quad(f, low, high, epsabs=0, epsrel=1e-11)
+    peak = (n - 1) * math.log(mode / sigma) - (apart * apart + across * across) / 2
+    log_norm = log_sphere_area(n) - n / 2 * math.log(2 * math.pi)
+    return log_norm + peak + math.log(width * area)
 
 
 def projected_normal_tv(n: int, sigma: float) -> float:
@@ -61,7 +76,7 @@ def projected_normal_tv(n: int, sigma: float) -> float:
 
     Source: this library; quadrature of `projected_normal_log_ratio`.
     """
-    return _over_cosine(n, lambda t, log_r: abs(math.expm1(log_r)) / 2, sigma)
+    return _over_cosine(n, lambda t, r, one: abs(r - one) / 2, sigma)
 
 
 def projected_normal_mean_cosine(n: int, sigma: float) -> float:
@@ -80,23 +95,36 @@ def projected_normal_mean_cosine(n: int, sigma: float) -> float:
 
     Source: this library; quadrature of `projected_normal_log_ratio`.
     """
-    return _over_cosine(n, lambda t, log_r: t * math.exp(log_r), sigma)
+    return _over_cosine(n, lambda t, r, one: t * r, sigma)
 
 
 def _over_cosine(n: int, value, sigma: float) -> float:
-    """E over uniform points of value(t, log r(t)); t = cos(angle), by quadrature."""
-    check_at_least("n", n, 2)
-    check_above("sigma", sigma, 0)
+    """int value(t, r(t) w, w) d angle, w the uniform density; t = cos(angle)."""
+    _check_law(n, sigma)
+    sigma = float(sigma)
     log_norm = math.lgamma(n / 2) - math.lgamma((n - 1) / 2) - math.log(math.pi) / 2
 
     def integrand(angle):
         t = math.cos(angle)
-        weight = math.exp(log_norm) * math.sin(angle) ** (n - 2)
-        return value(t, projected_normal_log_ratio(n, sigma, t)) * weight
+        sine = max(math.sin(angle), 1e-300)
+        log_one = log_norm + (n - 2) * math.log(sine)
+        log_r = _log_ratio(n, sigma, t, sine)
+        return value(t, math.exp(log_r + log_one), math.exp(log_one))
 
-    cuts = sorted({min(k * sigma, math.pi / 2) for k in (0.5, 1, 2, 4, 8)})
+    # The angle is about sqrt(n - 1) sigma.
+    widths = {
+        k * sigma * root for k in (0.5, 1, 2, 4, 8) for root in (1, (n - 1) ** 0.5)
+    }
+    cuts = sorted({min(width, math.pi / 2) for width in widths})
     edges = [0.0, *cuts, math.pi]
     return sum(
         integrate.quad(integrand, a, b, epsabs=1e-9, epsrel=1e-7)[0]
         for a, b in zip(edges[:-1], edges[1:], strict=True)
     )
+
+
+def _check_law(n: int, sigma: float) -> None:
+    check_count("n", n, 2)
+    check_above("sigma", sigma, 0)
+    check_scalar("sigma", sigma)
+    check_finite("sigma", sigma)

@@ -74,8 +74,26 @@ def test_rescale(x, r):
 
 def test_rescale_at_the_origin():
     zero = jnp.zeros((1, M))
-    assert np.all(np.isnan(rescale(zero)))  # as documented: no epsilon
-    np.testing.assert_array_equal(rescale(zero, at_most=True), zero)
+    for ball in (False, True):
+        np.testing.assert_array_equal(rescale(zero, 2.0, at_most=ball), zero)
+
+
+def test_a_black_picture_neither_ends_a_run_nor_moves_the_others(x):
+    def loss(x):
+        return jnp.sum(rescale(x) ** 3)
+
+    black = x.at[1].set(0.0)
+    gradient = jax.jit(jax.grad(loss))
+    got, want = gradient(black), gradient(x)
+    assert np.isfinite(got).all()
+    np.testing.assert_array_equal(np.delete(got, 1, 0), np.delete(want, 1, 0))
+
+
+@pytest.mark.parametrize("size", [1e20, 1e-20])
+def test_the_sphere_is_reached_from_any_size(x, size):
+    wide = np.asarray(x, np.float64)
+    want = wide / np.linalg.norm(wide, axis=-1, keepdims=True)
+    np.testing.assert_allclose(jax.jit(rescale)(size * x), want, rtol=1e-5, atol=1e-6)
 
 
 def test_softclip(x):

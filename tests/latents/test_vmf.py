@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from budget import one_program
 from jidcl.latents.vmf import (
     log_mean_exp_dot,
     sample_vmf,
@@ -190,9 +191,10 @@ def test_vmf_proposal_is_the_published_formula(n, kappa, rng, x64):
     w = (1 - (1 + b) * zeta) / (1 - (1 - b) * zeta)
     accept = kappa * w + d * np.log(1 - x0 * w) - c >= np.log(u)
 
-    got = vmf_envelope(n, kappa)
+    got = one_program(vmf_envelope)(n, kappa)
     np.testing.assert_allclose(got, (b, x0, c), rtol=1e-10, atol=1e-12)
-    below, accepted = vmf_proposal(n, jnp.float64(kappa), jnp.array(zeta), jnp.array(u))
+    draws = jnp.array(zeta), jnp.array(u)
+    below, accepted = one_program(vmf_proposal)(n, jnp.float64(kappa), *draws)
     np.testing.assert_allclose(1 - below, w, atol=1e-10)
     np.testing.assert_array_equal(accepted, accept)
     if kappa > 0:
