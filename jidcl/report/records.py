@@ -13,13 +13,14 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-SCHEMA_VERSION = 2
+from jidcl.report.schema import SCHEMA_VERSION as SCHEMA_VERSION
+from jidcl.report.schema import checked
 
 PerSeed = dict[str, list[Any]]
 
@@ -286,76 +287,11 @@ def record_from(data: Any, *, where: str) -> Record:
         The record, in the present schema.
 
     Raises:
-        ValueError: naming the file and the field that is missing, unknown or of
-            another schema version.
+        ValueError: naming the file and the field that is missing, unknown, of another
+            schema version or of another form.
     """
-    held: dict[str, Any] = dict(data) if isinstance(data, dict) else {}
-    fields = {field.name for field in dataclasses.fields(Record)}
-    for name, empty in (("programs", []), ("errors", {}), ("perturbed", {})):
-        held.setdefault(name, empty)
-    if held.get("schema_version") == 1:
-        fields = fields - {"scores", "losses", "nulls"} | {"metrics"}
-    if fields - held.keys():
-        raise ValueError(f"{where}: fields {sorted(fields - held.keys())} are missing")
-    if held["schema_version"] not in (1, SCHEMA_VERSION):
-        raise ValueError(
-            f"{where}: schema_version must be 1 or {SCHEMA_VERSION}, got "
-            f"{held['schema_version']!r}"
-        )
-    if held.keys() - fields:
-        raise ValueError(f"{where}: unknown fields {sorted(held.keys() - fields)}")
-    if held["schema_version"] == 1:
-        scores, losses, nulls = sort_names(held.pop("metrics"))
-        held |= {"scores": scores, "losses": losses, "nulls": nulls}
-    held["schema_version"] = SCHEMA_VERSION
-    return _with_reference(Record(**held))
-
-
-def _with_reference(record: Record) -> Record:
-    """A record whose losses have a `floor`, as they once had, in the present names.
-
-    A floor was a closed form or the mean of the reference; the gap was never taken to
-    the former.
-    """
-    losses = dict(record.losses)
-    if "train_floor" in losses:
-        losses["train_reference"] = losses.pop("train_floor")
-    if "floor" in losses:
-        floor, held = losses.pop("floor"), losses.pop("oracle_loss", None)
-        if record.floor_kind == "limit":
-            losses["limit"] = floor
-        both = zip(losses["loss"], losses["gap"], strict=True)
-        losses["reference"] = held or [loss - gap for loss, gap in both]
-    kind = record.floor_kind.replace("oracle", "reference")
-    return dataclasses.replace(record, floor_kind=kind, losses=losses)
-
-
-_LOSSES = ("loss", "floor", "chance", "gap", "gap_se", "oracle_loss", "linear_loss")
-_LOSSES += ("own_loss", "train_floor", "oracle_scale")
-_NULLS = ("shuffled", "identity", "rotation_low", "rotation_high")
-
-
-def sort_names(metrics: Mapping[str, Any]) -> tuple[dict, dict, dict]:
-    """(scores, losses, nulls) of the one dict of the first schema.
-
-    There a null was named by an ending: `r2_shuffled` is the null `shuffled` of `r2`.
-
-    Args:
-        metrics: values for each seed by name.
-
-    Returns:
-        The three dicts of `Record`.
-    """
-    scores, losses, nulls = {}, {}, {}
-    for name, values in metrics.items():
-        null = next((n for n in _NULLS if name.endswith(f"_{n}")), None)
-        if name in _LOSSES:
-            losses[name] = values
-        elif null is None:
-            scores[name] = values
-        else:
-            nulls.setdefault(name.removesuffix(f"_{null}"), {})[null] = values
-    return scores, losses, nulls
+    fields = [field.name for field in dataclasses.fields(Record)]
+    return Record(**checked(data, fields, where=where))
 
 
 def find_records(root: Path) -> dict[Path, Record]:

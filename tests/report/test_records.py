@@ -28,6 +28,26 @@ def old_run(root):
     return folder
 
 
+def test_every_field_of_a_record_has_its_form(tmp_path):
+    write_record(tmp_path, record([0.5, 0.6]))
+    path = tmp_path / "result.json"
+    data = json.loads(path.read_text())
+    wrong = {
+        "seeds": [],
+        "scores": {"r2": [0.5]},
+        "losses": [],
+        "nulls": {"r2": [0.1, 0.2]},
+        "curve": [{"step": None}],
+        "seconds": {"train": "long"},
+        "programs": [1],
+        "config": "x" * 1000,
+    }
+    for name, value in wrong.items():
+        path.write_text(json.dumps({**data, name: value}))
+        with pytest.raises(ValueError, match=rf"result.json: {name} must be .* got"):
+            read_record(tmp_path)
+
+
 def test_records_round_trip_and_refuse_what_is_not_theirs(tmp_path):
     original = record([0.5, 0.6])
     write_record(tmp_path, original)
@@ -38,7 +58,9 @@ def test_records_round_trip_and_refuse_what_is_not_theirs(tmp_path):
     version = '"schema_version": 2'
     for broken, message in (
         ("{", "is not a JSON file"),
-        ("[]", "are missing"),
+        ("[]", r"must hold an object, got \[\]"),
+        (text.replace('"device": "cpu"', '"device": 3'), "device must be text, got 3"),
+        (text.replace('"limit"', '"x"'), r"floor_kind must be one of .* got 'x'"),
         (text.replace('"seeds"', '"sedes"'), r"\['seeds'\] are missing"),
         (text.replace(version, '"schema_version": 9'), "must be 1 or 2, got 9"),
         (text.replace(version, '"schema_version": 1'), r"\['metrics'\] are missing"),
