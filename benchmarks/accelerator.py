@@ -283,7 +283,7 @@ def do_piece(out, name, seconds, tiny):
     """The rows that are missing, while there is time; whether all are there."""
     import jax
 
-    from jidcl.report.records import write_json
+    from jidcl.files import write_json
 
     began, folder = time.monotonic(), out / name
     rows, done = held(folder), True

@@ -17,8 +17,9 @@ from jidcl.cli.arguments import quiet
 
 quiet()
 
+from jidcl.files import write_json  # noqa: E402
 from jidcl.report.judge import judge  # noqa: E402
-from jidcl.report.records import Record, write_json  # noqa: E402
+from jidcl.report.records import Record  # noqa: E402
 from jidcl.run.runner import run  # noqa: E402
 from jidcl.systems.registry import load_claims, load_presets  # noqa: E402
 

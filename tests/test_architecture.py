@@ -17,7 +17,7 @@ from source_tree import PACKAGE, FunctionNode, read_package
 # not import each other, while the files inside one folder may.
 LEVELS = (
     ("types",),
-    ("checks",),
+    ("checks", "files"),
     ("claims",),
     ("numerics", "compiled"),
     ("latents",),

@@ -9,7 +9,7 @@ from jidcl.bench.measure import Ceilings, measure_ceilings
 from jidcl.bench.rows import SUITES, Options, benchmark_result
 from jidcl.bench.tables import performance_table
 from jidcl.checks import check_choice
-from jidcl.report.records import write_json
+from jidcl.files import write_json
 
 
 class BenchEvent(NamedTuple):

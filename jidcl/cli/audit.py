@@ -46,7 +46,7 @@ def _show(count: int, seed: int, out: Path | None) -> int:
     from rich.table import Table
 
     from jidcl.cli.progress import show_count
-    from jidcl.report.records import write_json
+    from jidcl.files import write_json
     from jidcl.run.audit import METRICS, audit_verdict, passed, summary
 
     began, rows = time.perf_counter(), []

@@ -10,15 +10,13 @@ the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, see `to_json`. Imports no J
 import dataclasses
 import hashlib
 import json
-import math
-import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jidcl.files import read_arrays, read_json, write_json
 from jidcl.report.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from jidcl.report.schema import checked
 
@@ -126,78 +124,6 @@ def run_name(preset: str, identity: dict[str, Any]) -> str:
     return f"{preset.replace('/', '-').replace(':', '-')}-{digest}"
 
 
-NOT_JSON = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-
-
-def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON text that any parser reads, and `from_json` reads back equal.
-
-    Args:
-        value: what JSON can hold, and numbers that are NaN or infinite. They are
-            written as the names of `NOT_JSON`, which no text may be.
-        indent: spaces a level; None for one line.
-
-    Returns:
-        The text.
-
-    Example:
-        >>> to_json([0.5, float("nan"), None])
-        '[0.5, "NaN", null]'
-    """
-
-    def plain(held: Any) -> Any:
-        if isinstance(held, dict):
-            return {key: plain(one) for key, one in held.items()}
-        if isinstance(held, list | tuple):
-            return [plain(one) for one in held]
-        if isinstance(held, float) and not math.isfinite(held):
-            return "NaN" if held != held else "Infinity" if held > 0 else "-Infinity"
-        return held
-
-    return json.dumps(plain(value), indent=indent, allow_nan=False)
-
-
-def from_json(text: str) -> Any:
-    """What `to_json` wrote; the bare tokens NaN and Infinity are read as well.
-
-    Args:
-        text: JSON.
-
-    Returns:
-        Its value. All that is NaN is one object, so that lists and dicts that hold it
-        equal themselves.
-
-    Raises:
-        json.JSONDecodeError: a ValueError, on other text.
-
-    Example:
-        >>> from_json('[0.5, "-Infinity", Infinity]')
-        [0.5, -inf, inf]
-    """
-
-    def numbers(held: Any) -> Any:
-        if isinstance(held, dict):
-            return {key: numbers(one) for key, one in held.items()}
-        if isinstance(held, list):
-            return [numbers(one) for one in held]
-        return NOT_JSON.get(held, held) if isinstance(held, str) else held
-
-    return numbers(json.loads(text, parse_constant=NOT_JSON.__getitem__))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a file in one step: a reader never sees half of it.
-
-    Args:
-        path: the file; its folder is created.
-        value: as for `to_json`.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(to_json(value, indent=1) + "\n")
-    part.replace(path)
-
-
 def write_record(folder: Path, record: Record) -> None:
     """Write `result.json`.
 
@@ -269,11 +195,7 @@ def read_record(folder: Path) -> Record:
             another schema version.
     """
     path = Path(folder) / "result.json"
-    try:
-        data = from_json(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a JSON file: {error}") from error
-    return record_from(data, where=str(path))
+    return record_from(read_json(path), where=str(path))
 
 
 def record_from(data: Any, *, where: str) -> Record:
@@ -324,19 +246,3 @@ def read_samples(folder: Path) -> dict[str, np.ndarray]:
     if not arrays:
         raise ValueError(f"{path} is missing or damaged")
     return arrays
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` file; none when it is missing or damaged.
-
-    Args:
-        path: the file.
-
-    Returns:
-        `{name: array}`.
-    """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        return {}

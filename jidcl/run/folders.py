@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,16 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jidcl.numerics import numbers_in
-from jidcl.report.records import (
+from jidcl.files import (
     from_json,
     read_arrays,
-    run_name,
+    read_json,
     to_json,
     write_json,
+    write_whole,
 )
+from jidcl.numerics import numbers_in
+from jidcl.report.records import run_name
 from jidcl.systems.registry import load_system
 from jidcl.train.loop import draw_frozen
 from jidcl.train.programs import Ledger
@@ -78,10 +79,7 @@ def cached_frozen(
     if [(a.shape, a.dtype) for a in held] == [(a.shape, a.dtype) for a in leaves]:
         return jax.tree.unflatten(structure, held)
     frozen = jax.device_get(draw_frozen(program, numbers, ledger=ledger))
-    cache.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{time.monotonic_ns()}.npz")
-    np.savez(part, *jax.tree.leaves(frozen))
-    part.replace(path)
+    write_whole(path, lambda part: np.savez(part, *jax.tree.leaves(frozen)))
     return frozen
 
 
@@ -143,19 +141,26 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> None:
     """
     path = folder / "config.json"
     if path.exists():
-        try:
-            held = from_json(path.read_text())
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not a JSON file: {error}") from error
+        held = read_json(path)
         if held != identity:
             held = held if isinstance(held, dict) else {}
-            keys = sorted(k for k in identity if held.get(k) != identity[k])
+            keys = _differing(held, identity)
             raise ValueError(
                 f"{folder} holds another configuration (it differs in {keys}): give "
                 "another --root, or move the folder away"
             )
         return
     write_json(path, identity)
+
+
+def _differing(held: dict[str, Any], identity: dict[str, Any]) -> list[str]:
+    """Names of what differs; of the settings each by its own name."""
+    names = {k for k in held.keys() | identity.keys() if held.get(k) != identity.get(k)}
+    one, other = (v.get("config") for v in (held, identity))
+    if "config" in names and isinstance(one, dict) and isinstance(other, dict):
+        names.discard("config")
+        names |= {k for k in one.keys() | other.keys() if one.get(k) != other.get(k)}
+    return sorted(names)
 
 
 def write_environment(path: Path, mesh: Mesh) -> None:

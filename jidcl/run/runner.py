@@ -7,7 +7,6 @@ another folder, so nothing is ever overwritten.
 
 import contextlib
 import dataclasses
-import json
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,18 +17,17 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jidcl.files import owned, read_arrays, to_json, write_arrays, write_text
 from jidcl.numerics import numbers_in
 from jidcl.report.records import (
     SCHEMA_VERSION,
     Record,
-    from_json,
     merge_records,
-    read_arrays,
     read_record,
-    to_json,
     write_record,
 )
 from jidcl.run.costs import phases_of, runs_that_fit
+from jidcl.run.curve import check_names, means, packed, unpacked
 from jidcl.run.folders import (
     cached_frozen,
     claim_folder,
@@ -175,19 +173,20 @@ def trained(
     saver = Checkpoints(folder / "ckpt")
     try:
         with numbers_in(work.program.precision):
-            state = saver.restore(work.start())
+            found = saver.restore(work.start())
     finally:
         saver.close()
-    if state is None:
+    if found is None:
         raise ValueError(f"{folder} must hold a checkpoint, got none")
-    return state
+    return found.state
 
 
 @contextlib.contextmanager
 def _own_files(folder: Path) -> Iterator[Path]:
     """The run's folder for the process that writes, one to throw away for others."""
     if hosts.writes():
-        yield folder
+        with owned(folder):
+            yield folder
     else:
         with tempfile.TemporaryDirectory() as other:
             yield Path(other)
@@ -213,26 +212,10 @@ def _joined(pieces: Iterable[Iterator[RunEvent]], folder: Path) -> Iterator[RunE
             name: np.concatenate([sample[name] for sample in samples])
             for name in samples[0]
         }
-        np.savez_compressed(folder / "samples.npz", **joined)
+        write_arrays(folder / "samples.npz", joined)
     record = merge_records(records)
     write_record(folder, record)
     yield parts[-1]._replace(record=record, folder=folder)
-
-
-def _check_names(metrics: Iterable[str], probed: Iterable[str]) -> None:
-    """ValueError unless the names in a row of the curve differ."""
-    clash = sorted({*metrics} & {*probed} | {"step"} & {*metrics, *probed})
-    if clash:
-        raise ValueError(
-            "names of a step's metrics and of the probe's scores must differ, and be "
-            f"none 'step', got {clash}"
-        )
-
-
-def _means(seen: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The mean of each metric over the chunks that have it."""
-    names = dict.fromkeys(name for chunk in seen for name in chunk)
-    return {k: np.mean([m[k] for m in seen if k in m], axis=0) for k in names}
 
 
 class _Run:
@@ -286,9 +269,12 @@ class _Run:
             saver = Checkpoints(self.home / "ckpt")
             try:
                 with numbers_in(self.program.precision):
-                    state = saver.restore(state) or state
-                curve = self._curve_until(int(hosts.to_host(state.step)[0]))
-                state = yield from self._train(state, saver, probe, untrained, curve)
+                    found = saver.restore(state)
+                state, kept = found or (state, {})
+                curve = self._curve(kept.get("curve", []))
+                seen = unpacked(kept.get("seen", []))
+                watched = probe, untrained, curve, seen
+                state = yield from self._train(state, saver, *watched)
             finally:
                 saver.close()
         yield RunEvent("evaluate", self.steps, self.steps, {})
@@ -306,11 +292,15 @@ class _Run:
             function, self.program, mesh=self.mesh, ledger=self.ledger, name=name
         )
 
-    def _train(self, state: TrainState, saver, probe, untrained, curve):
+    def _train(self, state: TrainState, saver, probe, untrained, curve, seen):
+        """Train to the end.
+
+        `seen` has the metrics since the last point of the curve. Both are part of a
+        checkpoint, so that a resumed curve is the undisturbed one.
+        """
         chunk = self.config.chunk
         every = max(1, self.steps // chunk // CURVE_POINTS)
         saved, scores = time.monotonic(), {}
-        seen: list[dict[str, np.ndarray]] = []  # metrics since the last point
         with (self.folder / "metrics.jsonl").open("a") as log:
             for event in loop.train_phases(
                 self.phases,
@@ -320,51 +310,43 @@ class _Run:
                 ledger=self.ledger,
             ):
                 state = event.state
-                _check_names(event.metrics, untrained)
+                check_names(event.metrics, untrained)
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
                 seen.append({k: v.mean(axis=0) for k, v in event.metrics.items()})
                 last = event.step == self.steps
                 # Where a curve has its points does not depend on interruptions.
                 if -(-event.step // chunk) % every == 0 or last:
-                    point = {**_means(seen), **probe(state)}
+                    point = {**means(seen), **probe(state)}
                     row = {
                         "step": event.step,
                         **{k: v.tolist() for k, v in point.items()},
                     }
-                    seen = []
+                    seen.clear()
                     curve.append(row)
                     log.write(to_json(row) + "\n")
                     log.flush()
                     scores = {k: float(np.mean(v)) for k, v in row.items()}
                 due = time.monotonic() - saved > self.save_seconds or last
                 if hosts.agree(due):
-                    saver.save(event.step, state)
+                    saver.save(event.step, state, packed(curve, seen))
                     saved = time.monotonic()
                 try:
                     yield RunEvent("train", event.step, self.steps, scores)
                 except GeneratorExit:  # whoever watched has stopped: lose nothing
                     if not hosts.several():  # a checkpoint takes all of them
-                        saver.save(event.step, state)
+                        saver.save(event.step, state, packed(curve, seen))
                     raise
         return state
 
-    def _curve_until(self, step: int) -> list[dict[str, Any]]:
-        """The curve up to a restored step; later rows are dropped from the file."""
-        path = self.folder / "metrics.jsonl"
-        rows = []
-        if path.exists():
-            for line in path.read_text().splitlines():
-                try:
-                    row = from_json(line)
-                except json.JSONDecodeError:
-                    break  # cut off while it was written
-                if not isinstance(row, dict) or "step" not in row:
-                    break
-                if row["step"] <= step:
-                    rows.append(row)
-        path.write_text("".join(to_json(row) + "\n" for row in rows))
-        return rows
+    def _curve(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The curve of a checkpoint, into `metrics.jsonl` as well.
+
+        The file may have lost lines, or have some that came later.
+        """
+        text = "".join(to_json(row) + "\n" for row in rows)
+        write_text(self.folder / "metrics.jsonl", text)
+        return list(rows)
 
     def _evaluate(self, state: TrainState, untrained, curve) -> Record:
         began = time.perf_counter()
@@ -372,8 +354,7 @@ class _Run:
         found = summarised(evaluate(state))
         self.seconds["evaluate"] = time.perf_counter() - began
         if found.samples:
-            arrays: Any = found.samples
-            np.savez_compressed(self.folder / "samples.npz", **arrays)
+            write_arrays(self.folder / "samples.npz", found.samples)
         device = self.mesh.devices.flat[0]
         plain = jax.tree.map(lambda values: np.asarray(values).tolist(), found)
         record = Record(

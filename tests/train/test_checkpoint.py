@@ -27,7 +27,7 @@ def test_restored_bit_for_bit_also_on_another_mesh(tmp_path):
     for mesh in (make_mesh(), make_mesh(seed=2)):
         saver = Checkpoints(tmp_path)
         like = start(mesh)
-        restored = saver.restore(like)
+        restored = saver.restore(like).state
         saver.close()
         for a, b, c in zip(
             jax.tree.leaves(before),
@@ -50,7 +50,7 @@ def test_the_checkpoint_does_not_change_when_training_goes_on(tmp_path):
         pass
     saver.close()
     saver = Checkpoints(tmp_path)
-    restored = saver.restore(start(mesh))
+    restored = saver.restore(start(mesh)).state
     saver.close()
     for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(restored), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -74,7 +74,7 @@ def test_keys_of_a_run_are_kept(tmp_path):
     assert before
     saver = Checkpoints(tmp_path)
     saver.save(0, state)
-    held = saver.restore(loop.start(program, np.arange(2) + 5, mesh=mesh))
+    held = saver.restore(loop.start(program, np.arange(2) + 5, mesh=mesh)).state
     saver.close()
     after = [jax.random.key_data(k) for k in jax.tree.leaves(held) if is_key(k)]
     for a, b in zip(before, after, strict=True):

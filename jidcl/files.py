@@ -1,0 +1,273 @@
+"""Files that are written whole and read with bounds; one owner of a folder.
+
+What is read may be damaged or hostile: nothing is executed, sizes are bounded, and what
+is wrong is one `ValueError` that names the file. Imports no JAX.
+"""
+
+import contextlib
+import errno
+import json
+import math
+import os
+import socket
+import stat
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: two runs of one folder are not told apart there
+    fcntl = None  # type: ignore[assignment]
+
+MOST_JSON = 1 << 28  # bytes of a JSON file
+MOST_ARRAYS = 1 << 34  # bytes of all arrays of one file together
+
+NOT_JSON = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON text that any parser reads, and `from_json` reads back equal.
+
+    Args:
+        value: what JSON can hold, and numbers that are NaN or infinite. They are
+            written as the names of `NOT_JSON`, which no text may be.
+        indent: spaces a level; None for one line.
+
+    Returns:
+        The text.
+
+    Example:
+        >>> to_json([0.5, float("nan"), None])
+        '[0.5, "NaN", null]'
+    """
+
+    def plain(held: Any) -> Any:
+        if isinstance(held, dict):
+            return {key: plain(one) for key, one in held.items()}
+        if isinstance(held, list | tuple):
+            return [plain(one) for one in held]
+        if isinstance(held, float) and not math.isfinite(held):
+            return "NaN" if held != held else "Infinity" if held > 0 else "-Infinity"
+        return held
+
+    return json.dumps(plain(value), indent=indent, allow_nan=False)
+
+
+def from_json(text: str) -> Any:
+    """What `to_json` wrote; the bare tokens NaN and Infinity are read as well.
+
+    Args:
+        text: JSON.
+
+    Returns:
+        Its value. All that is NaN is one object, so that lists and dicts that hold it
+        equal themselves.
+
+    Raises:
+        json.JSONDecodeError: a ValueError, on other text.
+
+    Example:
+        >>> from_json('[0.5, "-Infinity", Infinity]')
+        [0.5, -inf, inf]
+    """
+
+    def numbers(held: Any) -> Any:
+        if isinstance(held, dict):
+            return {key: numbers(one) for key, one in held.items()}
+        if isinstance(held, list):
+            return [numbers(one) for one in held]
+        return NOT_JSON.get(held, held) if isinstance(held, str) else held
+
+    return numbers(json.loads(text, parse_constant=NOT_JSON.__getitem__))
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file, NaN and infinities as `to_json` wrote them.
+
+    Args:
+        path: a regular file of at most `MOST_JSON` bytes.
+
+    Returns:
+        Its value.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        ValueError: naming the file, when it is no regular file, too large, or no JSON.
+    """
+    text = read_bytes(path, MOST_JSON)
+    try:
+        return from_json(text.decode())
+    except (ValueError, RecursionError) as error:
+        what = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise ValueError(f"{path} is not a JSON file: {what}") from error
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The content of a regular file; a FIFO or a device is refused, not waited for.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+
+    Returns:
+        Its content.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        ValueError: naming the file, when it is no regular file or too large.
+    """
+    check_regular(path, most)
+    return Path(path).read_bytes()
+
+
+def check_regular(path: Path, most: int) -> None:
+    """Raise unless a path is a regular file of a bounded size.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        ValueError: naming the file, when it is no regular file or too large.
+    """
+    try:
+        held = os.stat(path)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError(f"{path} is a loop of links") from error
+        raise
+    if not stat.S_ISREG(held.st_mode):
+        raise ValueError(f"{path} must be a regular file")
+    if held.st_size > most:
+        raise ValueError(f"{path} must have at most {most} bytes, got {held.st_size}")
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file in one step: a reader never sees half of it.
+
+    It is written under another name beside, put on the disk, and renamed.
+
+    Args:
+        path: the file; its folder is created.
+        write: writes it, given the other name (which ends as `path` does).
+
+    Raises:
+        OSError: when the disk is full or may not be written; the file is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        write(part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file in one step.
+
+    Args:
+        path: the file; its folder is created.
+        value: as for `to_json`.
+
+    Raises:
+        OSError: as for `write_whole`.
+    """
+    write_text(path, to_json(value, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step.
+
+    Args:
+        path: the file; its folder is created.
+        text: its content.
+
+    Raises:
+        OSError: as for `write_whole`.
+    """
+
+    def write(part: Path) -> None:
+        part.write_text(text)
+
+    write_whole(path, write)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write an `.npz` file in one step, compressed.
+
+    Args:
+        path: the file, ending in `.npz`; its folder is created.
+        arrays: by name.
+
+    Raises:
+        OSError: as for `write_whole`.
+    """
+    held: Any = dict(arrays)
+    write_whole(path, lambda part: np.savez_compressed(part, **held))
+
+
+def read_arrays(path: Path, most: int = MOST_ARRAYS) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file; none when it is missing or damaged.
+
+    An archive that holds more than its arrays' shapes say is refused before it is
+    unpacked. Objects are not read.
+
+    Args:
+        path: the file.
+        most: bytes of all arrays together.
+
+    Returns:
+        `{name: array}`.
+    """
+    try:
+        check_regular(path, most)
+        with zipfile.ZipFile(path) as archive:
+            if sum(part.file_size for part in archive.infolist()) > most:
+                return {}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return {}
+
+
+class FolderInUse(OSError):
+    """Another process works in a folder."""
+
+
+@contextlib.contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """The one owner of a folder, as long as the context lasts.
+
+    The operating system frees it when the process ends, however it ends. Where the file
+    system has no locks nothing is checked.
+
+    Args:
+        folder: an existing folder; the file `lock` in it names process and host.
+
+    Raises:
+        FolderInUse: naming the process that works there.
+    """
+    with (folder / "lock").open("a+") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    file.seek(0)
+                    owner = file.read(200).strip() or "another process"
+                    raise FolderInUse(
+                        f"{folder} is in use by {owner}: wait for it, or stop it"
+                    ) from error
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield
