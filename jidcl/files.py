@@ -233,7 +233,9 @@ def read_arrays(path: Path, most: int = MOST_ARRAYS) -> dict[str, np.ndarray]:
             if sum(part.file_size for part in archive.infolist()) > most:
                 return {}
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            held = {name: arrays[name] for name in arrays.files}
+        whole = all(isinstance(array, np.ndarray) for array in held.values())
+        return held if whole else {}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return {}
 

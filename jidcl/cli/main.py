@@ -26,7 +26,8 @@ def main(argv: list[str] | None = None) -> int:
         argv: the arguments; those of the process when None.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 usage.
+        The exit code: 0 done, 1 a claim failed or numbers are not finite, 2 what was
+        asked cannot be done, 3 a fault of ours, 130 and 143 stopped by a signal.
     """
     args = sys.argv[1:] if argv is None else argv
     if not args or args[0] in ("-h", "--help"):
@@ -48,15 +49,45 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # who read has seen enough, as in `jidcl list ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError, ImportError) as error:
-        print(f"jidcl: {error}", file=sys.stderr)
+    except (ValueError, OSError, ImportError, MemoryError) as error:
+        print(f"jidcl: {_one_line(error)}", file=sys.stderr)
         return 2
     except FloatingPointError as error:
         print(f"jidcl: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("jidcl: stopped; the same command goes on from here", file=sys.stderr)
-        return 1
+        return getattr(error, "code", 130)
+    except Exception as error:
+        return _fault(error)
+
+
+def _one_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines) or type(error).__name__
+
+
+def _fault(error: Exception) -> int:
+    """One line for an error that nobody foresaw, and its traceback in a file."""
+    if "RESOURCE_EXHAUSTED" in str(error):
+        text = "the device is out of memory: fewer --seeds, or a smaller batch"
+        print(f"jidcl: {text}", file=sys.stderr)
+        return 2
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="jidcl-fault-", suffix=".txt", delete=False
+    ) as file:
+        file.write(" ".join(["jidcl", *sys.argv[1:]]) + "\n")
+        traceback.print_exception(error, file=file)
+    kind, first = type(error).__name__, _one_line(error)[:200]
+    print(
+        f"jidcl: this is a fault of jidcl, or of a system of your own ({kind}: {first})"
+        f"; please report it with {file.name}",
+        file=sys.stderr,
+    )
+    return 3
 
 
 def _overview() -> str:

@@ -5,6 +5,7 @@ It shows what others compute: bars, tables of verdicts and estimates, durations.
 
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -33,32 +34,50 @@ PLAIN_SECONDS = 10.0
 GAP = COLUMNS.index("loss - reference = gap (closed below)")
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal ended the work; what was done is saved.
+
+    Attributes:
+        code: the exit code, 128 + the signal's number: 130 of Ctrl-C, 143 of SIGTERM.
+    """
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.code = 128 + number
+
+
 @contextlib.contextmanager
 def stoppable(events: Iterator[Any]) -> Iterator[Iterator[Any]]:
-    """Ctrl-C ends a run after the dispatch on its way, checkpoint written.
+    """Ctrl-C or SIGTERM ends a run after the dispatch on its way, checkpoint written.
 
-    A second Ctrl-C ends it at once.
+    A second one ends it at once. Signals reach the main thread only: elsewhere nothing
+    is changed.
     """
-    asked = False
+    asked = 0
 
     def ask(number, frame):
         nonlocal asked
         if asked:
-            raise KeyboardInterrupt
-        asked = True
+            raise Stopped(number)
+        asked = number
 
     def watched():
         for event in events:
             if asked:
-                raise KeyboardInterrupt
+                raise Stopped(asked)
             yield event
 
-    before = signal.signal(signal.SIGINT, ask)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread():
+        numbers = ()
+    before = [(number, signal.signal(number, ask)) for number in numbers]
     try:
         yield watched()
     finally:
-        signal.signal(signal.SIGINT, before)
+        # Saving first: the default action of SIGTERM would cut it off.
         events.close()  # type: ignore[attr-defined]
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 class Watcher:

@@ -43,6 +43,7 @@ def main(args: list[str]) -> int:
         seeds=seeds,
         root=options.root,
         mesh=mesh,
+        save_seconds=options.save_seconds,
     )
     if options.profile:
         _print_programs(record)
@@ -67,6 +68,8 @@ def _arguments(default: Any) -> Any:
         """devices of the run: seeds over one axis, each batch over another"""
         root: Path = Path("runs")
         """folder of all runs"""
+        save_seconds: float = 60.0
+        """least time between checkpoints"""
         profile: bool = False
         """print what each program of the run cost to trace, lower, compile and run"""
         dry_run: bool = False
@@ -83,6 +86,7 @@ def show_run(
     seeds: Sequence[int],
     root: Path,
     mesh: Any = None,
+    save_seconds: float = 60.0,
 ) -> "Record":
     """Run one configuration with a progress bar; print its scores (one host does).
 
@@ -93,6 +97,7 @@ def show_run(
         seeds: distinct integers.
         root: folder of all runs.
         mesh: devices; one device when None.
+        save_seconds: least time between checkpoints.
 
     Returns:
         The record of the finished run.
@@ -112,7 +117,15 @@ def show_run(
 
     legend, claims = load_legend(system), find_claims(system)
     console = Console(quiet=not hosts.writes())
-    events = run(config, system=system, preset=label, seeds=seeds, root=root, mesh=mesh)
+    events = run(
+        config,
+        system=system,
+        preset=label,
+        seeds=seeds,
+        root=root,
+        mesh=mesh,
+        save_seconds=save_seconds,
+    )
     record, folder = None, root
     with Watcher(console) as watcher, stoppable(events) as events:
         for event in events:

@@ -33,6 +33,8 @@ class Verify:
     """folder of all runs"""
     folder: str = ""
     """pictures on disk, not rendered ones: scenes, causal3d, dislib; full budget"""
+    save_seconds: float = 60.0
+    """least time between checkpoints"""
     fresh: bool = False
     """ignore finished runs: move them aside and start again"""
     dry_run: bool = False
@@ -73,6 +75,7 @@ def _verify(options: Verify, system: str) -> int:
         rows=options.rows or None,
         seeds=range(options.seeds or 0),
         pictures=options.folder,
+        save_seconds=options.save_seconds,
     )
     if options.dry_run:
         from jidcl.cli.progress import print_estimates

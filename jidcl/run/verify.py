@@ -57,6 +57,7 @@ class Verification:
         seeds: integer seeds; when empty 0, 1, ..., as many as the system's claims say.
         pictures: a folder of pictures on disk in place of the scene's (full and
             published budgets of systems that read them).
+        save_seconds: least time between checkpoints.
         verdicts: filled while it runs.
 
     Raises:
@@ -70,6 +71,7 @@ class Verification:
     rows: Sequence[str] | None = None
     seeds: Sequence[int] = ()
     pictures: str = ""
+    save_seconds: float = 60.0
     verdicts: list[Verdict] = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
@@ -161,6 +163,7 @@ class Verification:
             preset=name,
             seeds=self.seeds[:1] if curve else self.seeds,
             root=self.root,
+            save_seconds=self.save_seconds,
         ):
             yield event
             if event.record is not None:

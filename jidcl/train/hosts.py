@@ -12,6 +12,8 @@ from jax.experimental import multihost_utils
 
 from jidcl.checks import check_at_least
 
+DEAD_AFTER = 30  # seconds without a sign of life from a process, then all end
+
 
 def join(hosts: str) -> None:
     """Join the other processes of a run, before anything else touches a device.
@@ -36,7 +38,14 @@ def join(hosts: str) -> None:
         )
     count, index = map(int, numbers)
     check_at_least("COUNT of hosts", count, index + 1)
-    jax.distributed.initialize(address, count, index)
+    # The socket opens at the address that was given: by default it would at all.
+    jax.distributed.initialize(
+        address,
+        count,
+        index,
+        coordinator_bind_address=address if index == 0 else None,
+        heartbeat_timeout_seconds=DEAD_AFTER,
+    )
 
 
 def writes() -> bool:

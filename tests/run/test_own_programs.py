@@ -271,3 +271,53 @@ def test_a_run_without_samples_writes_none_and_is_not_repeated(tmp_path):
     *_, last = runner.run(CONFIG, root=tmp_path / "cut", memory_gib=1e-9, **own)
     assert len(list(last.folder.glob("pieces/*/result.json"))) == 2
     assert not list(last.folder.rglob("samples.npz"))
+
+
+def stopped_at(root, step, config):
+    """A run that somebody stopped watching at a step; its folder."""
+    own = dict(system=descent.NAME, preset="quick/descent", seeds=(0, 1), root=root)
+    events = runner.run(config, **own)
+    for event in events:
+        if event.stage == "train" and event.step == step:
+            events.close()
+            break
+    return runner.run_folder(root, descent.NAME, "quick/descent", config, (0, 1))
+
+
+MANY = dataclasses.replace(CONFIG, steps=44, chunk=1, rate=0.05)  # 2 chunks a point
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text,
+        lambda text: "",
+        lambda text: text[: len(text) // 2],
+        lambda text: text + text,
+        lambda text: '{"step": null}\n' + text,
+        lambda text: '{"step": 99}\n5\n[[[',
+    ],
+)
+def test_a_resumed_curve_is_the_undisturbed_one_whatever_became_of_the_file(
+    tmp_path, spoil
+):
+    want = finish(tmp_path / "whole", MANY).record.curve
+    assert [row["step"] for row in want] == list(range(2, 45, 2))
+    folder = stopped_at(tmp_path / "cut", 7, MANY)  # between two points
+    log = folder / "metrics.jsonl"
+    log.write_text(spoil(log.read_text()))
+    last = finish(tmp_path / "cut", MANY)
+    assert last.record.curve == want
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert rows == want
+
+
+def test_two_runs_of_one_folder_at_once_are_refused(tmp_path):
+    own = dict(system=descent.NAME, preset="quick/descent", seeds=(0, 1), root=tmp_path)
+    first = runner.run(MANY, **own)
+    while next(first).stage != "train":
+        pass
+    with pytest.raises(OSError, match=r"quick-descent-.* is in use by process \d+ on "):
+        list(runner.run(MANY, **own))
+    first.close()
+    assert finish(tmp_path, MANY).stage == "done"

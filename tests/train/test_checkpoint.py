@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import jax
 import numpy as np
 import optax
@@ -5,7 +8,7 @@ import pytest
 
 from jidcl.systems.contrastive_ica.problem import make_problem, make_program
 from jidcl.train import loop
-from jidcl.train.checkpoint import Checkpoints
+from jidcl.train.checkpoint import CheckpointError, Checkpoints
 from jidcl.train.gradient import gradient
 from jidcl.train.sharding import make_mesh
 from reference.tiny import TINY
@@ -83,3 +86,116 @@ def test_keys_of_a_run_are_kept(tmp_path):
 
 def is_key(leaf):
     return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def save_two(folder):
+    """Checkpoints of steps 4 and 8 of one run, and their states on the host."""
+    mesh, saver = make_mesh(), Checkpoints(folder / "ckpt")
+    state, kept = start(mesh), {}
+    for event in loop.train(PROGRAM, state, steps=8, chunk_steps=4, mesh=mesh):
+        kept[event.step] = jax.device_get(event.state)
+        kept[event.step] = jax.tree.map(np.copy, kept[event.step])
+        saver.save(event.step, event.state, {"curve": [event.step]})
+    saver.close()
+    return kept
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    return folder, save_two(folder)
+
+
+def restored_from(folder):
+    saver = Checkpoints(folder / "ckpt")
+    try:
+        return saver.restore(start(make_mesh()))
+    finally:
+        saver.close()
+
+
+def same(state, other):
+    pairs = zip(jax.tree.leaves(state), jax.tree.leaves(other), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def data_files(step):
+    """The files of a checkpoint that hold numbers, the largest first."""
+    files = [path for path in step.rglob("*") if path.is_file()]
+    return sorted(files, key=lambda path: -path.stat().st_size)
+
+
+def flip(path):
+    held = bytearray(path.read_bytes())
+    for place in range(len(held) // 3, len(held), max(len(held) // 7, 1)):
+        held[place] ^= 0x10
+    path.write_bytes(held)
+
+
+DAMAGES = {
+    "flipped": flip,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "removed": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
+    saved, tmp_path, damage
+):
+    origin, states = saved
+    shutil.copytree(origin, tmp_path, dirs_exist_ok=True)
+    DAMAGES[damage](data_files(tmp_path / "ckpt" / "8")[0])
+    with pytest.warns(UserWarning, match="ckpt/8 is damaged .* the one before it"):
+        found = restored_from(tmp_path)
+    assert found.kept == {"curve": [4]}
+    assert same(found.state, states[4])
+    # Nothing was deleted, and the step can be written again.
+    assert [path.name for path in (tmp_path / "damaged").iterdir()] == ["8-0"]
+    again = restored_from(tmp_path)
+    assert same(again.state, states[4])
+
+
+def test_one_flipped_bit_of_a_number_is_seen(saved, tmp_path):
+    origin, states = saved
+    shutil.copytree(origin, tmp_path, dirs_exist_ok=True)
+    note = tmp_path / "digests" / "8.json"
+    data = json.loads(note.read_text())
+    leaf = data["leaves"][3]
+    leaf["digest"] = leaf["digest"][::-1]  # as if the array had been another one
+    note.write_text(json.dumps(data))
+    with pytest.warns(UserWarning, match="the bits of .* are not those"):
+        assert same(restored_from(tmp_path).state, states[4])
+
+
+def test_without_a_whole_checkpoint_nothing_is_restored_or_deleted(saved, tmp_path):
+    origin, _ = saved
+    shutil.copytree(origin, tmp_path, dirs_exist_ok=True)
+    for step in ("4", "8"):
+        (tmp_path / "digests" / f"{step}.json").write_text("[")
+    with pytest.raises(
+        CheckpointError, match=r"no checkpoint in .* is whole \(8: .*4:"
+    ):
+        restored_from(tmp_path)
+    assert {path.name for path in (tmp_path / "ckpt").iterdir()} >= {"4", "8"}
+
+
+def test_what_a_cut_write_left_behind_is_removed(saved, tmp_path):
+    origin, states = saved
+    shutil.copytree(origin, tmp_path, dirs_exist_ok=True)
+    left = tmp_path / "ckpt" / "12.orbax-checkpoint-tmp-3"
+    left.mkdir()
+    (left / "half").write_text("x")
+    found = restored_from(tmp_path)
+    assert not left.exists()
+    assert same(found.state, states[8])
+    assert found.kept == {"curve": [8]}
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_error(tmp_path):
+    saver = Checkpoints(tmp_path / "ckpt")
+    (tmp_path / "digests").write_text("a file where a folder has to be")
+    with pytest.raises(OSError, match="could not be written: "):
+        saver.save(4, start(make_mesh()))
+    saver.close()
