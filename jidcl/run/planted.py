@@ -97,13 +97,24 @@ def _signed(rng: Rng, z: np.ndarray) -> np.ndarray:
 
 
 def _turned(rng: Rng, z: np.ndarray) -> np.ndarray:
-    """A rotation that no permutation is near: all coordinates are mixed alike."""
+    """A rotation that is near no permutation."""
     n = z.shape[1]
-    flat = np.full((n, n), 2 / n) - np.eye(n)  # a reflection, entries up to 1 - 2 / n
-    base = flat if n == 4 else np.linalg.qr(rng.normal(size=(n, n)))[0]
-    while np.abs(base).max() > 0.9:
-        base = np.linalg.qr(rng.normal(size=(n, n)))[0]
-    return (z / z.std(axis=0)) @ base
+    return (z / z.std(axis=0)) @ _apart(
+        lambda: np.linalg.qr(rng.normal(size=(n, n)))[0]
+    )
+
+
+def _linear(rng: Rng, z: np.ndarray) -> np.ndarray:
+    """A linear map that is near no permutation."""
+    return (z / z.std(axis=0)) @ _apart(lambda: _mixing(rng, z.shape[1]))
+
+
+def _apart(draw: Callable[[], np.ndarray]) -> np.ndarray:
+    """A matrix no column of which is nearly one coordinate."""
+    matrix = draw()
+    while (np.abs(matrix).max(axis=0) > 0.9 * np.linalg.norm(matrix, axis=0)).any():
+        matrix = draw()
+    return matrix
 
 
 def _noisy(rng: Rng, y: np.ndarray, share: float) -> np.ndarray:
@@ -154,7 +165,7 @@ def _constant(rng: Rng, z: np.ndarray) -> np.ndarray:
 KINDS: Mapping[str, Callable[[Rng, np.ndarray], tuple[np.ndarray, bool, bool]]] = {
     "permutation and scale": lambda rng, z: (_signed(rng, z), True, True),
     "rotation": lambda rng, z: (_turned(rng, z), True, False),
-    "linear": lambda rng, z: (_turned(rng, z) @ _mixing(rng, z.shape[1]), True, False),
+    "linear": lambda rng, z: (_linear(rng, z), True, False),
     "linear in |z|": lambda rng, z: (
         np.abs(z) @ _mixing(rng, z.shape[1]),
         False,

@@ -372,6 +372,8 @@ class _Run:
             seconds={name: round(s, 2) for name, s in self.seconds.items()},
             device=f"{device.platform} {device.device_kind}",
             programs=self.ledger.rows(),
+            errors=plain.errors,
+            perturbed=plain.perturbed,
         )
         write_record(self.folder, record)
         return record
