@@ -13,6 +13,7 @@ from jidcl.report.records import Record
 from jidcl.report.verdict import ANALOGUE, Verdict
 from jidcl.report.words import (
     MOST,
+    NOT_FINITE,
     admitted,
     all_latents,
     beats_nulls,
@@ -273,15 +274,16 @@ def _worded(
 
     Nothing is said of optimisation where nothing was trained.
     """
+    lost = [NOT_FINITE] * len(record.dead)
     if claim.vocabulary == "behaviour":
-        words = [BEHAVIOUR[not r] for r in reached]
+        words = [*(BEHAVIOUR[not r] for r in reached), *lost]
         return words, _unlike(words, BEHAVIOUR[not mean])
     if not record.trained:
         return [], ""
     share = claim.unit == "percent" and claim.bound == "least"
     words = seed_words(record, claim.metric, reached, bar=claim.gap_bar, nulls=share)
     suggested = word_of_means(record, claim.metric, mean, claim.gap_bar)
-    return words, _unlike(words, suggested)
+    return words + lost, _unlike(words + lost, suggested)
 
 
 def _unlike(words: list[str], suggested: str) -> str:

@@ -54,6 +54,7 @@ class Record:
         perturbed: of the true latents made worse and worse, by kind of perturbation:
             strength, gap and scores, a list for each seed; see
             `jidcl.report.words.admitted`.
+        dead: by seed, why it is not among `seeds`: its loss was not finite.
     """
 
     schema_version: int
@@ -73,6 +74,7 @@ class Record:
     programs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     errors: PerSeed = dataclasses.field(default_factory=dict)
     perturbed: dict[str, PerSeed] = dataclasses.field(default_factory=dict)
+    dead: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def trained(self) -> bool:
@@ -173,6 +175,7 @@ def merge_records(parts: Sequence[Record]) -> Record:
             for kind in parts[0].perturbed
         },
         curve=curve,
+        dead={seed: text for part in parts for seed, text in part.dead.items()},
         seconds={
             name: round(sum(part.seconds[name] for part in parts), 2)
             for name in parts[0].seconds

@@ -29,8 +29,9 @@ def checked(data: Any, fields: Sequence[str], *, where: str) -> dict[str, Any]:
         raise ValueError(f"{where} must hold an object, got {_short(data)}")
     held: dict[str, Any] = dict(data)
     known = set(fields)
-    for name, empty in (("programs", []), ("errors", {}), ("perturbed", {})):
-        held.setdefault(name, empty)
+    for name in ("errors", "perturbed", "dead"):
+        held.setdefault(name, {})
+    held.setdefault("programs", [])
     if held.get("schema_version") == 1:
         known = known - {"scores", "losses", "nulls"} | {"metrics"}
     if known - held.keys():
@@ -78,6 +79,9 @@ def _check_forms(held: Mapping[str, Any], where: str) -> None:
             isinstance(v, int | float) for v in value.values()
         )
 
+    def texts(value: Any) -> bool:
+        return isinstance(value, dict) and all(map(_text, value.values()))
+
     each = f"lists of {len(seeds)} values, one a seed, by name"
     forms: dict[str, tuple[str, Callable[[Any], bool]]] = {
         **{name: ("text", _text) for name in ("system", "preset", "device", "status")},
@@ -87,6 +91,7 @@ def _check_forms(held: Mapping[str, Any], where: str) -> None:
         **{name: (f"{each} and group", grouped) for name in ("nulls", "perturbed")},
         "curve": ("a list of objects with a step", curve),
         "seconds": ("numbers by name", numbers),
+        "dead": ("text by seed", texts),
         "programs": ("a list of objects", rows),
         "floor_kind": (f"one of {KINDS}", lambda v: v in (*KINDS, "oracle")),
     }

@@ -26,6 +26,7 @@ from jidcl.report.records import Record
 MOST = 0.8  # share of seeds that decides a row: 4 of 5
 MIXED = "mixed"
 NOT_JUDGED = "not judged"
+NOT_FINITE = "not finite"  # a seed that died; its numbers are in no mean
 NULLS = ("identity", "untrained", "shuffled")  # that a recovery has to beat
 LEFT = 0.5  # a recovery leaves at most this share of what a null leaves
 GAIN = 0.001  # and is larger than the null by this at least

@@ -27,7 +27,7 @@ from jidcl.report.records import (
     write_record,
 )
 from jidcl.run.costs import phases_of, runs_that_fit
-from jidcl.run.curve import check_names, means, packed, unpacked
+from jidcl.run.curve import check_names, living, means, note_dead, packed, unpacked
 from jidcl.run.folders import (
     cached_frozen,
     claim_folder,
@@ -243,6 +243,7 @@ class _Run:
         self.steps = self.phases[-1][1] if self.phases else 0
         self.seconds = {"train": 0.0, "compile": 0.0, "evaluate": 0.0}
         self.ledger = Ledger()
+        self.dead: dict[str, str] = {}  # by seed, what was not finite
 
     def start(self) -> TrainState:
         """The state before the first step."""
@@ -271,6 +272,7 @@ class _Run:
                 with numbers_in(self.program.precision):
                     found = saver.restore(state)
                 state, kept = found or (state, {})
+                self.dead.update(kept.get("dead", {}))
                 curve = self._curve(kept.get("curve", []))
                 seen = unpacked(kept.get("seen", []))
                 watched = probe, untrained, curve, seen
@@ -308,8 +310,10 @@ class _Run:
                 chunk_steps=chunk,
                 mesh=self.mesh,
                 ledger=self.ledger,
+                some_may_fail=True,
             ):
                 state = event.state
+                note_dead(self.dead, event, len(self.seeds))
                 check_names(event.metrics, untrained)
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
@@ -326,18 +330,24 @@ class _Run:
                     curve.append(row)
                     log.write(to_json(row) + "\n")
                     log.flush()
-                    scores = {k: float(np.mean(v)) for k, v in row.items()}
+                    alive = self._alive()
+                    scores = {k: float(np.mean(v[alive])) for k, v in point.items()}
                 due = time.monotonic() - saved > self.save_seconds or last
                 if hosts.agree(due):
-                    saver.save(event.step, state, packed(curve, seen))
+                    saver.save(event.step, state, packed(curve, seen, self.dead))
                     saved = time.monotonic()
                 try:
                     yield RunEvent("train", event.step, self.steps, scores)
                 except GeneratorExit:  # whoever watched has stopped: lose nothing
                     if not hosts.several():  # a checkpoint takes all of them
-                        saver.save(event.step, state, packed(curve, seen))
+                        saver.save(event.step, state, packed(curve, seen, self.dead))
                     raise
         return state
+
+    def _alive(self) -> np.ndarray:
+        """Positions of the seeds whose loss is finite."""
+        alive = [str(seed) not in self.dead for seed in self.seeds]
+        return np.flatnonzero(alive)
 
     def _curve(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The curve of a checkpoint, into `metrics.jsonl` as well.
@@ -353,27 +363,31 @@ class _Run:
         evaluate = self._on_each_seed(self.program.evaluate, "evaluate")
         found = summarised(evaluate(state))
         self.seconds["evaluate"] = time.perf_counter() - began
+        alive = self._alive()
+        found = jax.tree.map(lambda values: np.asarray(values)[alive], found)
         if found.samples:
             write_arrays(self.folder / "samples.npz", found.samples)
         device = self.mesh.devices.flat[0]
-        plain = jax.tree.map(lambda values: np.asarray(values).tolist(), found)
+        plain = jax.tree.map(lambda values: values.tolist(), found)
+        seeds = [seed for seed in self.seeds if str(seed) not in self.dead]
         record = Record(
             schema_version=SCHEMA_VERSION,
             system=self.name,
             preset=self.preset,
             config=config_dict(self.config),
-            seeds=self.seeds,
+            seeds=seeds,
             floor_kind=self.system.floor_kind(self.config),
             scores=plain.scores,
             losses=plain.losses,
             nulls=plain.nulls,
-            untrained={name: v.tolist() for name, v in untrained.items()},
-            curve=curve,
+            untrained={name: v[alive].tolist() for name, v in untrained.items()},
+            curve=[living(row, alive) for row in curve],
             seconds={name: round(s, 2) for name, s in self.seconds.items()},
             device=f"{device.platform} {device.device_kind}",
             programs=self.ledger.rows(),
             errors=plain.errors,
             perturbed=plain.perturbed,
+            dead=self.dead,
         )
         write_record(self.folder, record)
         return record

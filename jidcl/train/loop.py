@@ -30,6 +30,7 @@ class ChunkEvent(NamedTuple):
         metrics: host arrays `[steps of the chunk, seeds]`.
         seconds: wall time of the chunk, compilation apart.
         compile_seconds: time spent compiling before it, 0 when cached.
+        bad: by seed, the first step of the chunk whose loss is NaN or infinite.
     """
 
     step: int
@@ -37,6 +38,7 @@ class ChunkEvent(NamedTuple):
     metrics: dict[str, np.ndarray]
     seconds: float
     compile_seconds: float
+    bad: dict[int, int]
 
 
 class Chunk(NamedTuple):
@@ -193,6 +195,7 @@ def train_phases(
     chunk_steps: int,
     mesh: Mesh,
     ledger: Ledger | None = None,
+    some_may_fail: bool = False,
 ) -> Iterator[ChunkEvent]:
     """`train` through every (program, update up to which it holds).
 
@@ -203,6 +206,7 @@ def train_phases(
         chunk_steps: updates per dispatch.
         mesh: the mesh.
         ledger: as for `start`.
+        some_may_fail: as for `train`.
 
     Yields:
         `ChunkEvent`.
@@ -215,6 +219,7 @@ def train_phases(
             chunk_steps=chunk_steps,
             mesh=mesh,
             ledger=ledger,
+            some_may_fail=some_may_fail,
         ):
             state = event.state
             yield event
@@ -228,6 +233,7 @@ def train(
     chunk_steps: int,
     mesh: Mesh,
     ledger: Ledger | None = None,
+    some_may_fail: bool = False,
 ) -> Iterator[ChunkEvent]:
     """Train from `state` up to `steps` updates, one event per dispatch.
 
@@ -238,12 +244,15 @@ def train(
         chunk_steps: updates per dispatch.
         mesh: the mesh.
         ledger: as for `start`.
+        some_may_fail: go on while the loss of some seed is finite; who fails stands in
+            the events.
 
     Yields:
         `ChunkEvent`.
 
     Raises:
-        NonFiniteLoss: after a chunk with a loss that is NaN or infinite.
+        NonFiniteLoss: after a chunk with a loss that is NaN or infinite, of any seed,
+            or where some may fail of all.
     """
     programs: dict[int, Callable] = {}
     done = int(to_host(state.step).ravel()[0])
@@ -258,9 +267,11 @@ def train(
         state, metrics = programs[size](state)
         host: dict[str, np.ndarray] = to_host(metrics)
         seconds = time.perf_counter() - began
-        _stop_if_not_finite(host["loss"], done, state.seed)
+        bad = _not_finite(host["loss"], done, state)
+        if bad and (not some_may_fail or len(bad) == host["loss"].shape[1]):
+            raise NonFiniteLoss(_told(bad, state))
         done += size
-        yield ChunkEvent(done, state, host, seconds, compiled)
+        yield ChunkEvent(done, state, host, seconds, compiled, bad)
 
 
 def fit(
@@ -307,13 +318,42 @@ def fit(
     return state, on_each_seed(program.evaluate, program, mesh=mesh)(state)
 
 
-def _stop_if_not_finite(loss: np.ndarray, done: int, seeds: jax.Array) -> None:
+def _not_finite(loss: np.ndarray, done: int, state: TrainState) -> dict[int, int]:
+    """By seed, the first step whose loss is not finite."""
     bad = ~np.isfinite(loss)
-    if bad.any():
-        first = int(bad.any(axis=1).argmax())
-        which = to_host(seeds)[bad.any(axis=0)].tolist()
-        raise NonFiniteLoss(
-            f"loss is not finite from step {done + first + 1} on (chunk {done + 1} to "
-            f"{done + loss.shape[0]}), seeds {which}: lower the learning rate, or look "
-            "at the data"
-        )
+    if not bad.any():
+        return {}
+    seeds = to_host(state.seed)
+    return {
+        int(seeds[i]): done + 1 + int(bad[:, i].argmax())
+        for i in np.flatnonzero(bad.any(axis=0))
+    }
+
+
+def first_bad(state: TrainState, seed: int) -> str:
+    """The first array of a seed's run that holds a NaN or an infinity, by its path.
+
+    Args:
+        state: of all seeds.
+        seed: one of them.
+
+    Returns:
+        The path, such as `.params['dense']['kernel']`; empty where all are finite.
+    """
+    (index,) = np.flatnonzero(to_host(state.seed) == seed)
+    for path, leaf in jax.tree.leaves_with_path(state.run):
+        if not jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact):
+            continue
+        if not np.isfinite(to_host(leaf)[index].astype(np.float64)).all():
+            return jax.tree_util.keystr(path)
+    return ""
+
+
+def _told(bad: dict[int, int], state: TrainState) -> str:
+    first = min(bad.values())
+    where = first_bad(state, next(seed for seed in bad if bad[seed] == first))
+    return (
+        f"loss is not finite from step {first} on, seeds {sorted(bad)}"
+        + (f", first in {where}" if where else "")
+        + ": lower the learning rate, or look at the data"
+    )

@@ -460,3 +460,13 @@ def test_what_is_expected_early_may_come_with_the_gap_closed():
     assert (closed.word, closed.ok) == ("identified", True)
     assert (still_open.word, still_open.ok) == ("identified early", True)
     assert not judge(record([0.5] * 5, gap=0.5), claim).ok
+
+
+def test_a_dead_seed_counts_against_a_row_and_is_in_no_mean():
+    alive = record([0.995] * 4)
+    five = dataclasses.replace(alive, dead={"4": "loss not finite from step 7 on"})
+    verdict = judge(five, QUICK)
+    assert (verdict.ok, verdict.score, verdict.count) == (True, 99.5, 4)
+    assert "identified: 4 identified, 1 not finite" in cells(verdict)
+    six = dataclasses.replace(alive, dead={"4": "x", "5": "x"})
+    assert (judge(six, QUICK).ok, judge(six, QUICK).word) == (False, "mixed")

@@ -321,3 +321,46 @@ def test_two_runs_of_one_folder_at_once_are_refused(tmp_path):
         list(runner.run(MANY, **own))
     first.close()
     assert finish(tmp_path, MANY).stage == "done"
+
+
+def dying(config):
+    """A program whose seed 1 has NaN from step 7 on."""
+    base = descent.make_program(config)
+
+    def step(run, frozen, key, t):
+        dies = (run["seed"] == 1) & (t >= 6)
+        w = run["w"] * jnp.where(dies, jnp.nan, 1 - config.rate)
+        return {**run, "w": w}, {"loss": w**2 / 2}
+
+    def start(frozen, key):
+        seed = jax.random.key_data(key)[..., -1].astype(jnp.float32)
+        return {**base.start(frozen, key), "seed": seed}
+
+    return dataclasses.replace(base, start=start, step=step)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_seed_that_dies_is_marked_and_the_others_go_on(monkeypatch, tmp_path, cut):
+    descent.changed(monkeypatch, dying)
+    want = finish(tmp_path / "one", MANY, seeds=(0, 2)).record
+    seeds = (0, 1, 2)
+    if cut:
+        own = dict(system=descent.NAME, preset="quick/descent", seeds=seeds)
+        events = runner.run(MANY, **own, root=tmp_path)
+        for event in events:
+            if event.step == 9:
+                events.close()
+                break
+    record = finish(tmp_path, MANY, seeds=seeds).record
+    assert record.seeds == [0, 2]
+    text = "loss not finite from step 7 on, first in ['w']"
+    assert record.dead == {"1": text}
+    assert record.scores == want.scores
+    assert record.curve == want.curve
+    assert read_record(finish(tmp_path, MANY, seeds=seeds).folder) == record
+
+
+def test_a_run_whose_seeds_all_die_is_one_error(monkeypatch, tmp_path):
+    descent.changed(monkeypatch, dying)
+    with pytest.raises(FloatingPointError, match=r"from step 7 on, seeds \[1\], first"):
+        finish(tmp_path, MANY, seeds=(1,))

@@ -151,7 +151,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step():
         return loss + jnp.log(batch.z[0, 0] * 0 - 1), aux
 
     program = gradient(dataclasses.replace(PROBLEM, loss=broken), optax.sgd(0.1))
-    with pytest.raises(loop.NonFiniteLoss, match=r"from step 1 on .* seeds \[7\]"):
+    with pytest.raises(loop.NonFiniteLoss, match=r"from step 1 on, seeds \[7\]"):
         train_all([7], make_mesh(), program=program)
 
 
