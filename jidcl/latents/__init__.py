@@ -31,6 +31,18 @@ from jidcl.latents.densities import (
     sample_marginal,
     sample_with_acceptance,
 )
+from jidcl.latents.environments import (
+    LEGACY,
+    STRUCTURES,
+    VARIES,
+    PairDraws,
+    binary_graphs,
+    binary_variables,
+    observe_pairs,
+    sample_binary,
+    sample_pairs,
+    table_of,
+)
 from jidcl.latents.families import (
     Density,
     GeneralisedNormal,
@@ -48,10 +60,23 @@ from jidcl.latents.ou import (
     unit_variance,
     unit_variance_scale,
 )
+from jidcl.latents.recorded_environments import recorded_binary, recorded_pairs
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 from jidcl.latents.vmf import VonMisesFisher
 
 __all__ = [
+    "LEGACY",
+    "STRUCTURES",
+    "VARIES",
+    "PairDraws",
+    "binary_graphs",
+    "binary_variables",
+    "observe_pairs",
+    "sample_binary",
+    "sample_pairs",
+    "table_of",
+    "recorded_binary",
+    "recorded_pairs",
     "sample_causal",
     "transform",
     "OU_PAIRS",

@@ -24,6 +24,20 @@ from jidcl.metrics.decoding import (
     ordinal_levels,
     t_test,
 )
+from jidcl.metrics.graphs import normalised_shd
+from jidcl.metrics.independence import (
+    Tested,
+    chatterjee_xi,
+    fisher_z,
+    g_of_counts,
+    g_test,
+)
+from jidcl.metrics.kernel_independence import (
+    KernelTest,
+    hsic,
+    kci_conditional,
+    kci_unconditional,
+)
 from jidcl.metrics.linear import linear_map, row_collapse, scale_error, tied_kappa
 from jidcl.metrics.linear_id import (
     LinearID,
@@ -46,6 +60,16 @@ from jidcl.metrics.recovery import (
 )
 
 __all__ = [
+    "normalised_shd",
+    "Tested",
+    "chatterjee_xi",
+    "fisher_z",
+    "g_of_counts",
+    "g_test",
+    "KernelTest",
+    "hsic",
+    "kci_conditional",
+    "kci_unconditional",
     "fit_classes",
     "KernelRidge",
     "LambdaRecovery",
