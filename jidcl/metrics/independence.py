@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import erfc, gammaincc
+import scipy.special
+from jax.scipy.special import erfc
 
 from jidcl.checks import (
     check_count,
@@ -87,7 +88,7 @@ def in_float64(function: Callable[P, R]) -> Callable[P, R]:
 def check_samples(
     least: int, optional: tuple[str, ...] = (), **arrays: Any
 ) -> tuple[int, ...]:
-    """Raise unless arrays are float, `[..., samples, columns]`, finite and not constant.
+    """Raise unless arrays are `[..., samples, columns]`, finite and not constant.
 
     Args:
         least: samples that the test needs.
@@ -219,7 +220,17 @@ def g_of_counts(counts: jax.Array) -> Tested:
     terms = counts * jnp.log(jnp.where(held, odds, 1))
     statistic = jnp.maximum(2 * jnp.sum(terms, axis=(-1, -2, -3)), 0)
     df = counts.shape[-3] * (counts.shape[-2] - 1) * (counts.shape[-1] - 1)
-    return Tested(statistic, gammaincc(df / 2, statistic / 2))
+    return Tested(statistic, _chi_square_tail(statistic, df))
+
+
+def _chi_square_tail(statistic: jax.Array, df: int) -> jax.Array:
+    """Upper tail for whole degrees of freedom, as a sum over every other one."""
+    half, odd = statistic / 2, df % 2
+    first = erfc(jnp.sqrt(half)) if odd else jnp.zeros_like(half)
+    powers = np.arange(df // 2) + odd / 2
+    logs = jnp.log(jnp.maximum(half, 1e-300))[..., None] * powers
+    terms = jnp.exp(logs - half[..., None] - scipy.special.gammaln(powers + 1))
+    return jnp.minimum(first + jnp.sum(terms, axis=-1), 1)
 
 
 # Correlation --------------------------------------------------------------------------

@@ -18,6 +18,12 @@ from jidcl.theory.classification import (
     class_log_posterior,
     index_log_posterior,
 )
+from jidcl.theory.exchangeable import (
+    LinearPair,
+    environments_needed,
+    fisher_power,
+    linear_pair,
+)
 from jidcl.theory.limits import (
     best_gauss_coefficient,
     finite_negatives,
@@ -36,6 +42,10 @@ from jidcl.theory.projected import (
 )
 
 __all__ = [
+    "LinearPair",
+    "environments_needed",
+    "fisher_power",
+    "linear_pair",
     "Floor",
     "OracleMap",
     "affine_solution",

@@ -51,6 +51,11 @@ def _given(test: str, a: Any, b: Any, *z: Any) -> jax.Array:
     return kci_conditional(a, b, given, form=form).p
 
 
+def _stacked(test: str, *columns: tuple[Any, ...]) -> jax.Array:
+    """`_given` of several tests at once, `[tests, ...]`."""
+    return _given(test, *(jnp.stack(held) for held in columns))
+
+
 def bivariate_tests(x: Any, y: Any, *, test: str = "kci") -> jax.Array:
     """p-values of X1, Y2 given X2; of X2, Y1 given Y2; and of X1, Y1.
 
@@ -65,12 +70,8 @@ def bivariate_tests(x: Any, y: Any, *, test: str = "kci") -> jax.Array:
         `[..., 3]`.
     """
     x1, x2, y1, y2 = x[..., 0], x[..., 1], y[..., 0], y[..., 1]
-    found = (
-        _given(test, x1, y2, x2),
-        _given(test, x2, y1, y2),
-        _given(test, x1, y1),
-    )
-    return jnp.stack(found, axis=-1)
+    first, second = _stacked(test, (x1, x2), (y2, y1), (x2, y2))
+    return jnp.stack([first, second, _given(test, x1, y1)], axis=-1)
 
 
 def bivariate_decision(p: Any, alpha: float = 0.05) -> jax.Array:
@@ -121,14 +122,15 @@ def variability_profile(c: Any, e: Any, *, test: str = "kci") -> Profile:
 def relation_tests(c: Any, e: Any, *, test: str = "kci") -> dict[str, jax.Array]:
     """p-values of every relation of `RELATIONS`, for a known direction."""
     c1, c2, e1, e2 = c[..., 0], c[..., 1], e[..., 0], e[..., 1]
-    profile = variability_profile(c, e, test=test)
+    forward, backward = _stacked(test, (c1, c2), (e2, e1), (c2, e2))
+    pair, causes, across = _stacked(test, (c1, c1, c1), (e1, c2, e2))
     return {
-        "c1_e2_given_c2": _given(test, c1, e2, c2),
-        "e1_c2_given_e2": _given(test, c2, e1, e2),
-        "c1_e1": _given(test, c1, e1),
-        "c1_c2": profile.cause,
-        "e1_e2_given_c1_c2": profile.mechanism,
-        "c1_e2": _given(test, c1, e2),
+        "c1_e2_given_c2": forward,
+        "e1_c2_given_e2": backward,
+        "c1_e1": pair,
+        "c1_c2": causes,
+        "e1_e2_given_c1_c2": variability_profile(c, e, test=test).mechanism,
+        "c1_e2": across,
     }
 
 
