@@ -23,8 +23,8 @@ class LinearPair(NamedTuple):
         y1_x2_given_y2: partial correlation; 0 where the two ratios of signal to noise
             are equal, although X -> Y.
         x1_y1: correlation.
-        determinant: a (var theta var h - var psi var e), which the second one is
-            proportional to.
+        determinant: var theta var h - var psi var e; the second one is proportional
+            to it.
     """
 
     covariance: jax.Array
@@ -91,7 +91,7 @@ def linear_pair(
         given(0, 3, 1),
         given(2, 1, 3),
         cov[0, 2] / jnp.sqrt(cov[0, 0] * cov[2, 2]),
-        a * (theta * h - psi * e),
+        theta * h - psi * e,
     )
 
 

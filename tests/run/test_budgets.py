@@ -25,9 +25,10 @@ BUDGETS = json.loads(FILE.read_text()) if FILE.exists() else {}
 
 
 def first_quick(system):
-    """The first trained quick preset of a system."""
+    """The first trained quick preset of a system; the first one where none trains."""
     named = load_presets(system).items()
-    return next((k, v) for k, v in named if k.startswith("quick/") and v.phases())
+    quick = [(k, v) for k, v in named if k.startswith("quick/")]
+    return next((row for row in quick if row[1].phases()), quick[0])
 
 
 def operations(system):
@@ -36,17 +37,14 @@ def operations(system):
     program, mesh = load_system(system).program(config), make_mesh()
     state = loop.like_start(program, 1, mesh=mesh)
     rest = () if program.shared is None else (sharding.place(program.shared, mesh),)
-    first, _ = phases_of(config, program)[0]
-    chunk = load_system(system).make_program(first)
     whole = evaluation.each_seed_program
     with numbers_in(program.precision):
-        jitted = {
-            "chunk": make_chunk(chunk, steps=1, mesh=mesh),
-            "probe": whole(program.probe, program, mesh=mesh),
-            "evaluate": evaluation.each_seed_program(
-                program.evaluate, program, mesh=mesh
-            ),
-        }
+        jitted = {"evaluate": whole(program.evaluate, program, mesh=mesh)}
+        if program.step is not None:
+            first, _ = phases_of(config, program)[0]
+            chunk = load_system(system).make_program(first)
+            jitted["chunk"] = make_chunk(chunk, steps=1, mesh=mesh)
+            jitted["probe"] = whole(program.probe, program, mesh=mesh)
         found = {
             part: programs.operations(function.trace(state, *rest).lower())
             for part, function in jitted.items()
