@@ -37,6 +37,7 @@ RECORDS = {
     "OU_PAIRS", "OUTPUTS", "Objective", "OracleMap", "PLANE_MAPS", "PNormDensity",
     "PUBLISHED_WIDTHS", "Pair", "PlaneMap", "Problem", "Program", "Rank", "Running",
     "Space", "System", "Uniform", "Views", "__version__",
+    "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES", "Tested", "VARIES",
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
 LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}
@@ -181,6 +182,14 @@ def kernel_ridge():
     return metrics.KernelRidge(
         y, flat, one, flat, one, 0.5 * y, of_block, of_block, scores, (1,)
     )
+
+
+def pair_draws():
+    """What pairs are made of, written down."""
+    p = np.float32([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1]])
+    noise = np.ones((2, 3, 2), np.float32)
+    a = np.float32([[1, 0], [2, 3]])
+    return latents.PairDraws(p, noise, np.int32(0), a, np.ones(3, np.float32), 2.0)
 
 
 def call(function, says=None, *, host=False, random=False, **arguments):
@@ -601,6 +610,53 @@ METRICS = {
         y_score=floats(20, 3, seed=7),
         t_score=floats(20, seed=8),
     ),
+    "chatterjee_xi": call(
+        metrics.chatterjee_xi, x=floats(12, 1), y=floats(12, 1, seed=1), host=True
+    ),
+    "fisher_z": call(
+        metrics.fisher_z,
+        x=floats(12, 1),
+        y=floats(12, 1, seed=1),
+        z=floats(12, 2, seed=2, free=(1, "none")),
+        host=True,
+    ),
+    "g_of_counts": call(
+        metrics.g_of_counts, counts=thing(np.ones((1, 2, 2))), host=True
+    ),
+    "g_test": call(
+        metrics.g_test,
+        {"levels": "levels"},
+        x=integers([0, 1, 1, 0] * 3),
+        y=integers([0, 1, 0, 1] * 3),
+        levels=whole(2, 2),
+        host=True,
+    ),
+    "hsic": call(
+        metrics.hsic,
+        x=floats(12, 1, free=(1,)),
+        y=floats(12, 2, seed=1, free=(1,)),
+        host=True,
+    ),
+    "kci_conditional": call(
+        metrics.kci_conditional,
+        x=floats(12, 1, free=(1,)),
+        y=floats(12, 2, seed=1, free=(1,)),
+        z=floats(12, 2, seed=2, free=(1,)),
+        form=text("exact"),
+        host=True,
+    ),
+    "kci_unconditional": call(
+        metrics.kci_unconditional,
+        x=floats(12, 1, free=(1,)),
+        y=floats(12, 2, seed=1, free=(1,)),
+        host=True,
+    ),
+    "normalised_shd": call(
+        metrics.normalised_shd,
+        found=thing(np.eye(3)),
+        truth=thing(np.ones((3, 3))),
+        host=True,
+    ),
     "linear_id": call(
         metrics.linear_id,
         z=LATENTS_OF,
@@ -807,6 +863,41 @@ LATENTS = {
     "sample_blocks": call(
         latents.sample_blocks, key=KEY, law=thing(law()), batch=whole(4), random=True
     ),
+    "binary_graphs": call(latents.binary_graphs, variables=whole(3, 2, 5), host=True),
+    "binary_variables": call(
+        latents.binary_variables,
+        factors=thing(np.ones((2, 3), int)),
+        graph=thing(np.triu(np.ones((2, 2)), 1)),
+        host=True,
+    ),
+    "observe_pairs": call(
+        latents.observe_pairs,
+        {"draws": "draws"},
+        draws=thing(pair_draws()),
+        vary=text("both"),
+    ),
+    "recorded_binary": call(
+        latents.recorded_binary,
+        environments=thing(20),
+        counts=thing((20,)),
+        repetitions=thing(2),
+        host=True,
+    ),
+    "recorded_pairs": call(
+        latents.recorded_pairs,
+        environments=thing(20),
+        counts=thing((20,)),
+        repetitions=thing(2),
+        host=True,
+    ),
+    "sample_binary": call(
+        latents.sample_binary,
+        key=KEY,
+        environments=whole(4, 2),
+        variables=whole(3, 2, 5),
+        samples=whole(2),
+        random=True,
+    ),
     "sample_causal": call(latents.sample_causal, key=KEY, batch=whole(4), random=True),
     "sample_cluster_vectors": call(
         latents.sample_cluster_vectors,
@@ -842,6 +933,19 @@ LATENTS = {
         space=thing(latents.Box(3)),
         shape=sequence((2, 3), free=("empty", "longer")),
         random=True,
+    ),
+    "sample_pairs": call(
+        latents.sample_pairs,
+        key=KEY,
+        environments=whole(4, 2),
+        samples=whole(2),
+        structure=text("x_to_y"),
+        quadratic=text("half"),
+        spread=number(1.0, above=0),
+        random=True,
+    ),
+    "table_of": call(
+        latents.table_of, values=thing(np.ones((2, 2, 3), int)), host=True
     ),
     "sample_ou_pair": call(
         latents.sample_ou_pair,
@@ -1045,6 +1149,27 @@ THEORY = {
         host=True,
     ),
     "vmf_entropy": call(theory.vmf_entropy, **VMF, host=True),
+    "environments_needed": call(
+        theory.environments_needed,
+        {"power": "power", "correlation": "correlation"},
+        correlation=number(0.3, -1, 1),
+        power=number(0.9, 0.05, 1),
+        host=True,
+    ),
+    "fisher_power": call(
+        theory.fisher_power,
+        correlation=number(0.3, -1, 1),
+        environments=number(100.0, above=4),
+        host=True,
+    ),
+    "linear_pair": call(
+        theory.linear_pair,
+        a=number(1.0),
+        theta=number(0.5, 0),
+        e=number(1.0, above=0),
+        psi=number(0.2, 0),
+        h=number(1.0, above=0),
+    ),
     "vmf_limit": call(
         theory.vmf_limit, **VMF, model_kappa=number(3.0, 0, free=("none",)), host=True
     ),

@@ -12,6 +12,7 @@ VERBS = {
     "report": "write the report of finished runs, figures included",
     "render": "pictures of a scene: sheet, sweeps, pairs, GIF",
     "bench": "time losses and steps against the device's limits and PyTorch",
+    "ci-test": "test columns of a table for (conditional) independence",
     "conformance": "replay reference vectors on this device",
     "audit": "judge the judge: words on planted representations",
     "list": "list systems, presets, claims, losses or scores",
@@ -43,7 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         from jidcl.checks import check_choice
 
         check_choice("verb", verb, VERBS)
-        code = importlib.import_module(f"jidcl.cli.{verb}").main(rest)
+        module = verb.replace("-", "_")
+        code = importlib.import_module(f"jidcl.cli.{module}").main(rest)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # who read has seen enough, as in `jidcl list ... | head`

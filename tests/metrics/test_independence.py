@@ -1,0 +1,148 @@
+"""Tests of independence against SciPy, a peer and their own level.
+
+Rates are counted over 200 data sets: at level 0.05 a right test exceeds 0.11 with a
+probability of 4e-4, and the draws are fixed.
+"""
+
+import warnings
+
+import jax
+import numpy as np
+import pytest
+import scipy.stats
+
+from jidcl import metrics
+from jidcl.metrics import kernel_independence as kernels
+
+SETS, ROWS, MOST = 200, 60, 0.11
+RNG = np.random.default_rng(0)
+X, Y, Z = RNG.normal(size=(3, SETS, ROWS, 1))
+
+
+def reject(found):
+    return float(np.mean(np.asarray(found.p) <= 0.05))
+
+
+def test_level_and_power_of_tests_without_a_condition():
+    tests = metrics.kci_unconditional, metrics.hsic, metrics.fisher_z
+    for test in (*tests, metrics.chatterjee_xi):
+        assert reject(test(X, Y)) <= MOST
+    assert reject(metrics.kci_unconditional(X, X**2 + Y)) > 0.8
+    assert reject(metrics.hsic(X, X**2 + Y)) > 0.8
+    assert reject(metrics.chatterjee_xi(X, X**2 + 0.1 * Y)) > 0.9
+    assert reject(metrics.fisher_z(X, X + 2 * Y)) > 0.8
+
+
+@pytest.mark.many_programs(reason="three forms of one test")
+def test_level_and_power_of_conditional_tests():
+    x, y = Z + X, np.sin(Z) + Y
+    found = {
+        form: metrics.kci_conditional(x, y, Z, form=form)
+        for form in ("exact", "fourier", "low_rank")
+    }
+    for form in found:
+        assert reject(found[form]) <= MOST
+        assert reject(metrics.kci_conditional(x, y + X, Z, form=form)) > 0.8
+    np.testing.assert_allclose(found["fourier"].p, found["exact"].p, atol=1e-6)
+    np.testing.assert_allclose(found["low_rank"].p, found["exact"].p, atol=0.05)
+    assert reject(metrics.fisher_z(Z + X, Z + Y, Z)) <= MOST
+
+
+@pytest.mark.parametrize("rows", [30, 205])
+def test_fourier_sums_are_the_gram_matrix(rows):
+    x = RNG.standard_t(3, size=rows)
+    with jax.enable_x64(True):
+        f = np.asarray(kernels._waves(x / x.std(ddof=1), 2.0))
+        k = kernels._centred(kernels._gram((x / x.std(ddof=1))[:, None], 2.0))
+    np.testing.assert_allclose(f @ f.T, k, atol=1e-9)
+
+
+def test_cholesky_by_halves_is_that_of_numpy():
+    x = np.sort(RNG.normal(size=210))
+    a = np.exp(-((x[:, None] - x) ** 2)) + 1e-3 * np.eye(210)
+    with jax.enable_x64(True):
+        lower, inverse = jax.jit(kernels._cholesky)(a)
+    np.testing.assert_allclose(lower, np.linalg.cholesky(a), atol=1e-11)
+    np.testing.assert_allclose(inverse @ lower, np.eye(210), atol=1e-9)
+
+
+def test_g_test_is_that_of_scipy():
+    x, y, z = RNG.integers(0, 3, size=(3, 400))
+    want = scipy.stats.chi2_contingency(
+        np.histogram2d(x, y, bins=3)[0], correction=False, lambda_="log-likelihood"
+    )
+    found = metrics.g_test(x, y, levels=3)
+    np.testing.assert_allclose(found.statistic, want.statistic, rtol=1e-6)
+    np.testing.assert_allclose(found.p, want.pvalue, rtol=1e-5)
+    given = metrics.g_test(x, y, z[:, None], levels=3)
+    parts = [metrics.g_test(x[z == c], y[z == c], levels=3) for c in range(3)]
+    total = sum(float(part.statistic) for part in parts)
+    np.testing.assert_allclose(given.statistic, total, rtol=1e-5)
+    np.testing.assert_allclose(given.p, scipy.stats.chi2.sf(total, 12), rtol=1e-4)
+
+
+@pytest.mark.parametrize("df", [1, 2, 3, 8, 64])
+def test_chi_square_tail_is_that_of_scipy(df):
+    from jidcl.metrics.independence import _chi_square_tail
+
+    at = np.array([0.0, 0.5, 3.0, 40.0, 200.0])
+    with jax.enable_x64(True):
+        found = _chi_square_tail(jax.numpy.asarray(at), df)
+    np.testing.assert_allclose(found, scipy.stats.chi2.sf(at, df), rtol=1e-10)
+
+
+def test_fisher_z_is_the_correlation_of_residuals():
+    x, y, z = RNG.normal(size=(3, 50, 2))
+    x, y = x[:, :1] + z[:, :1], y[:, :1] + z[:, 1:]
+    both = np.column_stack([np.ones(50), z])
+    rests = [v - both @ np.linalg.lstsq(both, v, rcond=None)[0] for v in (x, y)]
+    r = np.corrcoef(rests[0][:, 0], rests[1][:, 0])[0, 1]
+    want = np.sqrt(50 - 2 - 3) * np.arctanh(r)
+    np.testing.assert_allclose(metrics.fisher_z(x, y, z).statistic, want, rtol=1e-5)
+
+
+def test_kci_is_that_of_causal_learn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cit = pytest.importorskip("causallearn.utils.cit")
+        for rows in (100, 250):
+            z, u, v = RNG.normal(size=(3, rows, 1))
+            x, y = z + u, np.sin(z) + v + 0.2 * u
+            peer = cit.CIT(np.concatenate([x, y, z], 1), "kci")
+            given, alone = peer(0, 1, [2]), peer(0, 1)
+            for form, within in (("truncated", 1e-6), ("fourier", 1e-3)):
+                found = metrics.kci_conditional(x, y, z, form=form)
+                np.testing.assert_allclose(found.p, given, atol=within)
+            found = metrics.kci_unconditional(x, y)
+            np.testing.assert_allclose(found.p, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: metrics.kci_unconditional(X[0, :5], Y[0, :5]), "at least 6 samples"),
+        (lambda: metrics.fisher_z(X[0, :4], Y[0, :4], Z[0, :4]), "at least 5 samples"),
+        (lambda: metrics.hsic(X[0], 0 * Y[0]), "y must vary, .* column 0 is constant"),
+        (lambda: metrics.hsic(X[0], Y[0] * np.nan), "y must be finite"),
+        (lambda: metrics.hsic(X[0], Y[0, 1:]), "y must have the samples of x"),
+        (lambda: metrics.hsic(X[0, :, 0], Y[0]), "x must have shape"),
+        (
+            lambda: metrics.kci_conditional(
+                X[0], Y[0], np.concatenate([Y[0], Z[0]], 1), form="fourier"
+            ),
+            "z must have one column for form 'fourier', got 2",
+        ),
+        (
+            lambda: metrics.g_test(np.array([0, 2]), np.array([0, 1])),
+            r"x must be in \[0, 2\) for 2 levels",
+        ),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_traced_test_needs_float64():
+    with pytest.raises(TypeError, match="jax.enable_x64"):
+        jax.jit(metrics.hsic)(np.float32(X[0]), np.float32(Y[0]))
