@@ -620,9 +620,6 @@ METRICS = {
         z=floats(12, 2, seed=2, free=(1, "none")),
         host=True,
     ),
-    "g_of_counts": call(
-        metrics.g_of_counts, counts=thing(np.ones((1, 2, 2))), host=True
-    ),
     "g_test": call(
         metrics.g_test,
         {"levels": "levels"},

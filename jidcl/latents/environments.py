@@ -102,7 +102,7 @@ def observe_pairs(draws: PairDraws, *, vary: str = "both") -> tuple[Any, Any]:
         varies = jnp.where(is_cause, vary in ("both", "cause"), vary[0] in "bm")
         s = jnp.where(varies, p, p[:, :1])[..., None] + noise
     a, mask = jnp.asarray(draws.weights, s.dtype), jnp.asarray(draws.mask, s.dtype)
-    strength = jnp.asarray(draws.strength, s.dtype) * mask[:, None]
+    strength = jnp.asarray(draws.strength, s.dtype) * mask[None, :, None]
     bent = jnp.einsum("ij,jen->ien", a - jnp.eye(2, dtype=s.dtype), s**2)
     x, y = jnp.einsum("ij,jen->ien", a, s) + strength * bent
     return x, y
@@ -157,10 +157,10 @@ def sample_pairs(
     kind = jax.random.randint(keys[2], (), 0, 3)
     if structure is not None:
         kind = jnp.asarray(STRUCTURES.index(structure), kind.dtype)
-    a, b = jax.random.randint(keys[3], (2,), 1, LARGEST_WEIGHT + 1) * 1.0
+    a, b = jax.random.randint(keys[3], (2,), 1, LARGEST_WEIGHT + 1).astype(float)
     on = {"none": 0, "half": environments // 2, "all": environments}[quadratic]
-    mask = jax.random.permutation(keys[4], jnp.arange(environments) < on) * 1.0
-    strength = jax.random.randint(keys[5], (), 1, LARGEST_WEIGHT + 1) * 1.0
+    mask = jax.random.permutation(keys[4], jnp.arange(environments) < on).astype(float)
+    strength = jax.random.randint(keys[5], (), 1, LARGEST_WEIGHT + 1).astype(float)
     one, zero = jnp.ones_like(a), jnp.zeros_like(a)
     entries = (one, zero, a, b, b, a, zero, one, one, zero, zero, one)
     forms = jnp.stack(entries).reshape(3, 2, 2)  # in the order of STRUCTURES

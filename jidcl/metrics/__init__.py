@@ -29,7 +29,6 @@ from jidcl.metrics.independence import (
     Tested,
     chatterjee_xi,
     fisher_z,
-    g_of_counts,
     g_test,
 )
 from jidcl.metrics.kernel_independence import (
@@ -64,7 +63,6 @@ __all__ = [
     "Tested",
     "chatterjee_xi",
     "fisher_z",
-    "g_of_counts",
     "g_test",
     "KernelTest",
     "hsic",

@@ -188,9 +188,9 @@ def g_test(
 @in_float64
 def _g_test(x: Any, y: Any, z: Any, *, levels: int) -> Tested:
     k = 0 if z is None else z.shape[-1]
-    code = x * levels + y
+    code = x.astype(int) * levels + y.astype(int)
     for j in range(k):  # the first column of z is the most significant
-        code = code + levels ** (k + 1 - j) * z[..., j]
+        code = code + levels ** (k + 1 - j) * z[..., j].astype(int)
     flat = code.reshape(-1, code.shape[-1])
     counts = jax.vmap(lambda c: jnp.bincount(c, length=levels ** (k + 2)))(flat)
     shape = (*code.shape[:-1], levels**k, levels, levels)
@@ -228,6 +228,7 @@ def _chi_square_tail(statistic: jax.Array, df: int) -> jax.Array:
     half, odd = statistic / 2, df % 2
     first = erfc(jnp.sqrt(half)) if odd else jnp.zeros_like(half)
     powers = np.arange(df // 2) + odd / 2
+    powers = powers.reshape(*[1] * half.ndim, -1)
     logs = jnp.log(jnp.maximum(half, 1e-300))[..., None] * powers
     terms = jnp.exp(logs - half[..., None] - scipy.special.gammaln(powers + 1))
     return jnp.minimum(first + jnp.sum(terms, axis=-1), 1)

@@ -254,8 +254,8 @@ def _width(n: int, kind: str) -> float:
 
 def _standard(x: jax.Array) -> jax.Array:
     """Mean 0 and variance 1 (divisor n - 1); 0 where constant."""
-    x = x - jnp.mean(x, axis=0)
-    std = jnp.sqrt(jnp.sum(x**2, axis=0) / (len(x) - 1))
+    x = x - jnp.mean(x, axis=0, keepdims=True)
+    std = jnp.sqrt(jnp.sum(x**2, axis=0, keepdims=True) / (len(x) - 1))
     return x / jnp.where(std > 0, std, 1)
 
 
@@ -271,7 +271,7 @@ def _squares(a: jax.Array, b: jax.Array) -> jax.Array:
 
 def _centred(k: jax.Array) -> jax.Array:
     means = jnp.mean(k, axis=0)
-    return k - means - means[:, None] + jnp.mean(means)
+    return k - means[None, :] - means[:, None] + jnp.mean(means)
 
 
 def median_distance(x: jax.Array) -> jax.Array:
@@ -302,11 +302,11 @@ def _waves(x: jax.Array, gamma: Any) -> jax.Array:
     """
     x = x * jnp.sqrt(gamma)
     step = 2 * np.pi / (jnp.max(x) - jnp.min(x) + _REACH)
-    w = step * jnp.arange(1, FREQUENCIES + 1)
+    w = step * jnp.arange(1.0, FREQUENCIES + 1)[None, :]
     weight = jnp.sqrt(2 * step / np.sqrt(2 * np.pi) * jnp.exp(-(w**2) / 2))
     angle = x[:, None] * w
     f = jnp.concatenate([jnp.cos(angle) * weight, jnp.sin(angle) * weight], axis=1)
-    return f - jnp.mean(f, axis=0)
+    return f - jnp.mean(f, axis=0, keepdims=True)
 
 
 def _features(x: jax.Array, gamma: Any, rank: int) -> jax.Array:
@@ -315,7 +315,7 @@ def _features(x: jax.Array, gamma: Any, rank: int) -> jax.Array:
     some = x[np.linspace(0, n - 1, rank).round().astype(int)]
     inner = _gram(some, gamma) + 1e-8 * jnp.eye(rank)
     f = dot(jnp.exp(-0.5 * gamma * _squares(x, some)), _cholesky(inner)[1].T)
-    return f - jnp.mean(f, axis=0)
+    return f - jnp.mean(f, axis=0, keepdims=True)
 
 
 # Linear algebra -----------------------------------------------------------------------
@@ -373,7 +373,7 @@ def _truncated(k: jax.Array) -> tuple[jax.Array, jax.Array]:
     """A matrix without its small eigenvalues, and how many are left."""
     values, vectors = jnp.linalg.eigh((k + k.T) / 2)
     held = values > CUT * values[-1]
-    scaled = vectors * jnp.where(held, values, 0)
+    scaled = vectors * jnp.where(held, values, 0)[None, :]
     return jnp.matmul(scaled, vectors.T), jnp.sum(held)
 
 

@@ -145,7 +145,7 @@ def _tables(config: CausalDeFinetti, key: Array) -> tuple[Array, Array]:
         )
         bits = jnp.concatenate([values[:, 0], values[:, 1]])
         code = jnp.sum(bits * 2 ** jnp.arange(count - 1, -1, -1)[:, None], axis=0)
-        return jnp.bincount(code, length=2**count) * 1.0, graph
+        return jnp.bincount(code, length=2**count).astype(float), graph
 
     tables, graphs = jax.lax.map(one, jax.random.split(key, config.repetitions))
     return tables.reshape(-1, *[2] * count), graphs
@@ -168,7 +168,7 @@ def power(config: CausalDeFinetti, frozen: Any, key: Array) -> Evaluation:
     x = np.sqrt(theta) * normal[0] + np.sqrt(e) * noise[0]
     y = a * x + np.sqrt(psi) * normal[1] + np.sqrt(h) * noise[1]
     p = fisher_z(y[..., :1], x[..., 1:], y[..., 1:]).p
-    measured = jnp.mean((p <= config.alpha) * 1.0, axis=-1)
+    measured = jnp.mean((p <= config.alpha).astype(float), axis=-1)
     errors = np.sqrt(forms * (1 - forms) / config.repetitions)
     # The closed form is of first order: half a point is its own.
     off = jnp.maximum(jnp.abs(measured - forms) - 0.005, 0) / errors
@@ -185,5 +185,5 @@ def power(config: CausalDeFinetti, frozen: Any, key: Array) -> Evaluation:
 def _share(right: Array, among: Array | None = None) -> Array:
     """Share of data sets; NaN where there are none of that kind."""
     if among is None:
-        return jnp.mean(right * 1.0)
+        return jnp.mean(right.astype(float))
     return jnp.sum(right & among) / jnp.sum(among)

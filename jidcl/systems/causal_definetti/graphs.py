@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.metrics import g_of_counts
-from jidcl.metrics.independence import Tested
+from jidcl.metrics.independence import Tested, g_of_counts
 
 
 class Searched(NamedTuple):
@@ -123,7 +122,7 @@ def search(levels: jax.Array, edges: jax.Array, alpha: float = 0.05) -> Searched
     bits, eye = 2 ** jnp.arange(count), jnp.eye(count, dtype=bool)
     left, level = jnp.ones(count, bool), jnp.zeros(count, int)
     for i in range(1, count + 1):
-        p = levels[jnp.sum(bits * left)]
+        p = levels[jnp.sum(jnp.where(left, bits, 0))]
         sink = left & jnp.all(~left[None, :] | eye | (p >= alpha), axis=1)
         level, left = jnp.where(sink, i, level), left & ~sink
     found = jnp.zeros((count, count), bool)
@@ -134,7 +133,7 @@ def search(levels: jax.Array, edges: jax.Array, alpha: float = 0.05) -> Searched
             parents = found[:, k] & ~above & (level != level[j])
             given = above | parents if distance > 1 else above
             apart = (level[j] - level[k] == distance) & (level[k] > 0)
-            held = apart & (edges[jnp.sum(bits * given), j, k] <= alpha)
+            held = apart & (edges[jnp.sum(jnp.where(given, bits, 0)), j, k] <= alpha)
             fresh = fresh.at[j, k].set(fresh[j, k] | held)
         found = fresh
     return Searched(level, found)
