@@ -228,7 +228,7 @@ def binary_variables(factors: Any, graph: Any) -> Any:
     check_shape("graph", graph, (count, count))
     held: list[Any] = []
     for d in range(count):
-        parents = graph[:d, d].reshape(d, *[1] * (factors.ndim - 1)) != 0
+        parents = graph[:d, d].astype(bool).reshape(d, *[1] * (factors.ndim - 1))
         before = jnp.stack(held) if held else jnp.ones((0, *factors.shape[1:]), int)
         product = jnp.all(~parents | (before == 1), axis=0) & jnp.any(parents, axis=0)
         held.append(factors[d] ^ product.astype(factors.dtype))

@@ -42,7 +42,7 @@ def normalised_shd(found: jax.Array, truth: jax.Array) -> jax.Array:
             "found must have shape [..., variables, variables], got "
             f"{list(found.shape)}"
         )
-    a, b = jnp.asarray(found) != 0, jnp.asarray(truth) != 0
+    a, b = (jnp.asarray(array).astype(bool) for array in (found, truth))
     apart = jnp.sum(a ^ b, axis=(-1, -2))
     edges = jnp.sum(a, axis=(-1, -2)) + jnp.sum(b, axis=(-1, -2))
     return apart / jnp.maximum(edges, 1)

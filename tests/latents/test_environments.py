@@ -6,11 +6,11 @@ import pytest
 
 from jidcl import latents
 
-KEY = jax.random.key(0)
-
 
 def observed(vary, **own):
-    draws = latents.sample_pairs(KEY, 4000, structure="x_to_y", spread=4.0, **own)
+    draws = latents.sample_pairs(
+        jax.random.key(0), 4000, structure="x_to_y", spread=4.0, **own
+    )
     return [np.asarray(v) for v in latents.observe_pairs(draws, vary=vary)], draws
 
 
@@ -55,7 +55,7 @@ def test_graphs_are_the_four_of_three_variables():
 
 
 def test_binary_variables_and_their_table():
-    values, graph = latents.sample_binary(KEY, 3000)
+    values, graph = latents.sample_binary(jax.random.key(0), 3000)
     values = np.asarray(values)
     table = latents.table_of(values)
     assert table[1].sum() == values[0, 0].sum()
@@ -68,9 +68,18 @@ def test_binary_variables_and_their_table():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: latents.sample_pairs(KEY, 1), "environments must be >= 2, got 1"),
-        (lambda: latents.sample_pairs(KEY, 4, spread=0.0), "spread must be > 0"),
-        (lambda: latents.sample_pairs(KEY, 4, quadratic="some"), "quadratic must be"),
+        (
+            lambda: latents.sample_pairs(jax.random.key(0), 1),
+            "environments must be >= 2, got 1",
+        ),
+        (
+            lambda: latents.sample_pairs(jax.random.key(0), 4, spread=0.0),
+            "spread must be > 0",
+        ),
+        (
+            lambda: latents.sample_pairs(jax.random.key(0), 4, quadratic="some"),
+            "quadratic must be",
+        ),
         (lambda: latents.recorded_pairs(150), "environments must be one of"),
         (lambda: latents.binary_graphs(6), "variables must be at most 5"),
     ],

@@ -63,7 +63,8 @@ def test_cholesky_by_halves_is_that_of_numpy():
     with jax.enable_x64(True):
         lower, inverse = jax.jit(kernels._cholesky)(a)
     np.testing.assert_allclose(lower, np.linalg.cholesky(a), atol=1e-11)
-    np.testing.assert_allclose(inverse @ lower, np.eye(210), atol=1e-9)
+    product = np.asarray(inverse) @ np.asarray(lower)
+    np.testing.assert_allclose(product, np.eye(210), atol=1e-9)
 
 
 def test_g_test_is_that_of_scipy():
