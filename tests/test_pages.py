@@ -84,7 +84,7 @@ def listed(what):
 def unknown_commands(page, text):
     """Verbs, systems and presets of the commands of a page."""
     text = re.sub(r"\s*\\\n\s*", " ", text)
-    for verb in sorted(set(re.findall(r"`jidcl (\w+)|^jidcl (\w+)", text, re.M))):
+    for verb in sorted(set(re.findall(r"`jidcl ([\w-]+)|^jidcl ([\w-]+)", text, re.M))):
         if "".join(verb) not in VERBS:
             yield f"{''.join(verb)}: no such verb"
     systems = {row[0] for row in listed("systems")}

@@ -47,6 +47,12 @@ class PairDraws(NamedTuple):
         weights: matrix A, `[2, 2]`: triangular, 1 for the cause's own noise.
         mask: 1 in environments with the quadratic term, `[environments]`.
         strength: r of that term, a scalar.
+
+    Example:
+        >>> sample_pairs(jax.random.key(0), 5).noise.shape
+        (2, 5, 2)
+
+    Source: Guo et al. 2023, bivariate experiment.
     """
 
     parameters: Any
@@ -283,6 +289,9 @@ def table_of(values: np.ndarray) -> np.ndarray:
 
     Returns:
         `[2] * (2 variables)`: the variables at position 1, then at position 2.
+
+    Raises:
+        ValueError: on another shape.
 
     Example:
         >>> table_of(np.array([[[0, 1], [0, 0]]])).tolist()

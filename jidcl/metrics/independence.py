@@ -47,6 +47,12 @@ class Tested(NamedTuple):
     Attributes:
         statistic: large in size where there is dependence.
         p: probability of such a statistic under independence.
+
+    Example:
+        >>> Tested(1.0, 0.5).p
+        0.5
+
+    Source: this library.
     """
 
     statistic: jax.Array

@@ -25,6 +25,12 @@ class LinearPair(NamedTuple):
         x1_y1: correlation.
         determinant: var theta var h - var psi var e; the second one is proportional
             to it.
+
+    Example:
+        >>> bool(linear_pair(1.0, 1.0, 1.0, 0.0, 1.0).determinant == 1)
+        True
+
+    Source: moments of the model.
     """
 
     covariance: jax.Array

@@ -55,7 +55,8 @@ def test_graphs_are_the_four_of_three_variables():
 
 
 def test_binary_variables_and_their_table():
-    values, graph = latents.sample_binary(jax.random.key(0), 3000)
+    draw = jax.jit(latents.sample_binary, static_argnums=1)
+    values, graph = draw(jax.random.key(0), 3000)
     values = np.asarray(values)
     table = latents.table_of(values)
     assert table[1].sum() == values[0, 0].sum()

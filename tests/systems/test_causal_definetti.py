@@ -58,7 +58,7 @@ def test_a_search_finds_the_graph_of_perfect_tests():
     edges[:] = 0.9
     edges[1, 1, 2] = edges[1, 2, 1] = 0.001  # 1 - 2 given 0
     edges[0, 0, 1] = edges[0, 1, 0] = 0.001  # 0 - 1
-    found = graphs.search(jax.numpy.asarray(levels), jax.numpy.asarray(edges))
+    found = jax.jit(graphs.search)(levels, edges)
     assert found.level.tolist() == [3, 2, 1]
     assert np.argwhere(found.edges).tolist() == [[0, 1], [1, 2]]
 

@@ -77,6 +77,7 @@ def pairs(config: CausalDeFinetti, frozen: Any, key: Array) -> Evaluation:
     x, y, truth = _data_of_pairs(config, frozen, key)
     p = bivariate_tests(x, y, test=config.test)
     found = bivariate_decision(p, config.alpha)
+    truth = truth.astype(found.dtype)
     right = found == truth
     scores = {"accuracy": _share(right)}
     for index, name in enumerate(STRUCTURES):
