@@ -89,6 +89,12 @@ def power_of_two(
     return jnp.where(largest > 0, jnp.clip(power, float(info.tiny), most), 1)
 
 
+# Outside of a program every operation is compiled: these are one program each there, and
+# part of any program that they stand in.
+_at_once = functools.partial(jax.jit, inline=True)
+
+
+@functools.partial(_at_once, static_argnames="keepdims")
 def safe_norm(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
     """Euclidean norm over the last axis, of numbers of any size.
 
@@ -137,19 +143,43 @@ def not_above_zero(x: jax.Array) -> jax.Array:
 not_above_zero.defjvp(lambda primals, tangents: (not_above_zero(*primals), *tangents))
 
 
+@jax.custom_jvp
+def once(x: jax.Array) -> jax.Array:
+    """x, computed once wherever it is used: its digits are the same everywhere.
+
+    A compiler may compute what is used twice twice, and round it otherwise.
+    """
+    return jax.lax.optimization_barrier(x)
+
+
+once.defjvp(lambda primals, tangents: (once(*primals), *tangents))
+
+
+def at_least_one(total: jax.Array) -> jax.Array:
+    """A sum that is below 1 by rounding only, with its own derivative."""
+    return 1 - not_above_zero(1 - total)
+
+
+@functools.partial(_at_once, static_argnames="axis")
 def logsumexp(
-    x: jax.Array, axis: int, *, weights: jax.Array | None = None, keepdims: bool = False
+    x: jax.Array,
+    axis: int,
+    *,
+    tau: jax.Array | float = 1.0,
+    weights: jax.Array | None = None,
+    kept: jax.Array | None = None,
 ) -> jax.Array:
-    """log of the sum of weights times exp(x), of logits of any size.
+    """log of the sum of weights times exp(x / tau), for numbers of any size.
 
     Args:
-        x: logits, floating-point.
+        x: floating-point.
         axis: which to sum over.
-        weights: >= 0, broadcast against x; 1 when None.
-        keepdims: keep the axis with size 1.
+        tau: > 0, a scalar.
+        weights: > 0, broadcast against x; 1 when None.
+        kept: which entries count, of x's shape; all when None.
 
     Returns:
-        x without the axis; -inf where every logit is, or has no weight.
+        x without the axis; -inf where no entry counts, or all are -inf.
 
     Example:
         >>> float(logsumexp(jnp.array([3e9, 3e9]), 0)) > 2.9e9
@@ -157,17 +187,21 @@ def logsumexp(
 
     Source: the definition; see `share`.
     """
+    x = once(x)
+    x = x if kept is None else jnp.where(kept, x, -jnp.inf)
     top = jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True))
-    base = jnp.where(top == -jnp.inf, 0, top)
-    entries = share(x, base)
+    nothing = top == -jnp.inf
+    base = jnp.where(nothing, 0, top)
+    # Before it is divided, the largest less itself is 0, whatever its size.
+    entries = jnp.exp(not_above_zero((x - base) / tau))
     entries = entries if weights is None else entries * weights
     total = jnp.sum(entries, axis=axis, keepdims=True)
-    nothing = total == 0  # its logarithm, and its derivatives, are not taken
-    value = base + jnp.log(jnp.where(nothing, 1, total))
-    value = jnp.where(nothing, -jnp.inf, value)
-    return value if keepdims else jnp.squeeze(value, axis)
+    # Where nothing counts, the logarithm and its derivatives are not taken.
+    value = base / tau + jnp.log(jnp.where(nothing, 1, total))
+    return jnp.squeeze(jnp.where(nothing, -jnp.inf, value), axis)
 
 
+@functools.partial(_at_once, static_argnames="axis")
 def log_softmax(x: jax.Array, axis: int) -> jax.Array:
     """x minus its `logsumexp` over the axis, <= 0: log-probabilities.
 
@@ -184,6 +218,7 @@ def log_softmax(x: jax.Array, axis: int) -> jax.Array:
 
     Source: the definition; see `share`.
     """
+    x = once(x)
     top = jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True))
     below = not_above_zero(x - top)
     return below - jnp.log(jnp.sum(jnp.exp(below), axis=axis, keepdims=True))
@@ -272,6 +307,7 @@ def varying_zero(dtype: Any, *like: jax.Array) -> jax.Array:
     return functools.reduce(jnp.add, zeros).astype(dtype)
 
 
+@_at_once
 def unit(x: jax.Array) -> jax.Array:
     """x / ||x|| over the last axis, of numbers of any size; 0 stays 0.
 
@@ -290,6 +326,7 @@ def unit(x: jax.Array) -> jax.Array:
     return x / jnp.where(norm == 0, 1.0, norm)
 
 
+@_at_once
 def within(x: jax.Array, r: jax.Array | float) -> jax.Array:
     """x where ||x|| <= r, else r x / ||x||: the nearest point of the ball.
 

@@ -255,7 +255,7 @@ def standardised(z: jax.Array, *, epsilon: float = 1e-5) -> jax.Array:
     power = power_of_two(z, axis=0, least=epsilon**0.5)
     z = z * (1 / power)
     variance = jnp.mean(z * z, axis=0, keepdims=True)
-    return z / jnp.sqrt(variance + epsilon / power / power)
+    return z / jnp.sqrt(variance + (epsilon**0.5 / power) ** 2)
 
 
 def barlow(
