@@ -89,8 +89,8 @@ def power_of_two(
     return jnp.where(largest > 0, jnp.clip(power, float(info.tiny), most), 1)
 
 
-# Outside of a program every operation is compiled: these are one program each there, and
-# part of any program that they stand in.
+# Outside of a program every operation is compiled: there these are one program each, in
+# a program they are a part of it.
 _at_once = functools.partial(jax.jit, inline=True)
 
 
@@ -188,12 +188,13 @@ def logsumexp(
     Source: the definition; see `share`.
     """
     x = once(x)
-    x = x if kept is None else jnp.where(kept, x, -jnp.inf)
-    top = jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True))
+    seen = x if kept is None else jnp.where(kept, x, -jnp.inf)
+    top = jax.lax.stop_gradient(jnp.max(seen, axis=axis, keepdims=True))
     nothing = top == -jnp.inf
     base = jnp.where(nothing, 0, top)
     # Before it is divided, the largest less itself is 0, whatever its size.
-    entries = jnp.exp(not_above_zero((x - base) / tau))
+    below = not_above_zero((x - base) / tau)
+    entries = jnp.exp(below if kept is None else jnp.where(kept, below, -jnp.inf))
     entries = entries if weights is None else entries * weights
     total = jnp.sum(entries, axis=axis, keepdims=True)
     # Where nothing counts, the logarithm and its derivatives are not taken.
