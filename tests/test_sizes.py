@@ -8,6 +8,7 @@ import pytest
 from jidcl import checks, latents, losses, metrics, theory
 from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.pairs import sample_pair
+from jidcl.theory.asymptotics import true_encoder_curve
 
 MANY = 10**13
 KEY = jax.random.key(0)
@@ -28,7 +29,7 @@ CALLS = {
     ),
     "number of rows": lambda: metrics.fit_kernel_ridge(large(), large()),
     "samples": lambda: theory.bayes_floor(KEY, jnp.eye(3), 1.0, samples=MANY),
-    "counts": lambda: theory.asymptotics.true_encoder_curve(
+    "counts": lambda: true_encoder_curve(
         KEY,
         SPHERE,
         VMF,
