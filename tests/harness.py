@@ -231,6 +231,16 @@ def valid(row):
     }
 
 
+def widened(tree):
+    """A tree with float32 arrays of NumPy or JAX in float64."""
+
+    def leaf(x):
+        narrow = getattr(x, "dtype", None) == np.float32
+        return np.asarray(x, np.float64) if narrow else x
+
+    return jax.tree.map(leaf, tree)
+
+
 def quiet(function):
     """Without warnings: what is asked for here deserves them."""
 
@@ -392,10 +402,7 @@ def extreme(case, row, held, arguments):
     eps = 2.0**-52 if on_host else EPS32
     rng = np.random.default_rng(0)
     with jax.enable_x64(True):
-        wide = {
-            k: v.astype(np.float64) if row.arguments[k].kind == "floats" else v
-            for k, v in arguments.items()
-        }
+        wide = widened(arguments)
         want = computed(row, wide)
         moved = []
         for _ in range(2):

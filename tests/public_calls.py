@@ -178,9 +178,8 @@ def kernel_ridge():
     one, flat = np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)
     of_block = np.float32([0.1])
     scores = np.zeros((1, 1, 1), np.float32)
-    return metrics.KernelRidge(
-        y, flat, one, flat, one, 0.5 * y, of_block, of_block, scores, (1,)
-    )
+    parts = y, flat, one, flat, one, 0.5 * y, of_block, of_block, scores
+    return metrics.KernelRidge(*map(jax.numpy.asarray, parts), (1,))
 
 
 def call(function, says=None, *, host=False, random=False, **arguments):
@@ -206,7 +205,7 @@ def started(make, *shape):
     def function(**arguments):
         encoder = make(**arguments)
         params, state = encoder.init(jax.random.key(0))
-        return encoder.apply(params, state, jax.numpy.ones(shape))[0]
+        return encoder.apply(params, state, np.ones(shape, np.float32))[0]
 
     return function
 
@@ -247,7 +246,8 @@ def rate_of(**arguments):
 def updated(**arguments):
     optimiser = optim.make_optimiser(**arguments)
     params = jax.numpy.ones((2, 2))
-    return optimiser.update(params, optimiser.init(params), params)[0]
+    with jax.numpy_dtype_promotion("standard"):  # Optax needs it
+        return optimiser.update(params, optimiser.init(params), params)[0]
 
 
 def entropy_of(z, y):

@@ -263,6 +263,7 @@ def sample_instances(
     check_instances(instances, v.shape[0])
     check_count("batch", batch)
     check_memory("batch", batch, 4 * batch * v.shape[1])
+    v = jnp.asarray(v)
     k_index, k_z = jax.random.split(key)
     index = jax.random.randint(k_index, (batch,), 0, instances)
     label = class_of_index(index, v.shape[0])

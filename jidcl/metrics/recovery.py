@@ -257,12 +257,15 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
     """
     check_rows("score", score)
     check_at_least("columns of score", score.shape[1], score.shape[0])
+    score = xp.asarray(score)
     # What is not finite has no place in an order, and need not end.
     finite = xp.where(xp.isfinite(score), score, 0)
     if xp is np:
         rows, columns = linear_sum_assignment(-finite)
     else:
-        rows, columns = optax.assignment.hungarian_algorithm(-jnp.asarray(finite))
+        rows, columns = optax.assignment.hungarian_algorithm(
+            -jnp.asarray(finite, jnp.result_type(float))
+        )
         columns = columns[jnp.argsort(rows)]
     total = xp.sum(xp.take_along_axis(score, columns[:, None], axis=1))
     return columns, xp.where(xp.isnan(score).any(), xp.nan, total)
