@@ -236,7 +236,8 @@ def widened(tree):
 
     def leaf(x):
         narrow = getattr(x, "dtype", None) == np.float32
-        return np.asarray(x, np.float64) if narrow else x
+        here = jnp if isinstance(x, jax.Array) else np
+        return here.asarray(x, np.float64) if narrow else x
 
     return jax.tree.map(leaf, tree)
 

@@ -205,7 +205,8 @@ def started(make, *shape):
     def function(**arguments):
         encoder = make(**arguments)
         params, state = encoder.init(jax.random.key(0))
-        return encoder.apply(params, state, np.ones(shape, np.float32))[0]
+        dtype = jax.tree.leaves(params)[0].dtype
+        return encoder.apply(params, state, np.ones(shape, dtype))[0]
 
     return function
 

@@ -186,6 +186,7 @@ def sample_cluster_vectors(
     """
     check_key("key", key)
     check_count("clusters", clusters)
+    check_count("n", n, 2)
     check_type("density", density, Density)
     check_memory("clusters", clusters, clusters * n)
     return sample_marginal(key, density, Sphere(n), shape=(clusters,))

@@ -263,12 +263,13 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
     if xp is np:
         rows, columns = linear_sum_assignment(-finite)
     else:
-        rows, columns = optax.assignment.hungarian_algorithm(
-            -jnp.asarray(finite, jnp.result_type(float))
-        )
+        rows, columns = _hungarian(-jnp.asarray(finite, jnp.result_type(float)))
         columns = columns[jnp.argsort(rows)]
     total = xp.sum(xp.take_along_axis(score, columns[:, None], axis=1))
     return columns, xp.where(xp.isnan(score).any(), xp.nan, total)
+
+
+_hungarian = compiled(optax.assignment.hungarian_algorithm)
 
 
 @host_first
