@@ -260,9 +260,13 @@ def numbers_in(precision: str) -> contextlib.AbstractContextManager:
 
 
 def at_least_float32(*dtypes: Any) -> Any:
-    """The widest of the dtypes, float32 if that is wider: where sums accumulate."""
+    """The widest of the dtypes, float32 if that is wider: where sums accumulate.
+
+    Float64 only where JAX has 64-bit types: its arrays hold no other.
+    """
     bits = max(jnp.finfo(dtype).bits for dtype in dtypes)
-    return jnp.float64 if bits == 64 else jnp.float32
+    wide = bits == 64 and jnp.result_type(float) == jnp.float64
+    return jnp.float64 if wide else jnp.float32
 
 
 def positive_or_nan(value: Any) -> Any:

@@ -315,7 +315,9 @@ LOSSES = {
         host=True,
     ),
     "accuracy": call(
-        losses.accuracy, logits=floats(8, 4, free=(1,)), labels=integers([0, 1] * 4)
+        losses.accuracy,
+        logits=floats(8, 4, free=(1, "infinite")),
+        labels=integers([0, 1] * 4),
     ),
     "align_maxent": call(
         losses.align_maxent,
@@ -411,7 +413,7 @@ LOSSES = {
         losses.infonce,
         y=VIEW,
         y_pos=OTHER,
-        y_neg=floats(6, 3, free=(0,)),
+        y_neg=floats(6, 3, free=(0, "infinite")),
         similarity=thing(losses.Similarity("lp", 2.0)),
         tau=TAU,
         lam=positive(3, free=("none",)),
