@@ -7,9 +7,10 @@ Then the test seeds, with other mixings, are trained once at that rate.
 
 Command: python experiments/compare_objectives.py [--data n1 box ...] [--steps 300]
          [--objectives ...] [--root runs/compare-objectives]
-         [--out experiments/results] [--finished]
+         [--out experiments/results] [--finished] [--again vicreg]
 Half a minute a cell (data set and objective) on two quiet cores. Finished cells are
-read back; the record, the table and the picture lie in the folder `--out`.
+read back; the record, the table and the picture lie in the folder `--out`. With
+`--again` the objectives named are trained, and all other rows are those of the record.
 """
 
 import argparse
@@ -207,6 +208,25 @@ def study(
     return rows
 
 
+def renewed(base: Rivals, record: dict, again, root: Path) -> list[dict]:
+    """The rows of a record, those of the objectives in `again` trained anew."""
+    wanted = json.loads(json.dumps(settings_of(base) | {"rates": RATES}))
+    held = record["settings"] | {"rates": record["rates"]}
+    differ = sorted(name for name in wanted if wanted[name] != held.get(name))
+    if differ:
+        raise ValueError(f"the record's rows have other settings {differ}")
+    rows = []
+    for row in record["rows"]:
+        if row["objective"] in again:
+            own = {name: row[name] for name in ("data", "objective")}
+            config = dataclasses.replace(base, **own)
+            path = cell_path(root, "cell", config)
+            row = cached(path, lambda c=config: compare(c))
+            print(own, flush=True)
+        rows.append(row)
+    return rows
+
+
 def table(rows: list[dict], record: dict) -> str:
     """One markdown table for each data set, mean and standard deviation over seeds."""
     head = ["objective", *COLUMNS, "rate", "ms/step"]
@@ -287,15 +307,27 @@ def main() -> None:
     parser.add_argument(
         "--finished", action="store_true", help="record finished cells, train none"
     )
+    parser.add_argument(
+        "--again",
+        nargs="+",
+        default=[],
+        choices=OBJECTIVES,
+        help="train these, and keep the other rows of the record in --out",
+    )
     options = parser.parse_args()
     base = dataclasses.replace(QUICK, steps=options.steps)
-    rows = study(
-        base,
-        options.data,
-        options.objectives,
-        options.root,
-        finished=options.finished,
-    )
+    path = options.out / "compare_objectives.json"
+    if options.again:
+        held = json.loads(path.read_text())
+        rows = renewed(base, held, options.again, options.root)
+    else:
+        rows = study(
+            base,
+            options.data,
+            options.objectives,
+            options.root,
+            finished=options.finished,
+        )
     device = jax.devices()[0]
     what = (
         f"n = {base.n} latents, {base.steps} steps of {base.batch} pairs, Adam "
@@ -312,7 +344,6 @@ def main() -> None:
         "rows": rows,
     }
     options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / "compare_objectives.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
     path.with_suffix(".md").write_text(table(rows, record))
     draw(rows, path.with_suffix(".png"))

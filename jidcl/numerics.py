@@ -11,7 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_choice, is_number, is_traced
+from jidcl.checks import (
+    check_choice,
+    is_traced,
+)
 
 STREAMS = ("freeze", "init", "data", "loss", "eval", "null")
 STREAMS += ("optimiser", "carry", "edit")
@@ -292,9 +295,21 @@ def numbers_in(precision: str) -> contextlib.AbstractContextManager:
 
 
 def at_least_float32(*dtypes: Any) -> Any:
-    """The widest of the dtypes, float32 if that is wider: where sums accumulate."""
+    """The widest of the dtypes, float32 if that is wider: where sums accumulate.
+
+    Float64 only where JAX has 64-bit types: its arrays hold no other.
+    """
     bits = max(jnp.finfo(dtype).bits for dtype in dtypes)
-    return jnp.float64 if bits == 64 else jnp.float32
+    wide = bits == 64 and jnp.result_type(float) == jnp.float64
+    return jnp.float64 if wide else jnp.float32
+
+
+def positive_or_nan(value: Any) -> Any:
+    """A setting that has to be > 0; NaN where a traced one is not.
+
+    A program cannot refuse a number that it is given. A loss that is NaN ends a run.
+    """
+    return jnp.where(value > 0, value, jnp.nan) if is_traced(value) else value
 
 
 def varying_zero(dtype: Any, *like: jax.Array) -> jax.Array:
@@ -348,39 +363,6 @@ def within(x: jax.Array, r: jax.Array | float) -> jax.Array:
     inside = norm <= r * inverse
     # What is NaN is not inside, and stays NaN.
     return jnp.where(inside, x, r * (y / jnp.where(inside, 1, norm)))
-
-
-def in_dtype(name: str, value: Any, dtype: Any) -> jax.Array:
-    """A parameter as an array of a dtype that can hold it.
-
-    Args:
-        name: of the parameter.
-        value: a number, or an array of any shape.
-        dtype: floating-point.
-
-    Returns:
-        The array.
-
-    Raises:
-        ValueError: on a concrete number that is finite and above what the dtype holds,
-            or not 0 and below it: it would become another law.
-
-    Example:
-        >>> in_dtype("kappa", 1e300, jnp.float32)
-        Traceback (most recent call last):
-        ValueError: kappa must be at most 3.40282e+38 in float32, got 1e+300
-    """
-    if not is_traced(value) and is_number(name, value):
-        size = np.abs(np.asarray(value, np.float64))
-        info = jnp.finfo(dtype)
-        limit = float(info.max)
-        if (np.isfinite(size) & (size > limit)).any():
-            most = f"at most {limit:g} in {jnp.dtype(dtype)}"
-            raise ValueError(f"{name} must be {most}, got {value}")
-        if ((size > 0) & (size < float(info.tiny))).any():
-            least = f"0, or at least {float(info.tiny):g}, in {jnp.dtype(dtype)}"
-            raise ValueError(f"{name} must be {least}, got {value}")
-    return jnp.asarray(value, dtype)
 
 
 def log_sphere_area(n: int) -> float:

@@ -2,7 +2,12 @@
 
 import jax
 
-from jidcl.checks import check_at_least, check_memory
+from jidcl.checks import (
+    check_count,
+    check_key,
+    check_memory,
+    check_type,
+)
 from jidcl.latents.densities import sample, sample_marginal
 from jidcl.latents.families import Density
 from jidcl.latents.spaces import Space
@@ -44,7 +49,11 @@ def sample_pair(
         z_pos is in general not distributed like z (truncation, projection, any
         non-uniform marginal), so exchanging the two changes the problem.
     """
-    check_at_least("batch", batch, 2)
+    check_key("key", key)
+    check_type("space", space, Space)
+    check_type("marginal", marginal, Density)
+    check_type("conditional", conditional, Density)
+    check_count("batch", batch, 2)
     check_memory("batch", batch, 2 * batch * space.n)
     k_z, k_pos = jax.random.split(key)
     z = sample_marginal(k_z, marginal, space, shape=(batch,))

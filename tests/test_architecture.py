@@ -19,7 +19,7 @@ LEVELS = (
     ("types",),
     ("checks",),
     ("claims",),
-    ("numerics",),
+    ("numerics", "compiled"),
     ("latents",),
     ("mixing", "losses", "metrics"),
     ("pairs", "encoders", "optim"),

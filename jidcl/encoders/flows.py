@@ -2,7 +2,7 @@
 
 import jax
 
-from jidcl.checks import check_above, check_at_least
+from jidcl.checks import check_above, check_count, check_scalar
 from jidcl.encoders.core import Encoder
 from jidcl.mixing.flows import check_even, uncouple
 
@@ -28,8 +28,9 @@ def make_inverse_coupling(n: int, *, layers: int = 4, scale: float = 1.0) -> Enc
     Source: Klindt, LeCun and Balestriero 2026, published code.
     """
     check_even(n)
-    check_at_least("layers", layers, 1)
+    check_count("layers", layers)
     check_above("scale", scale, 0)
+    check_scalar("scale", scale)
     half = n // 2
 
     def init(key):

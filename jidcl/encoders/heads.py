@@ -4,8 +4,19 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jidcl.checks import check_above, check_choice
-from jidcl.numerics import unit, within
+from jidcl.checks import (
+    check_above,
+    check_choice,
+    check_count,
+    check_features,
+    check_real,
+    check_scalar,
+    check_shape,
+)
+from jidcl.numerics import (
+    unit,
+    within,
+)
 
 OUTPUTS = ("none", "sphere", "learnable_sphere", "box", "learnable_box")
 
@@ -15,13 +26,16 @@ def rescale(x: jax.Array, r: jax.Array | float = 1.0, *, at_most: bool = False):
 
     Args:
         x: `[..., m]`.
-        r: radius.
+        r: radius, > 0.
         at_most: leave what lies inside the ball.
 
     Returns:
         `[..., m]`; x = 0 stays 0, with the gradient of r x. There is no epsilon:
         numbers of any size are rescaled.
     """
+    check_features("x", x)
+    check_above("r", r, 0)
+    check_scalar("r", r)
     if at_most:
         return within(x, r)
     return r * unit(x)
@@ -37,7 +51,10 @@ def softclip(x: jax.Array, bound: jax.Array | float = 1.0) -> jax.Array:
     Returns:
         `[..., m]`.
     """
+    check_features("x", x)
+    check_real("bound", bound)
     if jnp.ndim(bound):
+        check_shape("bound", bound, x.shape[-1:])
         bound = jnp.expand_dims(bound, tuple(range(x.ndim - 1)))
     return jax.nn.sigmoid(x) * bound
 
@@ -60,6 +77,8 @@ class OutputSpace(nnx.Module):
     def __init__(self, kind: str, m: int, size: float = 1.0):
         check_choice("output", kind, OUTPUTS)
         check_above("output_size", size, 0)
+        check_scalar("output_size", size)
+        check_count("m", m)
         self.kind = kind
         if kind == "learnable_sphere":
             self.radius = nnx.Param(jnp.full((), size))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jidcl.checks import check_at_least, check_choice
+from jidcl.checks import check_choice, check_count, check_whole
 from jidcl.encoders.conv import conv
 from jidcl.encoders.core import Encoder, from_nnx
 from jidcl.encoders.heads import OutputSpace
@@ -49,9 +49,10 @@ class CNN(nnx.Module):
         dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ):
+        check_whole("size", size)
         check_choice("size", str(size), ("8", "16", "32", "64"))
-        check_at_least("channels", channels, 1)
-        check_at_least("m", 1 if m is None else m, 1)
+        check_count("channels", channels)
+        check_count("m", 1 if m is None else m)
         count = (size // 4).bit_length() - 1
         widths = (channels, *_CNN_WIDTHS[len(_CNN_WIDTHS) - count :], 256)
         self.layers = nnx.List(
@@ -147,11 +148,12 @@ class ResNet(nnx.Module):
         dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ):
+        check_whole("depth", depth)
         check_choice("depth", str(depth), [str(known) for known in RESNETS])
         check_choice("stem", stem, STEMS)
         for name, value in (("m", m), ("channels", channels), ("width", width)):
-            check_at_least(name, 1 if value is None else value, 1)
-        check_at_least("hidden", hidden, 0)
+            check_count(name, 1 if value is None else value)
+        check_count("hidden", hidden, 0)
         stages, deep = RESNETS[depth]
         self.full = stem == "full"
         kernel, stride = (7, 2) if self.full else (3, 1)

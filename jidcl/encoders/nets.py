@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jidcl.checks import check_at_least, check_choice
+from jidcl.checks import check_choice, check_count, check_scalar
 from jidcl.encoders.core import Encoder, from_nnx
 from jidcl.encoders.heads import OutputSpace
 from jidcl.encoders.norm import BatchNorm
@@ -61,7 +61,7 @@ class MLP(nnx.Module):
         check_choice("activation", activation, ACTIVATIONS)
         sizes = (d, *hidden, *([] if m is None else [m]))
         for size in sizes:
-            check_at_least("layer width", size, 1)
+            check_count("layer width", size)
         if m is None and init == "looks_linear":
             raise ValueError("looks_linear needs a last layer, got m=None")
         self.slope, self.activation, self.bare = slope, activation, m is None
@@ -126,10 +126,20 @@ def make_mlp(
         The encoder; 854,210 parameters for n = 10.
 
     Raises:
-        ValueError: on unknown names or widths < 1.
+        ValueError: on unknown names, no width, or widths < 1.
+        TypeError: on numbers that are not whole, or widths that are no sequence.
 
     Source: Zimmermann et al. 2021, appendix and published code.
     """
+    check_count("n", n)
+    for name, value in (("d", d), ("m", m)):
+        check_count(name, 1 if value is None else value)
+    if isinstance(widths, str) or not hasattr(widths, "__len__"):
+        raise TypeError(f"widths must be a sequence of integers, got {widths!r}")
+    check_count("number of widths", len(widths))
+    for width in widths:
+        check_count("every one of widths", width)
+    check_scalar("slope", slope)
     hidden = tuple(width * n for width in widths)
     return from_nnx(
         lambda rngs: MLP(

@@ -7,9 +7,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_choice, check_finite, is_number
+from jidcl.checks import (
+    check_above,
+    check_choice,
+    check_finite,
+    check_single,
+    is_number,
+)
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.rejection import reject
-from jidcl.numerics import in_dtype, safe_norm, unit
+from jidcl.numerics import safe_norm, unit
 
 _CHUNK = 16  # proposals of one round: the worst anchors need a hundred and more
 
@@ -46,6 +53,7 @@ class Anisotropic:
             check_above("lam", self.lam, 0)
             check_finite("lam", self.lam)
         check_above("shell", self.shell, 0)
+        check_single("shell", self.shell)
         check_choice("noise", self.noise, ("normal", "laplace"))
 
 

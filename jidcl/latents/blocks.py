@@ -19,8 +19,14 @@ import jax.numpy as jnp
 
 from jidcl.checks import (
     check_at_least,
-    check_features,
+    check_count,
+    check_key,
     check_memory,
+    check_rows,
+    check_same_rows,
+    check_scalar,
+    check_shape,
+    check_type,
     check_unit_interval,
 )
 from jidcl.numerics import of_finite, one_by_one
@@ -87,9 +93,11 @@ def init_blocks(
 
     Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
-    check_at_least("n_c", n_c, 1)
-    check_at_least("n_s", n_s, 1)
+    check_key("key", key)
+    check_count("n_c", n_c)
+    check_count("n_s", n_s)
     check_at_least("least_eigenvalue", least_eigenvalue, 0)
+    check_scalar("least_eigenvalue", least_eigenvalue)
     check_memory("n_c", n_c, n_c * n_c)
     check_memory("n_s", n_s, n_s * max(n_s, n_c))
     keys = [jax.random.fold_in(key, index) for index in range(5)]
@@ -125,13 +133,18 @@ def sample_blocks(key: Array, law: BlockLaw, *, batch: int) -> Array:
 
     Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
+    check_key("key", key)
+    check_type("law", law, BlockLaw)
+    check_count("batch", batch)
     check_memory("batch", batch, 2 * batch * (len(law.content) + len(law.style)))
     k_content, k_style = jax.random.split(key)
     return jnp.concatenate(
         block_latents(
             law,
-            jax.random.normal(k_content, (batch, law.content.shape[0])),
-            jax.random.normal(k_style, (batch, law.style.shape[0])),
+            jax.random.normal(
+                k_content, (batch, law.content.shape[0]), law.content.dtype
+            ),
+            jax.random.normal(k_style, (batch, law.style.shape[0]), law.style.dtype),
         ),
         axis=-1,
     )
@@ -163,12 +176,16 @@ def sample_block_pair(
 
     Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
-    check_at_least("batch", batch, 2)
+    check_key("key", key)
+    check_type("law", law, BlockLaw)
+    check_count("batch", batch, 2)
     check_unit_interval("change", change)
+    if getattr(change, "shape", ()) != ():
+        check_shape("change", change, law.style.shape[:1])
     k_z, k_delta, k_mask = jax.random.split(key, 3)
     z = sample_blocks(k_z, law, batch=batch)
     shape = (batch, law.style.shape[0])
-    delta = jax.random.normal(k_delta, shape)
+    delta = jax.random.normal(k_delta, shape, law.change.dtype)
     changed = jax.random.bernoulli(k_mask, jnp.broadcast_to(change, shape))
     return changed_pair(law, z, delta, changed)
 
@@ -192,8 +209,10 @@ def block_latents(law: BlockLaw, content: Array, style: Array) -> tuple[Array, A
 
     Source: von Kuegelgen et al. 2021, section 5.1.
     """
-    check_features("content", content, law.content.shape[0])
-    check_features("style", style, law.style.shape[0])
+    check_type("law", law, BlockLaw)
+    check_rows("content", content, width=law.content.shape[0])
+    check_rows("style", style, width=law.style.shape[0])
+    check_same_rows("content", content, "style", style)
     c = _dot(content, law.content.T)
     return c, _dot(c, law.effect.T) + law.offset[None] + _dot(style, law.style.T)
 
@@ -219,6 +238,12 @@ def changed_pair(law: BlockLaw, z: Array, delta: Array, changed: Array) -> Pair:
 
     Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
+    check_type("law", law, BlockLaw)
+    check_rows("delta", delta, width=law.style.shape[0])
+    check_rows("z", z, width=law.content.shape[0] + law.style.shape[0])
+    check_shape("z", z, (delta.shape[0], z.shape[1]))
+    check_unit_interval("changed", changed)
+    check_shape("changed", changed, delta.shape)
     step = _dot(delta, law.change.T) * changed.astype(z.dtype)
     return Pair(z, z + jnp.pad(step, ((0, 0), (law.content.shape[0], 0))))
 
@@ -239,10 +264,10 @@ def covariance(factor: Array) -> Array:
 
     Source: the definition.
     """
+    _check_square(factor)
     return _dot(factor, factor.T)
 
 
-@one_by_one
 def spectrum(factor: Array) -> Array:
     """Eigenvalues of F F^T, largest first.
 
@@ -258,10 +283,10 @@ def spectrum(factor: Array) -> Array:
 
     Source: the definition.
     """
-    return of_finite(lambda a: jnp.linalg.svd(a, compute_uv=False), factor) ** 2
+    _check_square(factor)
+    return _squared_values(factor)
 
 
-@one_by_one
 def whitening(factor: Array) -> Array:
     """F^-1: takes draws of N(0, F F^T) to standard normal ones.
 
@@ -278,6 +303,22 @@ def whitening(factor: Array) -> Array:
 
     Source: the definition.
     """
+    _check_square(factor)
+    return _inverse(factor)
+
+
+def _check_square(factor: Array) -> None:
+    check_rows("factor", factor)
+    check_shape("factor", factor, (factor.shape[0], factor.shape[0]))
+
+
+@one_by_one
+def _squared_values(factor: Array) -> Array:
+    return of_finite(lambda a: jnp.linalg.svd(a, compute_uv=False), factor) ** 2
+
+
+@one_by_one
+def _inverse(factor: Array) -> Array:
     return jnp.linalg.inv(factor)
 
 

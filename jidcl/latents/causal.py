@@ -23,10 +23,12 @@ import jax.numpy as jnp
 
 from jidcl.checks import (
     check_above,
-    check_at_least,
     check_choice,
-    check_features,
+    check_count,
+    check_key,
     check_memory,
+    check_rows,
+    check_scalar,
 )
 from jidcl.latents.densities import sample
 from jidcl.latents.families import Normal
@@ -83,7 +85,8 @@ def sample_causal(key: Array, *, batch: int) -> tuple[Array, Array]:
     Source: von Kuegelgen et al. 2021, section 5.2 and appendix (the graph); the
         mechanisms are this library's.
     """
-    check_at_least("batch", batch, 1)
+    check_key("key", key)
+    check_count("batch", batch)
     check_memory("batch", batch, 2 * FACTORS * batch)
     label_key, root_key, *keys = jax.random.split(key, 5)
     label = jax.random.randint(label_key, (batch,), 0, CLASSES)
@@ -124,6 +127,7 @@ def transform(
 
     Raises:
         ValueError: on an unknown group, none, another width or scale <= 0.
+        TypeError: on groups that are no list.
 
     Example:
         >>> z, _ = sample_causal(jax.random.key(0), batch=5)
@@ -133,11 +137,16 @@ def transform(
 
     Source: von Kuegelgen et al. 2021, section 5.2, latent transformations.
     """
-    check_features("z", z, FACTORS)
+    check_key("key", key)
+    check_rows("z", z, width=FACTORS)
     check_above("scale", scale, 0)
-    check_at_least("number of groups", len(groups), 1)
+    check_scalar("scale", scale)
+    if isinstance(groups, str) or not hasattr(groups, "__len__"):
+        raise TypeError(f"groups must be a list of names, got {groups!r}")
+    check_count("number of groups", len(groups))
     for name in groups:
-        check_choice("group", name, GROUPS)
+        check_choice("every one of groups", name, GROUPS)
+    z = jnp.asarray(z)
     columns = sorted({column for name in groups for column in GROUPS[name]})
     index = jnp.asarray(columns)
     drawn = sample(key, Normal(scale), Box(len(columns), -1, 1), z[:, index])

@@ -15,14 +15,21 @@ import jax.numpy as jnp
 
 from jidcl.checks import (
     check_above,
-    check_at_least,
+    check_count,
     check_features,
     check_finite,
+    check_integers,
+    check_key,
     check_memory,
     check_rows,
+    check_scalar,
+    check_single,
+    check_type,
+    check_unit_interval,
 )
 from jidcl.latents.densities import sample, sample_marginal
-from jidcl.latents.families import Density, Laplace, Uniform
+from jidcl.latents.families import Density, Laplace, Uniform, check_scale
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.rejection import sample_truncated
 from jidcl.latents.spaces import Sphere
 from jidcl.numerics import of_finite, unit
@@ -52,7 +59,9 @@ class TruncatedLaplace:
     project: bool = dataclasses.field(default=True, metadata=dict(static=True))
 
     def __post_init__(self):
+        check_scale(self.scale)
         check_above("limit", self.limit, 0)
+        check_single("limit", self.limit)
 
 
 class Instances(NamedTuple):
@@ -114,7 +123,8 @@ def class_of_index(index: jax.Array, clusters: int) -> jax.Array:
 
     Source: Reizinger et al. 2024, published code.
     """
-    check_at_least("clusters", clusters, 1)
+    check_count("clusters", clusters)
+    check_integers("index", index)
     return index % clusters
 
 
@@ -145,7 +155,8 @@ def index_counts(instances: int, clusters: int) -> jax.Array:
 
 def check_instances(instances: int, clusters: int) -> None:
     """Raise `ValueError` unless every cluster has an instance."""
-    check_at_least("clusters", clusters, 1)
+    check_count("clusters", clusters)
+    check_count("instances", instances)
     if instances < clusters:
         raise ValueError(
             f"instances must be >= clusters = {clusters}, got {instances}: "
@@ -174,7 +185,10 @@ def sample_cluster_vectors(
 
     Source: Reizinger et al. 2024, section 3 and published code.
     """
-    check_at_least("clusters", clusters, 1)
+    check_key("key", key)
+    check_count("clusters", clusters)
+    check_count("n", n, 2)
+    check_type("density", density, Density)
     check_memory("clusters", clusters, clusters * n)
     return sample_marginal(key, density, Sphere(n), shape=(clusters,))
 
@@ -200,9 +214,12 @@ def sample_conditional(
 
     Source: Reizinger et al. 2024, section 3 and published code.
     """
+    check_key("key", key)
     check_features("v", v)
+    check_type("conditional", conditional, Density | TruncatedLaplace)
     if not isinstance(conditional, TruncatedLaplace):
         return sample(key, conditional, Sphere(v.shape[-1]), v)
+    in_dtype("scale", conditional.scale, v.dtype)
     bound = conditional.limit
     z, _ = sample_truncated(key, Laplace(conditional.scale), v, -bound, bound)
     return unit(z) if conditional.project else z
@@ -243,9 +260,13 @@ def sample_instances(
     Notes:
         A label is not tied to a latent: there is no finite set of latents.
     """
+    check_key("key", key)
     check_rows("v", v)
+    check_type("conditional", conditional, Density | TruncatedLaplace)
     check_instances(instances, v.shape[0])
+    check_count("batch", batch)
     check_memory("batch", batch, 4 * batch * v.shape[1])
+    v = jnp.asarray(v)
     k_index, k_z = jax.random.split(key)
     index = jax.random.randint(k_index, (batch,), 0, instances)
     label = class_of_index(index, v.shape[0])
@@ -273,6 +294,7 @@ def affine_generator(v: jax.Array, *, rtol: float | None = None) -> Rank:
     Source: Reizinger et al. 2024, section 3.
     """
     check_rows("v", v, 2)
+    _check_rtol(rtol)
     check_finite("v", v)
     return _rank(v[1:] - v[:1], v.shape[1], rtol)
 
@@ -295,8 +317,15 @@ def diverse(v: jax.Array, *, rtol: float | None = None) -> Rank:
     Source: Reizinger et al. 2024, section 3.
     """
     check_rows("v", v)
+    _check_rtol(rtol)
     check_finite("v", v)
     return _rank(jnp.concatenate([v * v, v], axis=1), 2 * v.shape[1], rtol)
+
+
+def _check_rtol(rtol: float | None) -> None:
+    if rtol is not None:
+        check_unit_interval("rtol", rtol)
+        check_scalar("rtol", rtol)
 
 
 def _rank(rows: jax.Array, wanted: int, rtol: float | None) -> Rank:

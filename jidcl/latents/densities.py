@@ -5,6 +5,7 @@ A space turns a family of `jidcl.latents.families` into a conditional (Zimmerman
 it, the sphere adds it in R^n and projects.
 """
 
+import itertools
 import math
 from typing import Any
 
@@ -12,7 +13,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_features, check_finite, check_memory, is_traced
+from jidcl.checks import (
+    check_features,
+    check_finite,
+    check_key,
+    check_lengths,
+    check_memory,
+    check_type,
+    is_traced,
+)
+from jidcl.compiled import (
+    compiled,
+)
 from jidcl.latents.anisotropic import Anisotropic, sample_anisotropic
 from jidcl.latents.families import (
     Density,
@@ -25,11 +37,12 @@ from jidcl.latents.families import (
     noise,
     one_sided_mass,
 )
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.projected import log_prob_projected
 from jidcl.latents.rejection import reject, sample_truncated
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 from jidcl.latents.vmf import VonMisesFisher, log_prob_vmf, sample_vmf
-from jidcl.numerics import at_least_float32, in_dtype, unit
+from jidcl.numerics import at_least_float32, unit
 
 
 def sample_marginal(
@@ -64,6 +77,9 @@ def sample_marginal(
 
     Source: Zimmermann et al. 2021, section 4 and published code.
     """
+    check_key("key", key)
+    _check_law(density, space)
+    check_lengths("shape", shape)
     check_memory("shape", shape, math.prod(shape) * space.n)
     if isinstance(density, Uniform):
         return space.uniform(key, tuple(shape), dtype)
@@ -130,12 +146,19 @@ def sample_with_acceptance(
 
     Source: Zimmermann et al. 2021, section 4 and published code.
     """
+    check_key("key", key)
+    _check_law(density, space)
     check_features("mean", mean, space.n)
     _check_inside("mean", mean, space)
+    return _sample(key, density, space, mean)
+
+
+@compiled
+def _sample(key, density: Density, space: Space, mean: jax.Array):
     wide = at_least_float32(mean.dtype)
     if mean.dtype != wide:  # too few digits for acceptance tests and inverse laws
         centre = space.project(mean.astype(wide))
-        z, rate = sample_with_acceptance(key, density, space, centre)
+        z, rate = _sample(key, density, space, centre)
         return z.astype(mean.dtype), rate
     match space, density:
         case Product(), ProductDensity():
@@ -144,7 +167,7 @@ def sample_with_acceptance(
             parts = zip(
                 keys, density.factors, space.factors, space.split(mean), strict=True
             )
-            draws = [sample_with_acceptance(*part) for part in parts]
+            draws = [_sample(*part) for part in parts]
             rate = jnp.min(jnp.stack([rate for _, rate in draws]))
             return jnp.concatenate([z for z, _ in draws], axis=-1), rate
         case _, Uniform():
@@ -163,6 +186,7 @@ def sample_with_acceptance(
             drawn = mean + noise(key, density, mean.shape, mean.dtype)
             return unit(drawn), jnp.ones((), jnp.float32)
         case Box(), Laplace() | Normal() | GeneralisedNormal():
+            in_dtype("length", density.length, mean.dtype)
             return sample_truncated(key, density, mean, space.low, space.high)
         case Ball() | Simplex(), Laplace() | Normal() | GeneralisedNormal():
             return _sample_body(key, density, space, mean)
@@ -200,11 +224,25 @@ def log_prob(
         families are integrated along the ray by quadrature (relative error of the
         density about 1e-6 in float32).
     """
+    _check_law(density, space)
     check_features("z", z, space.n)
     if mean is None:
         mean = space.centre().astype(z.dtype)
     check_features("mean", mean, space.n)
     _check_inside("mean", mean, space)
+    if any(len({1, *sizes}) > 2 for sizes in _aligned(z.shape, mean.shape)):
+        raise ValueError(
+            f"mean must broadcast against z {list(z.shape)}, got {list(mean.shape)}"
+        )
+    return _log_prob(density, space, z, mean)
+
+
+def _aligned(*shapes: tuple[int, ...]) -> Any:
+    return itertools.zip_longest(*(shape[::-1] for shape in shapes), fillvalue=1)
+
+
+@compiled
+def _log_prob(density: Density, space: Space, z: jax.Array, mean: jax.Array):
     shape = jnp.broadcast_shapes(z.shape, mean.shape)
     z, mean = jnp.broadcast_to(z, shape), jnp.broadcast_to(mean, shape)
     match space, density:
@@ -217,7 +255,7 @@ def log_prob(
                 space.split(mean),
                 strict=True,
             )
-            return sum(log_prob(*part) for part in parts)  # type: ignore
+            return sum(_log_prob(*part) for part in parts)  # type: ignore
         case Real(), Uniform():
             raise _unsupported(density, space)
         case _, Uniform():
@@ -264,6 +302,11 @@ def _sample_body(key, density, space: Ball | Simplex, mean):
         return jnp.where(boxed[..., None], noisy, flat), accepted
 
     return reject(key, propose, mean, max_rounds=4096)
+
+
+def _check_law(density: Any, space: Any) -> None:
+    check_type("density", density, Density)
+    check_type("space", space, Space)
 
 
 def _check_inside(name: str, mean: jax.Array, space: Space) -> None:

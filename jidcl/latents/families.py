@@ -20,12 +20,15 @@ from jidcl.checks import (
     check_at_least,
     check_choice,
     check_finite,
+    check_single,
     is_number,
 )
+from jidcl.compiled import compiled
 from jidcl.latents.anisotropic import Anisotropic
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.rejection import propose_noise, reject
 from jidcl.latents.vmf import VonMisesFisher
-from jidcl.numerics import at_least_float32, in_dtype
+from jidcl.numerics import at_least_float32
 
 _register = jax.tree_util.register_dataclass
 LEAST_EXPONENT = 0.05
@@ -73,7 +76,7 @@ class Laplace:
     family: str = _tag("Laplace")
 
     def __post_init__(self):
-        _check_scale(self.scale)
+        check_scale(self.scale)
 
     @property
     def p(self) -> float:
@@ -106,7 +109,7 @@ class Normal:
     family: str = _tag("Normal")
 
     def __post_init__(self):
-        _check_scale(self.scale)
+        check_scale(self.scale)
 
     @property
     def p(self) -> float:
@@ -139,8 +142,9 @@ class GeneralisedNormal:
     p: float = dataclasses.field(default=3.0, metadata=dict(static=True))
 
     def __post_init__(self):
-        _check_scale(self.scale)
+        check_scale(self.scale)
         check_at_least("p", self.p, LEAST_EXPONENT)
+        check_single("p", self.p)
         check_finite("p", self.p)
 
     @property
@@ -157,6 +161,10 @@ class ProductDensity:
     Attributes:
         factors: densities, one for each factor of the space.
 
+    Raises:
+        TypeError: on anything but a tuple, or numbers or text in it.
+        ValueError: on no factor.
+
     Example:
         >>> len(ProductDensity((Normal(1.0), Laplace(0.1))).factors)
         2
@@ -165,6 +173,17 @@ class ProductDensity:
     """
 
     factors: tuple["Density", ...]
+
+    def __post_init__(self):
+        # Trees hold other objects in a factor's place, but never these.
+        plain = int | float | str | bytes
+        held = self.factors
+        if isinstance(held, plain) or (
+            isinstance(held, tuple | list) and any(isinstance(f, plain) for f in held)
+        ):
+            raise TypeError(f"factors must be a tuple of densities, got {held!r}")
+        if isinstance(held, tuple | list) and not held:
+            raise ValueError("factors must hold at least one density, got ()")
 
 
 Density = (
@@ -200,7 +219,7 @@ def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
 
     Source: Zimmermann et al. 2021, section 4 (the densities).
     """
-    check_choice("density", name, DENSITIES)
+    check_choice("name", name, DENSITIES)
     if name == "uniform":
         return Uniform()
     if param is None:
@@ -210,6 +229,7 @@ def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
     return {"laplace": Laplace, "normal": Normal, "vmf": VonMisesFisher}[name](param)
 
 
+@compiled
 def noise(key: jax.Array, density: Any, shape: tuple[int, ...], dtype) -> jax.Array:
     """Centred noise of a p-norm family, length * sign * Gamma(1/p)^(1/p) in law."""
     length = in_dtype("length", density.length, dtype)
@@ -272,7 +292,7 @@ def _mass_jvp(p, primals, tangents):
     return _mass(p, t), jnp.exp(-(jnp.abs(t) ** p)) / math.gamma(1 + 1 / p) * dt
 
 
-def _check_scale(scale: Any) -> None:
+def check_scale(scale: Any) -> None:
     """Raise `ValueError` unless a concrete scale is > 0."""
     if is_number("scale", scale):
         check_above("scale", scale, 0)

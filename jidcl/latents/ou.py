@@ -11,7 +11,13 @@ import jax.numpy as jnp
 from jidcl.checks import (
     check_above,
     check_choice,
+    check_features,
+    check_finite,
+    check_key,
+    check_lengths,
     check_memory,
+    check_scalar,
+    check_type,
     check_unit_interval,
 )
 from jidcl.latents.families import (
@@ -36,6 +42,9 @@ def unit_variance_scale(alpha: float) -> float:
     Returns:
         The scale at which the variance is 1.
 
+    Raises:
+        ValueError: on alpha <= 0, or so small that the scale would be 0.
+
     Example:
         >>> round(unit_variance_scale(1.0), 4)  # Laplace: variance 2 scale^2
         0.7071
@@ -43,7 +52,12 @@ def unit_variance_scale(alpha: float) -> float:
     Source: moments of the generalised normal law.
     """
     check_above("alpha", alpha, 0)
-    return math.exp((math.lgamma(1 / alpha) - math.lgamma(3 / alpha)) / 2)
+    check_finite("alpha", alpha)
+    check_scalar("alpha", alpha)
+    scale = math.exp((math.lgamma(1 / alpha) - math.lgamma(3 / alpha)) / 2)
+    if not scale > 0:
+        raise ValueError(f"alpha is too small for a scale > 0, got {alpha!r}")
+    return scale
 
 
 def unit_variance(alpha: float) -> PNormDensity:
@@ -88,7 +102,11 @@ def ou_step(
 
     Source: Klindt, LeCun and Balestriero 2026.
     """
+    check_key("key", key)
+    check_type("density", density, PNormDensity)
+    check_features("z", z)
     check_unit_interval("rho", rho)
+    check_scalar("rho", rho)
     rho = jnp.asarray(rho, z.dtype)
     fresh = noise(key, density, z.shape, z.dtype)
     return rho * z + jnp.sqrt((1 - rho) * (1 + rho)) * fresh
@@ -128,6 +146,11 @@ def sample_ou_pair(
 
     Source: Klindt, LeCun and Balestriero 2026, published code.
     """
+    check_key("key", key)
+    check_type("density", density, PNormDensity)
+    check_unit_interval("rho", rho)
+    check_scalar("rho", rho)
+    check_lengths("shape", shape)
     check_choice("pair", pair, OU_PAIRS)
     check_memory("shape", shape, 3 * math.prod(shape))
     k_z, k_one, k_two = jax.random.split(key, 3)

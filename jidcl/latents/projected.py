@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.checks import check_at_least, is_number
-from jidcl.numerics import in_dtype
+from jidcl.latents.parameters import in_dtype
 
 _PANELS, _ORDER, _DROP, _BISECTIONS = 16, 16, 40.0, 40
 LEAST = 32  # times the rounding of 1: narrower noise falls between numbers near 1

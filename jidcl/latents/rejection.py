@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jidcl.numerics import in_dtype
+from jidcl.compiled import compiled
 
 FLAT = 1e18  # times an interval's width: noise of such a length is uniform on it
 
@@ -45,9 +45,11 @@ def reject(
         proposals += jnp.sum(jnp.where(done, 0, *(used or [1])), dtype=jnp.float32)
         return jnp.where(wide, proposal, value), done | accepted, tried + 1, proposals
 
-    start = (jnp.full_like(like, jnp.nan), jnp.zeros(mask.shape, bool), 0, 0.0)
+    start = (jnp.zeros_like(like), jnp.zeros(mask.shape, bool), 0, 0.0)
     value, done, _, proposals = jax.lax.while_loop(unfinished, round_, start)
     accepted = jnp.sum(done, dtype=jnp.float32)
+    left = ~done[..., None] if done.ndim < value.ndim else ~done
+    value = jnp.where(left, jnp.nan, value)
     return value, accepted / jnp.maximum(proposals, 1)
 
 
@@ -81,6 +83,7 @@ def propose_noise(
     return jnp.where(u < 0, -size, size), jnp.log(jnp.abs(u)) <= log_ratio
 
 
+@compiled
 def sample_truncated(
     key: jax.Array, density: Any, mean: jax.Array, low: float, high: float
 ) -> tuple[jax.Array, jax.Array]:
@@ -93,7 +96,8 @@ def sample_truncated(
 
     Args:
         key: a typed key.
-        density: `Laplace`, `Normal` or `GeneralisedNormal`.
+        density: `Laplace`, `Normal` or `GeneralisedNormal`, of a length that the dtype
+            of mean holds.
         mean: `[..., n]` inside [low, high].
         low: lower bound.
         high: upper bound.
@@ -103,7 +107,7 @@ def sample_truncated(
     """
     dtype = mean.dtype
     # Longer noise has no other law to rounding, and its reach would underflow.
-    length = in_dtype("length", density.length, dtype)
+    length = jnp.asarray(density.length, dtype)
     length = jnp.minimum(length, FLAT * (high - low))
     mean = jnp.clip(mean, low, high)
     if density.p == 1:

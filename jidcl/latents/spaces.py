@@ -14,12 +14,15 @@ import jax.numpy as jnp
 
 from jidcl.checks import (
     check_above,
-    check_at_least,
+    check_count,
+    check_finite,
     check_memory,
     check_ordered,
-    check_whole,
+    check_single,
+    check_type,
 )
-from jidcl.numerics import in_dtype, log_sphere_area, safe_norm, unit, within
+from jidcl.latents.parameters import in_dtype
+from jidcl.numerics import log_sphere_area, safe_norm, unit, within
 
 
 @runtime_checkable
@@ -77,8 +80,7 @@ class Sphere:
     n: int
 
     def __post_init__(self):
-        check_whole("n of a sphere", self.n)
-        check_at_least("n of a sphere", self.n, 2)
+        check_count("n of a sphere", self.n, 2)
 
     @property
     def log_volume(self) -> float:
@@ -124,9 +126,10 @@ class Box:
     high: float = 1.0
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
         check_ordered("low", self.low, "high", self.high)
+        check_finite("low", self.low)
+        check_finite("high", self.high)
 
     @property
     def log_volume(self) -> float:
@@ -170,8 +173,7 @@ class Real:
     n: int
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
 
     @property
     def log_volume(self) -> float:
@@ -214,9 +216,10 @@ class Ball:
     radius: float = 1.0
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
         check_above("radius", self.radius, 0)
+        check_single("radius", self.radius)
+        check_finite("radius", self.radius)
 
     @property
     def log_volume(self) -> float:
@@ -260,8 +263,7 @@ class Simplex:
     n: int
 
     def __post_init__(self):
-        check_whole("n", self.n)
-        check_at_least("n", self.n, 1)
+        check_count("n", self.n)
 
     @property
     def log_volume(self) -> float:
@@ -308,6 +310,7 @@ class Product:
 
     Raises:
         ValueError: on no factor.
+        TypeError: on factors that are no spaces.
 
     Example:
         >>> Product((Sphere(3), Box(2))).n
@@ -319,8 +322,12 @@ class Product:
     factors: tuple[Space, ...]
 
     def __post_init__(self):
+        if not isinstance(self.factors, tuple | list):
+            raise TypeError(f"factors must be a tuple of spaces, got {self.factors!r}")
         if not self.factors:
             raise ValueError("factors must hold at least one space, got ()")
+        for space in self.factors:
+            check_type("every one of factors", space, Space)
 
     @property
     def n(self) -> int:

@@ -17,10 +17,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_at_least, check_finite, is_number
-from jidcl.latents.bessel import bessel_parts, log_mean_exp_dot
+from jidcl.checks import (
+    check_at_least,
+    check_count,
+    check_finite,
+    check_scalar,
+    is_number,
+)
+from jidcl.latents.bessel import (
+    bessel_parts,
+    log_mean_exp_dot,
+)
+from jidcl.latents.implicit import (
+    moving_with,
+)
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.rejection import reject
-from jidcl.numerics import in_dtype, log_sphere_area, unit
+from jidcl.numerics import log_sphere_area, unit
 
 
 @jax.tree_util.register_dataclass
@@ -193,8 +206,9 @@ def vmf_parts(n: int, kappa: float) -> tuple[float, float, float]:
 
     Source: Mardia and Jupp 2000, section 9.3.2.
     """
-    check_at_least("n", n, 2)
+    check_count("n", n, 2)
     check_at_least("kappa", kappa, 0)
+    check_scalar("kappa", kappa)
     if not kappa <= 1e300:
         raise ValueError(f"kappa must be <= 1e300, got {kappa!r}")
     scaled, cosine, short = bessel_parts(n, np.float64(kappa), xp=np)
@@ -316,7 +330,9 @@ def sample_vmf(
     Returns:
         `(z, acceptance)`: z is `[..., n]` in mean's dtype, acceptance is the share of
         proposals that were accepted, about two thirds or more; 1 for n = 3, where the
-        distribution of the cosine is inverted.
+        distribution of the cosine is inverted. z has the derivative by kappa of a
+        sample that keeps its place in the law, see `jidcl.latents.implicit`, and that
+        by mean.
 
     Example:
         >>> mean = jnp.asarray([[1.0, 0.0, 0.0]])
@@ -328,25 +344,28 @@ def sample_vmf(
     """
     n, dtype = mean.shape[-1], mean.dtype
     kappa = jnp.broadcast_to(in_dtype("kappa", kappa, dtype), mean.shape[:-1])
+    fixed = jax.lax.stop_gradient(kappa)  # what is drawn has its derivative below
     k_cos, k_tangent = jax.random.split(key)
 
     def propose(key):
         k_zeta, k_u = jax.random.split(key)
         u = jax.random.uniform(k_u, kappa.shape, dtype)
-        return _propose(n, kappa, *_symmetric_beta(k_zeta, mean.shape, dtype), u)
+        return _propose(n, fixed, *_symmetric_beta(k_zeta, mean.shape, dtype), u)
 
     if n == 3:
-        below = _inverted(k_cos, kappa)[..., None]
+        below = _inverted(k_cos, fixed)
         above, acceptance = 2 - below, jnp.ones((), jnp.float32)
     else:
         like = jnp.zeros((*kappa.shape, 2), dtype)
         ends, acceptance = reject(k_cos, propose, like)
-        below, above = ends[..., :1], ends[..., 1:]
+        below, above = ends[..., 0], ends[..., 1]
+    below, sine = moving_with(n, below, jnp.sqrt(below * above), kappa)
     tangent = jax.random.normal(k_tangent, mean.shape, dtype)
     for _ in range(2):  # twice: once leaves rounding where it was nearly parallel
         along = jnp.sum(tangent * mean, axis=-1, keepdims=True)
         tangent = unit(tangent - along * mean)
-    return mean - below * mean + jnp.sqrt(below * above) * tangent, acceptance
+    below, sine = below[..., None], sine[..., None]
+    return mean - below * mean + sine * tangent, acceptance
 
 
 def _inverted(key: jax.Array, kappa: jax.Array) -> jax.Array:

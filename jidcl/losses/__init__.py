@@ -15,17 +15,14 @@ from jidcl.losses.contrastive import (
     uniformity,
 )
 from jidcl.losses.entropy import align_maxent, kernel_entropy
+from jidcl.losses.moments import VICRegWeights, barlow, standardised, vicreg
 from jidcl.losses.regularised import (
-    VICRegWeights,
-    barlow,
     byol,
     moco,
     ntxent,
     simsiam,
     sinkhorn_codes,
-    standardised,
     swav,
-    vicreg,
 )
 from jidcl.losses.similarity import Similarity, pairwise, rowwise
 from jidcl.losses.sketch import (

@@ -10,15 +10,24 @@ from jidcl.checks import (
     check_above,
     check_at_least,
     check_choice,
+    check_features,
+    check_float,
     check_rows,
     check_same_shape,
+    check_scalar,
+    check_shape,
 )
 from jidcl.losses.contrastive import REDUCTIONS, reduce_rows
 from jidcl.losses.distributed import sharded_logsumexp
 from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import Similarity, rowwise, stretched
 from jidcl.losses.tiles import Tile
-from jidcl.numerics import at_least_float32, share, unit
+from jidcl.numerics import (
+    at_least_float32,
+    positive_or_nan,
+    share,
+    unit,
+)
 from jidcl.types import Metrics
 
 CROSS = ("symmetric", "reference")
@@ -40,6 +49,7 @@ def to_lam(raw: jax.Array) -> jax.Array:
 
     Source: Rusak et al. 2024, published code.
     """
+    check_float("raw", raw)
     # The root of 0, or of a number that is rounded to 0 when halved, has no derivative.
     return jnp.maximum(jax.nn.softplus(raw), 4 * float(jnp.finfo(raw.dtype).tiny))
 
@@ -53,12 +63,17 @@ def from_lam(lam: jax.Array) -> jax.Array:
     Returns:
         Numbers of the same shape.
 
+    Raises:
+        ValueError: on a concrete Lambda <= 0.
+
     Example:
         >>> from_lam(jnp.array([0.5, 25.0])).round(4)
         Array([-0.4328, 25.    ], dtype=float32)
 
     Source: Rusak et al. 2024, published code.
     """
+    check_float("lam", lam)
+    check_above("lam", lam, 0)
     return lam + jnp.log(-jnp.expm1(-lam))
 
 
@@ -90,7 +105,8 @@ def aninfonce(
     Args:
         y: outputs of the anchors, `[batch, m]`, batch >= 2; normalised here.
         y_pos: outputs of the positives, `[batch, m]`.
-        lam: precisions > 0, `[m]`; no temperature besides it.
+        lam: precisions > 0, `[m]`; no temperature besides it. Where a traced one is
+            not, the loss is NaN.
         cross: `"symmetric"`; or `"reference"`, the published code, whose rows of b_i
             take {s(a_i, b_j) : j != i} for the second set.
         beta: concentration on hard negatives, >= 0 (0: none).
@@ -131,13 +147,14 @@ def aninfonce(
     check_rows("y_pos", y_pos)
     check_same_shape("y_pos", y_pos, "y", y)
     check_choice("form", form, ("ring", "gathered"))
-    if jnp.shape(lam) != y.shape[1:]:
-        want, got = list(y.shape[1:]), list(jnp.shape(lam))
-        raise ValueError(f"lam must have shape {want}, got {got}")
+    check_float("lam", lam)
+    check_shape("lam", lam, y.shape[1:])
     check_above("lam", lam, 0)
     check_choice("cross", cross, CROSS)
     check_choice("reduction", reduction, REDUCTIONS)
     check_at_least("beta", beta, 0)
+    check_scalar("beta", beta)
+    check_scalar("tau_plus", tau_plus)
     if not 0 <= tau_plus < 1:
         raise ValueError(f"tau_plus must be in [0, 1), got {tau_plus!r}")
     hard = beta > 0 or tau_plus > 0
@@ -147,7 +164,7 @@ def aninfonce(
             f"beta={beta:g} and tau_plus={tau_plus:g}"
         )
     wide = at_least_float32(y.dtype, y_pos.dtype, lam.dtype)
-    lam = lam.astype(wide)
+    lam = positive_or_nan(lam.astype(wide))
     a, b = (stretched(unit(x.astype(wide)), lam / 2, 2.0) for x in (y, y_pos))
     positive = rowwise(_SQUARES, a, b)
     logsumexp = row_logsumexp
@@ -218,6 +235,10 @@ def aninfonce_ensemble(
     Returns:
         `(loss, metrics)`, metrics `components` `[K]`.
 
+    Raises:
+        ValueError: on shapes of another number of distributions, or what `aninfonce`
+            refuses.
+
     Example:
         >>> y = jnp.stack([jnp.eye(2), jnp.eye(2)])
         >>> weights = jnp.full(2, 0.5)
@@ -227,6 +248,17 @@ def aninfonce_ensemble(
 
     Source: Rusak et al. 2024, published code.
     """
+    check_features("y", y)
+    if y.ndim != 3:
+        raise ValueError(f"y must have shape [K, batch, m], got {list(y.shape)}")
+    check_same_shape("y_pos", y_pos, "y", y)
+    for name, array, shape in (
+        ("lam", lam, (y.shape[0], y.shape[2])),
+        ("weights", weights, y.shape[:1]),
+    ):
+        check_float(name, array)
+        check_shape(name, array, shape)
+    check_above("lam", lam, 0)
     check_at_least("weights", weights, 0)
     own = dict(cross=cross, beta=beta, tau_plus=tau_plus, axis=axis)
     one = functools.partial(aninfonce, **own)

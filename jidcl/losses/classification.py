@@ -6,23 +6,26 @@ the loss takes three forms of equal value and gradient: one matrix of logits, st
 over tiles of rows of W, and rows of W spread over devices.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jidcl.checks import (
     check_choice,
-    check_features,
+    check_float,
+    check_integers,
     check_rows,
+    check_scalar,
+    check_shape,
     check_unit_interval,
-    is_traced,
+    check_within,
 )
+from jidcl.losses.distributed import sum_of_exponentials
 from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import DOT, pairwise
 from jidcl.losses.tiles import Tile
-from jidcl.numerics import at_least_float32, share, unit
+from jidcl.numerics import at_least_float32, unit
 
 
 class Prepared(NamedTuple):
@@ -117,15 +120,17 @@ def instance_cross_entropy(
     """
     check_choice("reduction", reduction, ("mean", "sum", "none"))
     check_unit_interval("smoothing", smoothing)
+    check_scalar("smoothing", smoothing)
     parts = _prepare(features, w, beta, bias, normalize_features, normalize_rows)
     devices = 1 if axis is None else jax.lax.axis_size(axis)
     classes = devices * w.shape[0]
-    _check_labels(labels, features.shape[0], classes)
+    check_integers("labels", labels, features.shape[:1])
+    check_within("labels", labels, classes, f" for {classes} rows of w")
     labels = jnp.asarray(labels).astype(jnp.int32)
     denominator = row_logsumexp(DOT, *parts, tile=tile)
     target = _target_logit(parts, labels, axis)
     if axis is not None:
-        denominator = _sum_of_exponentials(denominator, axis)
+        denominator = sum_of_exponentials(denominator, axis)
     loss = denominator - (1 - smoothing) * target
     if smoothing:
         mean_row = jnp.sum(parts.w, axis=0) / classes
@@ -147,12 +152,19 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Returns:
         A scalar in [0, 1]; NaN where a logit is.
 
+    Raises:
+        ValueError: on wrong shapes, or concrete labels that are no class.
+        TypeError: on labels that are not integers.
+
     Example:
         >>> float(accuracy(jnp.eye(4), jnp.array([0, 1, 2, 0])))
         0.75
 
     Source: the definition.
     """
+    check_rows("logits", logits)
+    check_integers("labels", labels, logits.shape[:1])
+    check_within("labels", labels, logits.shape[1])
     best = jnp.argmax(logits, axis=1).astype(labels.dtype)
     right = jnp.mean(best == labels, dtype=logits.dtype)
     return jnp.where(jnp.isnan(logits).any(), jnp.nan, right)
@@ -160,17 +172,17 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 def _prepare(features, w, beta, bias, normalize_features, normalize_rows) -> Prepared:
     check_rows("features", features)
-    check_rows("w", w)
-    check_features("w", w, features.shape[1])
+    check_rows("w", w, width=features.shape[1])
+    check_scalar("beta", beta)
     dtype = at_least_float32(features.dtype, w.dtype)
-    features, w = features.astype(dtype), w.astype(dtype)
+    features, w = jnp.asarray(features, dtype), jnp.asarray(w, dtype)
     features = unit(features) if normalize_features else features
     w = unit(w) if normalize_rows else w
     features = jnp.asarray(beta, dtype) * features
     if bias is None:
         return Prepared(features, w)
-    if bias.shape != w.shape[:1]:
-        raise ValueError(f"bias must have shape [{w.shape[0]}], got {bias.shape}")
+    check_float("bias", bias)
+    check_shape("bias", bias, w.shape[:1])
     # A bias is the weight of one more feature that is always 1.
     ones = jnp.ones_like(features[:, :1])
     wider = jnp.concatenate([w, bias[:, None].astype(dtype)], axis=1)
@@ -187,23 +199,3 @@ def _target_logit(parts: Prepared, labels: jax.Array, axis: str | None) -> jax.A
     if axis is None:
         return logit
     return jax.lax.psum(jnp.where(own, logit, 0), axis)
-
-
-def _sum_of_exponentials(parts: jax.Array, axis: str) -> jax.Array:
-    """log of the sum over devices of exp(parts)."""
-    top = jax.lax.pmax(jax.lax.stop_gradient(parts), axis)
-    return top + jnp.log(jax.lax.psum(share(parts, top), axis))
-
-
-def _check_labels(labels: Any, batch: int, classes: int) -> None:
-    if labels.shape != (batch,):
-        raise ValueError(f"labels must have shape [{batch}], got {list(labels.shape)}")
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
-    if not is_traced(labels):
-        values = np.asarray(labels)
-        if values.min() < 0 or values.max() >= classes:
-            raise ValueError(
-                f"labels must be in [0, {classes}) for {classes} rows of w, got "
-                f"{values.min()} to {values.max()}"
-            )

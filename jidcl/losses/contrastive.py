@@ -14,17 +14,21 @@ import jax.numpy as jnp
 from jidcl.checks import (
     check_above,
     check_choice,
-    check_features,
+    check_count,
+    check_float,
+    check_real,
     check_rows,
     check_same_shape,
+    check_scalar,
+    check_shape,
     check_type,
     check_unit_interval,
 )
-from jidcl.losses.distributed import sharded_logsumexp
+from jidcl.losses.distributed import FORMS, sharded_logsumexp
 from jidcl.losses.logsumexp import row_logsumexp
 from jidcl.losses.similarity import DOT, Similarity, rowwise, stretched
 from jidcl.losses.tiles import Tile, check_tile
-from jidcl.numerics import at_least_float32
+from jidcl.numerics import at_least_float32, positive_or_nan
 from jidcl.types import Metrics
 
 NEGATIVES = ("in_batch", "independent", "two_view")
@@ -73,6 +77,7 @@ class NegativePolicy:
         check_choice("negatives", self.negatives, NEGATIVES)
         check_choice("compare", self.compare, ("anchor", "positive"))
         check_unit_interval("alpha", self.alpha)
+        check_scalar("alpha", self.alpha)
         if self.negatives == "independent" and (self.exclude_self or self.symmetric):
             raise ValueError(
                 "exclude_self and symmetric need negatives from the batch, got "
@@ -116,7 +121,7 @@ def infonce(
         y_pos: positives, `[batch, m]`.
         y_neg: negatives `[cols, m]`, for `policy.negatives == "independent"` only.
         similarity: s.
-        tau: temperature > 0.
+        tau: temperature > 0; where a traced one is not, the loss is NaN.
         lam: weights > 0 of the coordinates, `[m]`, for a p-norm similarity:
             s(a, b) = -sum_d lam_d |a_d - b_d|^p. Its gradient, like tau's, is right
             when it is learned.
@@ -157,9 +162,12 @@ def infonce(
     devices = 1 if axis is None else jax.lax.axis_size(axis)
     _check_rows(y, y_pos, y_neg, policy, devices)
     _check_settings(y.shape[1], similarity, tau, lam, reduction, tile)
+    check_choice("form", form, FORMS)
     if not isinstance(tau, int | float):
         tau = jnp.asarray(tau).astype(at_least_float32(y.dtype))
+        tau = positive_or_nan(tau)
     if lam is not None:
+        lam = positive_or_nan(lam)
         y, y_pos = (stretched(x, lam, similarity.p) for x in (y, y_pos))
         y_neg = None if y_neg is None else stretched(y_neg, lam, similarity.p)
     logsumexp = row_logsumexp
@@ -210,20 +218,18 @@ def _check_rows(y, y_pos, y_neg, policy, devices: int):
             f"y_neg={'None' if y_neg is None else 'an array'}"
         )
     if y_neg is not None:
-        check_rows("y_neg", y_neg)
-        check_features("y_neg", y_neg, y.shape[1])
+        check_rows("y_neg", y_neg, width=y.shape[1])
 
 
 def _check_settings(m: int, similarity, tau, lam, reduction, tile):
     check_above("tau", tau, 0)
-    if jnp.ndim(tau):
-        raise ValueError(f"tau must be a scalar, got shape {list(jnp.shape(tau))}")
+    check_scalar("tau", tau)
     check_type("similarity", similarity, Similarity)
     if lam is not None:
         check_choice("similarity with lam", similarity.kind, ("lp",))
+        check_float("lam", lam)
+        check_shape("lam", lam, (m,))
         check_above("lam", lam, 0)
-        if jnp.shape(lam) != (m,):
-            raise ValueError(f"lam must have shape [{m}], got {list(jnp.shape(lam))}")
     check_choice("reduction", reduction, REDUCTIONS)
     check_tile(tile)
 
@@ -272,8 +278,7 @@ def uniformity(y: jax.Array, y_neg: jax.Array, *, p: float = 2.0, reduction="mea
         the negatives).
     """
     check_rows("y", y)
-    check_rows("y_neg", y_neg)
-    check_features("y_neg", y_neg, y.shape[1])
+    check_rows("y_neg", y_neg, width=y.shape[1])
     check_choice("reduction", reduction, REDUCTIONS)
     rows = row_logsumexp(Similarity("lp", p), y_neg, y)
     return reduce_rows(rows - math.log(y.shape[0]), reduction)
@@ -308,6 +313,7 @@ def align_uniform(
     Source: Wang and Isola 2020.
     """
     check_unit_interval("alpha", alpha)
+    check_scalar("alpha", alpha)
     align, uniform = alignment(y, y_pos, p=p), uniformity(y, y_neg, p=p)
     loss = (1 - alpha) * align + alpha * uniform
     return loss, {"alignment": align, "uniformity": uniform}
@@ -329,6 +335,8 @@ def bits_above_chance(loss: jax.Array, entries: int) -> jax.Array:
 
     Source: the definition of a bit.
     """
+    check_real("loss", loss)
+    check_count("entries", entries)
     return (math.log(entries) - loss) / math.log(2)
 
 

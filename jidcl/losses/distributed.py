@@ -1,8 +1,9 @@
-"""Row log-sum-exps over columns that are spread over devices, inside `jax.shard_map`.
+"""Sums over rows that are spread over devices, inside `jax.shard_map`.
 
-Two forms of the same value. `"ring"`: every device keeps its rows; the columns travel
-round the ring of devices, sent on while they are computed with, and backwards their
-gradients travel with them. No device ever holds more than two blocks of columns.
+Means, and row log-sum-exps over the columns of all devices. The latter have two forms
+of the same value. `"ring"`: every device keeps its rows; the columns travel round the
+ring of devices, sent on while they are computed with, and backwards their gradients
+travel with them. No device ever holds more than two blocks of columns.
 `"gathered"`: every device collects all columns first: one collective instead of many,
 memory of all columns.
 """
@@ -17,7 +18,7 @@ from jidcl.losses.blockwise import Settings
 from jidcl.losses.logsumexp import backward, forward, prepared, row_logsumexp
 from jidcl.losses.similarity import Similarity
 from jidcl.losses.tiles import Tile, check_tile
-from jidcl.numerics import varying_zero
+from jidcl.numerics import share, varying_zero
 
 FORMS = ("ring", "gathered")
 
@@ -71,6 +72,60 @@ def sharded_logsumexp(
         similarity, a, b, tau, exclude_diagonal, sizes, axis
     )
     return _ring(settings, axis, a, b, scale)
+
+
+def batch_mean(x: jax.Array, axis: str | None = None) -> jax.Array:
+    """Mean over the leading axis, kept with size 1, of the rows of all devices.
+
+    Args:
+        x: this device's rows, `[rows, ...]`, as many on each.
+        axis: the mesh axis that spreads them; None: these are all.
+
+    Returns:
+        `[1, ...]`, the same on every device.
+
+    Example:
+        >>> batch_mean(jnp.array([[1.0], [3.0]]))
+        Array([[2.]], dtype=float32)
+    """
+    mean = jnp.mean(x, axis=0, keepdims=True)
+    return mean if axis is None else jax.lax.pmean(mean, axis)
+
+
+def sum_of_exponentials(parts: jax.Array, axis: str) -> jax.Array:
+    """log of the sum over devices of exp(parts), the same on every device.
+
+    Args:
+        parts: this device's, any shape.
+        axis: the mesh axis.
+
+    Returns:
+        parts' shape.
+    """
+    top = jax.lax.pmax(jax.lax.stop_gradient(parts), axis)
+    return top + jnp.log(jax.lax.psum(share(parts, top), axis))
+
+
+def all_rows(x: jax.Array, axis: str | None = None) -> jax.Array:
+    """The rows of all devices in order, the same on every device.
+
+    Args:
+        x: this device's rows, `[rows, ...]`, as many on each.
+        axis: the mesh axis that spreads them; None: these are all.
+
+    Returns:
+        `[devices * rows, ...]`.
+
+    Example:
+        >>> all_rows(jnp.ones((2, 3))).shape
+        (2, 3)
+    """
+    if axis is None:
+        return x
+    # A gathered array counts as different on each device; a sum does not.
+    places = jnp.zeros((jax.lax.axis_size(axis), *x.shape), x.dtype)
+    whole = jax.lax.psum(places.at[jax.lax.axis_index(axis)].set(x), axis)
+    return whole.reshape(-1, *x.shape[1:])
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))

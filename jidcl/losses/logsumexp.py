@@ -7,7 +7,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_features, check_memory, is_traced
+from jidcl.checks import (
+    check_features,
+    check_memory,
+    is_traced,
+)
+from jidcl.compiled import (
+    compiled,
+)
 from jidcl.losses import blockwise
 from jidcl.losses.blockwise import Settings
 from jidcl.losses.kernel_choice import kernel_is_chosen
@@ -76,8 +83,8 @@ def row_logsumexp(
     of_self = of_self and similarity.precision != "bfloat16"  # may become a product
     settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, sizes)
     if of_self and not isinstance(sizes, Kernel):
-        return _streamed_self(settings, a, scale)
-    return _streamed(settings, a, b, scale)
+        return _stream_self(settings, a, scale)
+    return _stream(settings, a, b, scale)
 
 
 def prepared(
@@ -194,6 +201,7 @@ def _streamed_bwd(settings, residuals, cotangent):
 
 
 _streamed.defvjp(_streamed_fwd, _streamed_bwd)
+_stream = compiled(_streamed)
 
 
 def _by_form(name: str, settings: Settings, a, b, scale, *rest) -> Any:
@@ -227,6 +235,7 @@ def _streamed_self_bwd(settings, residuals, cotangent):
 
 
 _streamed_self.defvjp(_streamed_self_fwd, _streamed_self_bwd)
+_stream_self = compiled(_streamed_self)
 
 
 def _kernels() -> Any:

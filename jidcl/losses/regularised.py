@@ -2,26 +2,29 @@
 
 All take projections z of two views, `[batch, m]`, in float32 or wider, and return
 `(loss, metrics)`. What keeps the outputs apart differs: negatives (`ntxent`, `moco`), a
-predictor with a stopped gradient (`simsiam`, `byol`), balanced clusters (`swav`), or
-moments (`barlow`, `vicreg`).
+predictor with a stopped gradient (`simsiam`, `byol`) or balanced clusters (`swav`).
+Those by moments are in `moments.py`. With `axis`, a mesh axis inside `jax.shard_map`,
+rows are this device's and every value is that of the whole batch.
 """
-
-import dataclasses
 
 import jax
 import jax.numpy as jnp
 
 from jidcl.checks import (
     check_above,
-    check_at_least,
-    check_choice,
-    check_features,
+    check_count,
     check_rows,
     check_same_shape,
+    check_scalar,
 )
-from jidcl.losses.contrastive import NegativePolicy, infonce
+from jidcl.losses.contrastive import NegativePolicy, infonce, reduce_rows
+from jidcl.losses.distributed import batch_mean, sum_of_exponentials
 from jidcl.losses.similarity import Similarity, pairwise, rowwise
-from jidcl.numerics import at_least_float32, log_softmax, power_of_two
+from jidcl.numerics import (
+    log_softmax,
+    logsumexp,
+    positive_or_nan,
+)
 from jidcl.types import Metrics
 
 COSINE = Similarity("cosine")
@@ -30,7 +33,11 @@ QUEUE = NegativePolicy(negatives="independent")
 
 
 def ntxent(
-    z: jax.Array, z_pos: jax.Array, *, tau: jax.Array | float = 0.2
+    z: jax.Array,
+    z_pos: jax.Array,
+    *,
+    tau: jax.Array | float = 0.2,
+    axis: str | None = None,
 ) -> tuple[jax.Array, Metrics]:
     """NT-Xent: cosine InfoNCE of every view against all other views of the batch.
 
@@ -41,6 +48,8 @@ def ntxent(
         z: `[batch, m]`.
         z_pos: `[batch, m]`.
         tau: temperature > 0.
+        axis: mesh axis over which the rows are spread; the others of a row are those
+            of all devices.
 
     Returns:
         `(loss, metrics)` of `infonce`; nats.
@@ -55,7 +64,8 @@ def ntxent(
     Notes:
         negatives="two_view", include_positive=True, exclude_self=True, symmetric=True.
     """
-    return infonce(z, z_pos, similarity=COSINE, tau=tau, policy=TWO_VIEW)
+    _check_views(z, z_pos, axis)
+    return infonce(z, z_pos, similarity=COSINE, tau=tau, policy=TWO_VIEW, axis=axis)
 
 
 def moco(
@@ -64,6 +74,7 @@ def moco(
     queue: jax.Array,
     *,
     tau: jax.Array | float = 0.2,
+    axis: str | None = None,
 ) -> tuple[jax.Array, Metrics]:
     """One direction of MoCo: the query's key against a queue of earlier keys.
 
@@ -76,6 +87,8 @@ def moco(
         key: outputs of the averaged encoder on the other view, `[batch, m]`.
         queue: `[rows, m]`.
         tau: temperature > 0.
+        axis: mesh axis over which queries and keys are spread; every device has the
+            whole queue.
 
     Returns:
         `(loss, metrics)` of `infonce`; nats.
@@ -88,12 +101,22 @@ def moco(
 
     Source: He et al. 2020, equation 1; Chen, Fan et al. 2020.
     """
+    devices = 1 if axis is None else jax.lax.axis_size(axis)
+    check_rows("query", query, -(-2 // devices))
+    check_same_shape("key", key, "query", query)
+    check_rows("queue", queue, width=query.shape[1])
     key, queue = jax.lax.stop_gradient((key, queue))
-    return infonce(query, key, queue, similarity=COSINE, tau=tau, policy=QUEUE)
+    found = infonce(query, key, queue, similarity=COSINE, tau=tau, policy=QUEUE)
+    return jax.tree.map(lambda mean: reduce_rows(mean, "mean", axis), found)
 
 
 def simsiam(
-    p: jax.Array, p_pos: jax.Array, z: jax.Array, z_pos: jax.Array
+    p: jax.Array,
+    p_pos: jax.Array,
+    z: jax.Array,
+    z_pos: jax.Array,
+    *,
+    axis: str | None = None,
 ) -> tuple[jax.Array, Metrics]:
     """SimSiam: -[cos(p, sg z_pos) + cos(p_pos, sg z)] / 2, at least -1.
 
@@ -102,6 +125,7 @@ def simsiam(
         p_pos: predictions from z_pos.
         z: projections; no gradient flows into them here.
         z_pos: projections of the other view.
+        axis: mesh axis over which the rows are spread.
 
     Returns:
         `(loss, metrics)`, metric `cosine`.
@@ -113,12 +137,17 @@ def simsiam(
 
     Source: Chen and He 2021, equations 1 to 4.
     """
-    cosine = _predicted_cosine(p, p_pos, z, z_pos)
+    cosine = _predicted_cosine(p, p_pos, axis, z=z, z_pos=z_pos)
     return -cosine, {"cosine": cosine}
 
 
 def byol(
-    p: jax.Array, p_pos: jax.Array, target: jax.Array, target_pos: jax.Array
+    p: jax.Array,
+    p_pos: jax.Array,
+    target: jax.Array,
+    target_pos: jax.Array,
+    *,
+    axis: str | None = None,
 ) -> tuple[jax.Array, Metrics]:
     """BYOL: mean[2 - 2 cos(p, sg t_pos)] + mean[2 - 2 cos(p_pos, sg t)], in [0, 8].
 
@@ -127,6 +156,7 @@ def byol(
         p_pos: its predictions from the other view.
         target: projections of the averaged encoder; no gradient.
         target_pos: its projections of the other view.
+        axis: mesh axis over which the rows are spread.
 
     Returns:
         `(loss, metrics)`, metric `cosine`, the mean over both directions.
@@ -138,21 +168,25 @@ def byol(
 
     Source: Grill et al. 2020, equation 2.
     """
-    cosine = _predicted_cosine(p, p_pos, target, target_pos)
+    cosine = _predicted_cosine(p, p_pos, axis, target=target, target_pos=target_pos)
     return 4 - 4 * cosine, {"cosine": cosine}
 
 
-def _predicted_cosine(p, p_pos, target, target_pos):
+def _predicted_cosine(p, p_pos, axis, **targets):
     check_rows("p", p)
-    for name, array in dict(p_pos=p_pos, z=target, z_pos=target_pos).items():
+    for name, array in dict(p_pos=p_pos, **targets).items():
         check_same_shape(name, array, "p", p)
-    target, target_pos = jax.lax.stop_gradient((target, target_pos))
+    target, target_pos = jax.lax.stop_gradient(tuple(targets.values()))
     there, back = rowwise(COSINE, p, target_pos), rowwise(COSINE, p_pos, target)
-    return (jnp.mean(there) + jnp.mean(back)) / 2
+    return reduce_rows(there + back, "mean", axis) / 2
 
 
 def sinkhorn_codes(
-    scores: jax.Array, *, epsilon: float = 0.05, iterations: int = 3
+    scores: jax.Array,
+    *,
+    epsilon: float = 0.05,
+    iterations: int = 3,
+    axis: str | None = None,
 ) -> jax.Array:
     """Soft cluster assignments that use every cluster equally, without gradient.
 
@@ -163,6 +197,7 @@ def sinkhorn_codes(
         scores: similarity to each cluster, `[batch, clusters]`.
         epsilon: entropy of the assignment, > 0.
         iterations: rounds, >= 1; they end on the samples, so rows sum to 1.
+        axis: mesh axis over which the samples are spread.
 
     Returns:
         `[batch, clusters]`.
@@ -176,10 +211,16 @@ def sinkhorn_codes(
     """
     check_rows("scores", scores)
     check_above("epsilon", epsilon, 0)
-    check_at_least("iterations", iterations, 1)
+    check_scalar("epsilon", epsilon)
+    check_count("iterations", iterations)
     log_q = jax.lax.stop_gradient(scores) / epsilon
     for _ in range(iterations):
-        log_q = log_softmax(log_softmax(log_q, 0), 1)
+        if axis is None:
+            log_q = log_softmax(log_q, 0)
+        else:
+            mass = logsumexp(log_q, 0, keepdims=True)
+            log_q = log_q - sum_of_exponentials(mass, axis)
+        log_q = log_softmax(log_q, 1)
     return jnp.exp(log_q)
 
 
@@ -191,6 +232,7 @@ def swav(
     tau: jax.Array | float = 0.1,
     epsilon: float = 0.05,
     iterations: int = 3,
+    axis: str | None = None,
 ) -> tuple[jax.Array, Metrics]:
     """SwAV: each view predicts the balanced cluster code of the other.
 
@@ -204,6 +246,8 @@ def swav(
         tau: temperature > 0.
         epsilon: see `sinkhorn_codes`.
         iterations: see `sinkhorn_codes`.
+        axis: mesh axis over which the rows are spread; clusters are balanced over the
+            whole batch.
 
     Returns:
         `(loss, metrics)`, metric `code_entropy`: nats of the mean code's entropy, at
@@ -217,169 +261,25 @@ def swav(
 
     Source: Caron et al. 2020, equations 1 to 3 and published code.
     """
-    _check_views(z, z_pos)
-    check_features("prototypes", prototypes, z.shape[1])
+    _check_views(z, z_pos, rows=1)
+    check_rows("prototypes", prototypes, width=z.shape[1])
     check_above("tau", tau, 0)
+    check_scalar("tau", tau)
     scores = [pairwise(COSINE, view, prototypes) for view in (z, z_pos)]
-    codes = [sinkhorn_codes(s, epsilon=epsilon, iterations=iterations) for s in scores]
+    balance = dict(epsilon=epsilon, iterations=iterations, axis=axis)
+    codes = [sinkhorn_codes(s, **balance) for s in scores]
+    tau = positive_or_nan(tau)
     logs = [log_softmax(s / tau, 1) for s in scores]
     swapped = [
-        jnp.mean(jnp.sum(code * log, axis=1))
+        reduce_rows(jnp.sum(code * log, axis=1), "mean", axis)
         for code, log in zip(codes, logs[::-1], strict=True)
     ]
-    used = jnp.mean(codes[0], axis=0)
+    used = batch_mean(codes[0], axis)
     entropy = -jnp.sum(jax.scipy.special.xlogy(used, used))
     return -(swapped[0] + swapped[1]) / 2, {"code_entropy": entropy}
 
 
-def standardised(z: jax.Array, *, epsilon: float = 1e-5) -> jax.Array:
-    """Batch normalisation without trained scale and offset, biased variance.
-
-    (z - mean) / sqrt(variance + epsilon) over the batch.
-
-    Args:
-        z: `[batch, m]`.
-        epsilon: added to the variances, >= 0.
-
-    Returns:
-        `[batch, m]`.
-
-    Example:
-        >>> standardised(jnp.array([[1.0], [3.0]]), epsilon=0.0)
-        Array([[-1.],
-               [ 1.]], dtype=float32)
-
-    Source: Zbontar et al. 2021, the normalisation in Barlow Twins.
-    """
-    z = z - jnp.mean(z, axis=0, keepdims=True)
-    power = power_of_two(z, axis=0, least=epsilon**0.5)
-    z = z * (1 / power)
-    variance = jnp.mean(z * z, axis=0, keepdims=True)
-    return z / jnp.sqrt(variance + (epsilon**0.5 / power) ** 2)
-
-
-def barlow(
-    z: jax.Array,
-    z_pos: jax.Array,
-    *,
-    lam: jax.Array | float = 5e-3,
-    scale: float = 1.0,
-    epsilon: float = 1e-5,
-) -> tuple[jax.Array, Metrics]:
-    """Barlow Twins: scale [sum_i (C_ii - 1)^2 + lam sum_{i != j} C_ij^2].
-
-    C is the cross-correlation of the views over the batch.
-
-    Args:
-        z: `[batch, m]`.
-        z_pos: `[batch, m]`.
-        lam: weight of the entries off the diagonal, >= 0.
-        scale: of the whole loss.
-        epsilon: added to the variances, so that C_ii stays a little below 1.
-
-    Returns:
-        `(loss, metrics)`, metrics `diagonal` and `off_diagonal`, the two sums.
-
-    Example:
-        >>> z = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
-        >>> loss, metrics = barlow(z, z)  # uncorrelated outputs, equal views
-        >>> bool(loss < 1e-6)
-        True
-
-    Source: Zbontar et al. 2021, equations 1 and 2 (scale 1, lam 0.005).
-    """
-    _check_views(z, z_pos, rows=2)
-    check_at_least("lam", lam, 0)
-    z, z_pos = (standardised(view, epsilon=epsilon) for view in _wide(z, z_pos))
-    c = jnp.matmul(z.T, z_pos, precision=jax.lax.Precision.HIGHEST) / z.shape[0]
-    on = jnp.sum((jnp.diagonal(c) - 1) ** 2)
-    off = _off_diagonal_squares(c)
-    return scale * (on + lam * off), {"diagonal": on, "off_diagonal": off}
-
-
-@dataclasses.dataclass(frozen=True)
-class VICRegWeights:
-    """Weights of VICReg; the published ones by default.
-
-    Attributes:
-        invariance: of the squared distance of the views.
-        variance: of the hinge on standard deviations.
-        covariance: of the squared covariances.
-        views: `"sum"` adds the variance terms of the views (a widely used library),
-            `"mean"` averages them (the published code).
-        epsilon: added to the variances.
-
-    Example:
-        >>> VICRegWeights(covariance=0.0).variance
-        25.0
-
-    Source: Bardes et al. 2022 and published code.
-    """
-
-    invariance: float = 25.0
-    variance: float = 25.0
-    covariance: float = 1.0
-    views: str = "sum"
-    epsilon: float = 1e-4
-
-    def __post_init__(self):
-        check_choice("views", self.views, ("sum", "mean"))
-        for name in ("invariance", "variance", "covariance", "epsilon"):
-            check_at_least(name, getattr(self, name), 0)
-
-
-def vicreg(
-    z: jax.Array, z_pos: jax.Array, *, weights: VICRegWeights | None = None
-) -> tuple[jax.Array, Metrics]:
-    """VICReg: invariance, a hinge on every standard deviation, small covariances.
-
-    inv = mean over entries of (z - z_pos)^2;
-    var = sum over views of mean_d max(0, 1 - sqrt(Var_d + epsilon));
-    cov = sum over views of (1 / m) sum_{i != j} Cov_ij^2; unbiased moments.
-
-    Args:
-        z: `[batch, m]`, batch >= 2.
-        z_pos: `[batch, m]`.
-        weights: see `VICRegWeights`.
-
-    Returns:
-        `(loss, metrics)`, metrics `invariance`, `variance`, `covariance`, unweighted,
-        sums over the views whatever `weights.views` is.
-
-    Example:
-        >>> z = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
-        >>> float(vicreg(z, z)[0])  # equal views of variance 4 / 3, uncorrelated
-        0.0
-
-    Source: Bardes et al. 2022, equations 1 to 6 and published code.
-    """
-    _check_views(z, z_pos, rows=2)
-    weights = VICRegWeights() if weights is None else weights
-    z, z_pos = _wide(z, z_pos)
-    apart = jnp.mean((z - z_pos) ** 2)
-    hinge, covariance = jnp.zeros((), z.dtype), jnp.zeros((), z.dtype)
-    for view in (z, z_pos):
-        centred = view - jnp.mean(view, axis=0, keepdims=True)
-        cov = jnp.matmul(centred.T, centred, precision=jax.lax.Precision.HIGHEST)
-        cov = cov / (view.shape[0] - 1)
-        std = jnp.sqrt(jnp.diagonal(cov) + weights.epsilon)
-        hinge += jnp.mean(jnp.maximum(1 - std, 0))
-        covariance += _off_diagonal_squares(cov) / view.shape[1]
-    share = 0.5 if weights.views == "mean" else 1.0
-    loss = weights.invariance * apart + share * weights.variance * hinge
-    loss += weights.covariance * covariance
-    return loss, {"invariance": apart, "variance": hinge, "covariance": covariance}
-
-
-def _off_diagonal_squares(c: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.where(jnp.eye(c.shape[0], dtype=bool), 0, c) ** 2)
-
-
-def _wide(z: jax.Array, z_pos: jax.Array) -> tuple[jax.Array, jax.Array]:
-    dtype = at_least_float32(z.dtype, z_pos.dtype)
-    return z.astype(dtype), z_pos.astype(dtype)
-
-
-def _check_views(z, z_pos, rows: int = 1) -> None:
-    check_rows("z", z, rows)
+def _check_views(z, z_pos, axis: str | None = None, rows: int = 2) -> None:
+    devices = 1 if axis is None else jax.lax.axis_size(axis)
+    check_rows("z", z, -(-rows // devices))
     check_same_shape("z_pos", z_pos, "z", z)

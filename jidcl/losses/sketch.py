@@ -3,6 +3,8 @@
 LeJEPA pulls the views of one sample together and compares the representation with
 N(0, I) along random directions. Two published forms differ in the knots, in what is
 pooled and in the scale of the alignment. Views come as one array `[views, batch, m]`.
+With `axis`, a mesh axis inside `jax.shard_map`, the batch is this device's and every
+value is that of the whole batch.
 """
 
 import functools
@@ -13,15 +15,27 @@ import jax.numpy as jnp
 
 from jidcl.checks import (
     check_above,
-    check_at_least,
     check_choice,
+    check_count,
     check_features,
     check_float,
+    check_key,
     check_memory,
     check_rows,
+    check_scalar,
     check_unit_interval,
 )
-from jidcl.losses.contrastive import NegativePolicy, infonce
+from jidcl.compiled import (
+    compiled,
+)
+from jidcl.losses.contrastive import (
+    NegativePolicy,
+    infonce,
+    reduce_rows,
+)
+from jidcl.losses.moments import (
+    unbiased_covariance,
+)
 from jidcl.losses.similarity import Similarity
 from jidcl.numerics import at_least_float32, unit
 from jidcl.types import Metrics
@@ -50,12 +64,20 @@ def draw_directions(key: jax.Array, m: int, count: int) -> jax.Array:
 
     Source: Balestriero and LeCun 2025, LeJEPA.
     """
+    check_key("key", key)
+    check_count("m", m)
+    check_count("count", count)
     check_memory("count", count, 2 * m * count)
     return jax.random.normal(key, (m, count))
 
 
 def sigreg(
-    y: jax.Array, directions: jax.Array, *, knots: int = 17, t_max: float = 3.0
+    y: jax.Array,
+    directions: jax.Array,
+    *,
+    knots: int = 17,
+    t_max: float = 3.0,
+    axis: str | None = None,
 ) -> jax.Array:
     r"""How far the rows of y are from N(0, I), seen along directions.
 
@@ -69,6 +91,8 @@ def sigreg(
             draws new ones.
         knots: knots of the half line [0, t_max], >= 2.
         t_max: end of the integral, > 0.
+        axis: mesh axis over which the rows are spread; the directions are the same on
+            every device.
 
     Returns:
         A scalar, float32 or wider. It grows with the number of rows; independent
@@ -99,42 +123,44 @@ def sigreg(
             f"directions must have shape [{y.shape[1]}, count], "
             f"got {list(directions.shape)}"
         )
-    check_at_least("knots", knots, 2)
+    check_count("knots", knots, 2)
     check_memory("knots", knots, 2 * knots * (1 + directions.shape[1]))
     check_above("t_max", t_max, 0)
+    check_scalar("t_max", t_max)
     dtype = at_least_float32(y.dtype, directions.dtype)
     a = unit(directions.astype(dtype).T).T
     projected = jnp.matmul(y.astype(dtype), a, precision=jax.lax.Precision.HIGHEST)
-    return _epps_pulley(projected, knots, float(t_max))
+    _, weights, normal = _quadrature(knots, t_max, dtype)
+    real, imaginary = _seen(projected, knots, float(t_max))
+    if axis is not None:
+        real, imaginary = jax.lax.pmean((real, imaginary), axis)
+    apart = (real - normal[:, None]) ** 2 + imaginary**2
+    rows = y.shape[0] * (1 if axis is None else jax.lax.axis_size(axis))
+    return rows * jnp.mean(jnp.sum(weights[:, None] * apart, axis=0))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def _epps_pulley(x: jax.Array, knots: int, t_max: float) -> jax.Array:
-    """The statistic of each column of x `[rows, count]`, averaged over columns."""
-    return _epps_pulley_forward(x, knots, t_max)[0]
+def _characteristic(x: jax.Array, knots: int, t_max: float):
+    """Mean over the rows of cos(t x) and of sin(t x), `[knots - 1, count]` each."""
+    return _characteristic_forward(x, knots, t_max)[0]
 
 
-def _epps_pulley_forward(x, knots, t_max):
-    _, weights, normal = _quadrature(knots, t_max, x.dtype)
+def _characteristic_forward(x, knots, t_max):
     turn = t_max / (knots - 1) * x
     one = jnp.cos(turn), jnp.sin(turn)
 
     def at_knot(now, _):
-        return _times(now, one), [jnp.mean(part, axis=0) for part in now]
+        return _times(now, one), tuple(jnp.mean(part, axis=0) for part in now)
 
-    _, (real, imaginary) = jax.lax.scan(at_knot, one, length=knots - 1)
-    real = real - normal[:, None]
-    total = jnp.sum(weights[:, None] * (real**2 + imaginary**2), axis=0)
-    return x.shape[0] * jnp.mean(total), (*one, real, imaginary)
+    _, means = jax.lax.scan(at_knot, one, length=knots - 1)
+    return means, one
 
 
-def _epps_pulley_backward(knots, t_max, held, slope):
-    # d / dx of |phi - normal|^2 at t is 2 t / rows [imag cos(t x) - real sin(t x)],
-    # the real part of a polynomial in exp(i t_1 x).
-    *one, real, imaginary = held
-    t, weights, _ = _quadrature(knots, t_max, real.dtype)
-    scale = 2 * slope / real.shape[1] * (t * weights)[:, None]
-    real, imaginary = scale * real, scale * imaginary
+def _characteristic_backward(knots, t_max, one, slopes):
+    # d / dx of the means at t is t / rows [imag cos(t x) - real sin(t x)] with their
+    # slopes, the real part of a polynomial in exp(i t_1 x).
+    t, _, _ = _quadrature(knots, t_max, one[0].dtype)
+    real, imaginary = (t[:, None] / one[0].shape[0] * slope for slope in slopes)
     zero = jnp.zeros_like(one[0])
     value = zero, zero
     for k in reversed(range(knots - 1)):
@@ -143,7 +169,8 @@ def _epps_pulley_backward(knots, t_max, held, slope):
     return (value[0],)
 
 
-_epps_pulley.defvjp(_epps_pulley_forward, _epps_pulley_backward)
+_characteristic.defvjp(_characteristic_forward, _characteristic_backward)
+_seen = compiled(_characteristic)
 
 
 def _quadrature(knots: int, t_max: float, dtype):
@@ -159,13 +186,14 @@ def _times(a, b):
     return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
 
 
-def view_alignment(views: jax.Array) -> jax.Array:
+def view_alignment(views: jax.Array, *, axis: str | None = None) -> jax.Array:
     """Mean over views, rows and dimensions of (h - mean of the views)^2.
 
     A quarter of the mean of (h_1 - h_2)^2 for two views.
 
     Args:
         views: `[views, batch, m]`.
+        axis: mesh axis over which the batch is spread.
 
     Returns:
         A scalar, float32 or wider.
@@ -178,7 +206,8 @@ def view_alignment(views: jax.Array) -> jax.Array:
     """
     _check_views(views)
     views = views.astype(at_least_float32(views.dtype))
-    return jnp.mean((views - jnp.mean(views, axis=0, keepdims=True)) ** 2)
+    apart = (views - jnp.mean(views, axis=0, keepdims=True)) ** 2
+    return reduce_rows(apart, "mean", axis)
 
 
 def lejepa(
@@ -188,6 +217,7 @@ def lejepa(
     lam: jax.Array | float,
     form: str = "pooled",
     global_views: int | None = None,
+    axis: str | None = None,
 ) -> tuple[jax.Array, Metrics]:
     """The LeJEPA loss, lam SIGReg + (1 - lam) alignment, in either published form.
 
@@ -204,6 +234,7 @@ def lejepa(
             best weight depends on the batch.
         form: `"pooled"` or `"per_view"`.
         global_views: views whose mean is the target, `"per_view"` only; None for all.
+        axis: mesh axis over which the batch is spread.
 
     Returns:
         `(loss, metrics)`, metrics `alignment` and `sigreg`.
@@ -224,34 +255,40 @@ def lejepa(
     """
     _check_views(views)
     check_unit_interval("lam", lam)
+    check_scalar("lam", lam)
     check_choice("form", form, FORMS)
     knots, t_max = KNOTS[form]
-    score = functools.partial(sigreg, directions=directions, knots=knots, t_max=t_max)
+    score = functools.partial(
+        sigreg, directions=directions, knots=knots, t_max=t_max, axis=axis
+    )
     if form == "pooled":
         if global_views is not None:
             raise ValueError(
                 f"global_views must be None for form 'pooled', got {global_views}"
             )
-        align = view_alignment(views)
+        align = view_alignment(views, axis=axis)
         normal = score(_pooled(views))
     else:
         many = views.shape[0] if global_views is None else global_views
+        check_count("global_views", many)
         if not 1 <= many <= views.shape[0]:
             raise ValueError(
                 f"global_views must be in [1, {views.shape[0]}], got {global_views}"
             )
         target = jnp.mean(views[:many], axis=0, keepdims=True)
-        align = jnp.mean(jnp.sum((views - target) ** 2, axis=-1))
+        apart = jnp.sum((views - target) ** 2, axis=-1)
+        align = reduce_rows(apart, "mean", axis)
         normal = jnp.mean(jnp.stack([score(view) for view in views]))
     loss = lam * normal + (1 - lam) * align
     return loss, {"alignment": align, "sigreg": normal}
 
 
-def whitening(y: jax.Array) -> jax.Array:
+def whitening(y: jax.Array, *, axis: str | None = None) -> jax.Array:
     """Mean over all entries of (Cov(y) - I)^2, unbiased covariance.
 
     Args:
         y: `[rows, m]`, rows >= 2.
+        axis: mesh axis over which the rows are spread.
 
     Returns:
         A scalar, float32 or wider; 0 where the covariance is the identity.
@@ -262,21 +299,22 @@ def whitening(y: jax.Array) -> jax.Array:
 
     Source: Klindt, LeCun and Balestriero 2026, published code.
     """
-    check_rows("y", y, 2)
+    devices = 1 if axis is None else jax.lax.axis_size(axis)
+    check_rows("y", y, -(-2 // devices))
     y = y.astype(at_least_float32(y.dtype))
-    y = y - jnp.mean(y, axis=0, keepdims=True)
-    cov = jnp.matmul(y.T, y, precision=jax.lax.Precision.HIGHEST) / (y.shape[0] - 1)
+    cov = unbiased_covariance(y, axis)
     return jnp.mean((cov - jnp.eye(y.shape[1], dtype=y.dtype)) ** 2)
 
 
 def whitened_alignment(
-    views: jax.Array, *, lam: jax.Array | float = 0.5
+    views: jax.Array, *, lam: jax.Array | float = 0.5, axis: str | None = None
 ) -> tuple[jax.Array, Metrics]:
     """lam whitening + (1 - lam) alignment, the covariance over all views' rows.
 
     Args:
         views: `[views, batch, m]`.
         lam: weight of the whitening in [0, 1].
+        axis: mesh axis over which the batch is spread.
 
     Returns:
         `(loss, metrics)`, metrics `alignment` and `whitening`.
@@ -289,13 +327,18 @@ def whitened_alignment(
 
     Source: Klindt, LeCun and Balestriero 2026, published code (there called VICReg).
     """
+    _check_views(views)
     check_unit_interval("lam", lam)
-    align, white = view_alignment(views), whitening(_pooled(views))
+    check_scalar("lam", lam)
+    align = view_alignment(views, axis=axis)
+    white = whitening(_pooled(views), axis=axis)
     loss = lam * white + (1 - lam) * align
     return loss, {"alignment": align, "whitening": white}
 
 
-def gauss_infonce(y: jax.Array, y_pos: jax.Array, *, sigma: float = 1.0):
+def gauss_infonce(
+    y: jax.Array, y_pos: jax.Array, *, sigma: float = 1.0, axis: str | None = None
+):
     """InfoNCE with s = -||u - v||^2 / (2 sigma^2), across views, both directions.
 
     Each row is compared with all rows of the other view, its partner included.
@@ -304,6 +347,7 @@ def gauss_infonce(y: jax.Array, y_pos: jax.Array, *, sigma: float = 1.0):
         y: `[batch, m]`.
         y_pos: `[batch, m]`.
         sigma: width, > 0.
+        axis: mesh axis over which the rows are spread.
 
     Returns:
         `(loss, metrics)` of `infonce`.
@@ -317,9 +361,9 @@ def gauss_infonce(y: jax.Array, y_pos: jax.Array, *, sigma: float = 1.0):
     Source: Klindt, LeCun and Balestriero 2026.
     """
     check_above("sigma", sigma, 0)
-    return infonce(
-        y, y_pos, similarity=Similarity("lp"), tau=2 * sigma**2, policy=CROSS_VIEW
-    )
+    check_scalar("sigma", sigma)
+    kernel = dict(similarity=Similarity("lp"), tau=2 * sigma**2)
+    return infonce(y, y_pos, **kernel, policy=CROSS_VIEW, axis=axis)
 
 
 def _pooled(views: jax.Array) -> jax.Array:

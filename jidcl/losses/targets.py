@@ -6,10 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import (
-    check_at_least,
-    check_features,
+    check_count,
+    check_key,
     check_memory,
+    check_real,
     check_rows,
+    check_same_shape,
+    check_scalar,
     check_unit_interval,
 )
 from jidcl.numerics import unit
@@ -33,11 +36,13 @@ def ema_schedule(step: jax.Array, *, start: float, end: float, steps: int) -> ja
 
     Source: Grill et al. 2020, appendix.
     """
-    check_unit_interval("start", start)
-    check_unit_interval("end", end)
-    check_at_least("steps", steps, 1)
+    for name, value in (("start", start), ("end", end)):
+        check_unit_interval(name, value)
+        check_scalar(name, value)
+    check_count("steps", steps)
+    check_real("step", step)
     step = jnp.asarray(step)
-    share = jnp.clip(step.astype(jnp.result_type(float)) / steps, 0, 1)
+    share = jnp.clip(step.astype(jnp.result_type(float)) / int(steps), 0, 1)
     return end - (end - start) * (1 + jnp.cos(jnp.pi * share)) / 2
 
 
@@ -52,12 +57,26 @@ def ema_update(average: Any, params: Any, momentum: jax.Array | float) -> Any:
     Returns:
         The tree.
 
+    Raises:
+        ValueError: on trees of another structure, or arrays of another shape.
+
     Example:
         >>> float(ema_update(jnp.zeros(()), jnp.ones(()), 0.75))
         0.25
 
     Source: He et al. 2020; Grill et al. 2020.
     """
+    check_unit_interval("momentum", momentum)
+    check_scalar("momentum", momentum)
+    structures = [jax.tree.structure(tree) for tree in (average, params)]
+    if structures[0] != structures[1]:
+        raise ValueError(
+            f"params must have the structure of average {structures[0]}, got "
+            f"{structures[1]}"
+        )
+    leaves = zip(jax.tree.leaves(params), jax.tree.leaves(average), strict=True)
+    for new, old in leaves:
+        check_same_shape("every leaf of params", new, "average", old)
     params = jax.lax.stop_gradient(params)
 
     def one(old, new):
@@ -84,7 +103,9 @@ def init_queue(key: jax.Array, rows: int, m: int) -> jax.Array:
 
     Source: He et al. 2020 (the queue).
     """
-    check_at_least("rows", rows, 1)
+    check_key("key", key)
+    check_count("rows", rows)
+    check_count("m", m)
     check_memory("rows", rows, 2 * rows * m)
     return unit(jax.random.normal(key, (rows, m)))
 
@@ -110,11 +131,11 @@ def push(queue: jax.Array, rows: jax.Array) -> jax.Array:
     Source: He et al. 2020 (the queue).
     """
     check_rows("queue", queue)
-    check_features("rows", rows, queue.shape[1])
+    check_rows("rows", rows, width=queue.shape[1])
     batch = rows.shape[0]
     if queue.shape[0] % batch:
         raise ValueError(
-            f"length of the queue must be a multiple of the batch {batch}, got "
+            f"length of the queue must be a multiple of the batch of rows {batch}, got "
             f"{queue.shape[0]}"
         )
     kept = queue[: queue.shape[0] - batch]

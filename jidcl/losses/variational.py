@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_same_shape
+from jidcl.checks import check_features, check_same_shape
 
 
 def gaussian_kl(mean: jax.Array, log_var: jax.Array) -> jax.Array:
@@ -24,6 +24,7 @@ def gaussian_kl(mean: jax.Array, log_var: jax.Array) -> jax.Array:
 
     Source: Kingma and Welling 2014, appendix B.
     """
+    check_features("mean", mean)
     check_same_shape("log_var", log_var, "mean", mean)
     # expm1 keeps the digits where the posterior is nearly the prior.
     return jnp.sum(mean**2 + jnp.expm1(log_var) - log_var, axis=-1) / 2
@@ -47,5 +48,6 @@ def bernoulli_nll(logits: jax.Array, x: jax.Array) -> jax.Array:
 
     Source: Kingma and Welling 2014.
     """
+    check_features("logits", logits)
     check_same_shape("x", x, "logits", logits)
     return jnp.sum(jax.nn.softplus(logits) - x * logits, axis=-1)

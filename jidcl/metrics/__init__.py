@@ -14,12 +14,11 @@ from jidcl.metrics.blocks import (
     linear_share,
     predict,
 )
+from jidcl.metrics.bootstrap import bootstrap_interval
 from jidcl.metrics.collapse import effective_rank, feature_variance, spread
 from jidcl.metrics.columns import fit_affine
 from jidcl.metrics.decoding import (
-    balanced_logistic,
     decode_factors,
-    fit_classes,
     legacy_levels,
     linear_decode_pearson,
     ordinal_levels,
@@ -33,10 +32,10 @@ from jidcl.metrics.linear_id import (
     procrustes_mse,
     total_r2,
 )
+from jidcl.metrics.logistic import balanced_logistic, fit_classes
 from jidcl.metrics.nulls import rotation_null, shuffled
 from jidcl.metrics.recovery import (
     assign,
-    bootstrap_interval,
     correlation_matrix,
     isometry_error,
     linear_pearson,

@@ -8,8 +8,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_at_least
-from jidcl.metrics.columns import host_first
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_features,
+    check_finite,
+    check_float,
+    check_integers,
+    check_numbers,
+    check_partition,
+    check_rows,
+    check_shape,
+    check_within,
+)
+from jidcl.metrics.columns import (
+    host_first,
+)
 from jidcl.metrics.recovery import correlation_matrix, r2
 
 
@@ -53,7 +67,9 @@ def lambda_recovery(
         `LambdaRecovery`; with m > n the sorted error takes the n largest.
 
     Raises:
-        ValueError: if m < n.
+        ValueError: if m < n, on other shapes, lam <= 0, or a concrete column that is
+            none of the m.
+        TypeError: on columns that are not integers.
 
     Example:
         >>> lam = jnp.array([5.0, 25.0])
@@ -63,8 +79,14 @@ def lambda_recovery(
 
     Source: Rusak et al. 2024, training logs (the values); the scores are ours.
     """
+    for name, array in (("lam", lam), ("lam_hat", lam_hat)):
+        check_features(name, array)
+        check_shape(name, array, array.shape[-1:])
+    check_above("lam", lam, 0)
     n = lam.shape[0]
     check_at_least("number of learned lam", lam_hat.shape[0], n)
+    check_integers("columns", columns, (n,))
+    check_within("columns", columns, lam_hat.shape[0])
     aligned = lam_hat[columns]
     ordered, largest = xp.sort(lam), xp.sort(lam_hat)[-n:]
     return LambdaRecovery(
@@ -84,6 +106,9 @@ def equal_blocks(*lams: Sequence[float]) -> list[list[int]]:
     Returns:
         Lists of latents, a partition of all.
 
+    Raises:
+        ValueError: on no setting, or settings of different lengths.
+
     Example:
         >>> equal_blocks((25, 25, 5, 5))
         [[0, 1], [2, 3]]
@@ -92,6 +117,13 @@ def equal_blocks(*lams: Sequence[float]) -> list[list[int]]:
 
     Source: this library.
     """
+    for lam in lams:
+        check_numbers("lams", lam)
+        for value in lam:
+            check_above("every one of lams", value, 0)
+    lengths = [len(lam) for lam in lams]
+    if not lengths or len(set(lengths)) > 1:
+        raise ValueError(f"lams must have one length, got {lengths}")
     values = list(zip(*lams, strict=True))
     return [
         [i for i, own in enumerate(values) if own == value]
@@ -124,6 +156,9 @@ def block_r2(
         In-sample scores, as of `jidcl.metrics.r2`; 1 where y is z rotated within
         blocks, NaN where a learned precision is.
 
+    Raises:
+        ValueError: on wrong shapes, m < n, or blocks that are no partition.
+
     Example:
         >>> z = jax.random.normal(jax.random.key(0), (50, 2))
         >>> lam_hat = jnp.array([5.0, 25.0])  # output 1 has the larger precision
@@ -132,6 +167,14 @@ def block_r2(
 
     Source: this library.
     """
+    check_rows("z", z, 2)
+    check_rows("y", y, 2)
+    check_at_least("number of outputs (columns of y)", y.shape[1], z.shape[1])
+    check_float("lam_hat", lam_hat)
+    check_shape("lam_hat", lam_hat, y.shape[1:])
+    check_finite("lam_hat", lam_hat)
+    check_partition("blocks", blocks, z.shape[1])
+    z, y = xp.asarray(z), xp.asarray(y)
     order, begin, scores = xp.argsort(-lam_hat), 0, []
     for block in blocks:
         own = y[:, order[begin : begin + len(block)]]

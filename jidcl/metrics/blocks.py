@@ -21,11 +21,17 @@ from jax.scipy.linalg import solve_triangular
 from jidcl.checks import (
     check_above,
     check_at_least,
-    check_features,
+    check_count,
     check_memory,
+    check_numbers,
     check_rows,
+    check_same_rows,
+    check_same_shape,
+    check_shape,
+    check_type,
     is_traced,
 )
+from jidcl.compiled import compiled
 from jidcl.metrics.columns import (
     dot,
     fit_affine,
@@ -90,6 +96,9 @@ def determination(z: Array, z_hat: Array, *, xp: ModuleType = jnp) -> Array:
     Returns:
         `[n]`; a block's score is the mean over its columns.
 
+    Raises:
+        ValueError: on different shapes.
+
     Example:
         >>> z = jnp.array([[0.0], [2.0]])
         >>> float(determination(z, z)[0]), float(determination(z, 0 * z + 1)[0])
@@ -97,6 +106,8 @@ def determination(z: Array, z_hat: Array, *, xp: ModuleType = jnp) -> Array:
 
     Source: the definition.
     """
+    check_rows("z", z)
+    check_same_shape("z_hat", z_hat, "z", z)
     z = widened(z, np) if xp is np else z
     std = moments(z, xp)[1]
     missed = xp.mean(((z - z_hat) / std) ** 2, axis=0)
@@ -177,8 +188,15 @@ def fit_kernel_ridge(
         own = dict(blocks=blocks, alphas=alphas, gammas=gammas, folds=folds)
         return _fit_on_host(z, y, own)
     z, y = _arrays(z, y)
+    for name, values in (("alphas", alphas), ("gammas", gammas)):
+        check_numbers(name, values)
     blocks = (z.shape[1],) if blocks is None else tuple(blocks)
     _check(z, blocks, alphas, gammas, folds)
+    return _kernel_ridge(z, y, blocks, tuple(alphas), tuple(gammas), folds)
+
+
+@compiled
+def _kernel_ridge(z, y, blocks, alphas, gammas, folds: int) -> KernelRidge:
     (y_mean, y_std), (z_mean, z_std) = moments(y), moments(z)
 
     @one_by_one
@@ -219,7 +237,8 @@ def predict(fit: KernelRidge, y: Array) -> Array:
 
     Source: von Kuegelgen et al. 2021, section 5.1 and published code.
     """
-    check_features("y", y, fit.y.shape[1])
+    check_type("fit", fit, KernelRidge)
+    check_rows("y", y, width=fit.y.shape[1])
     wide = isinstance(fit.y_mean, np.ndarray) and not is_traced(y)
     y_mean, y_std, z_mean, z_std = (
         part if wide else jnp.asarray(part, fit.y.dtype)
@@ -289,6 +308,11 @@ def linear_share(
 
     Source: this library.
     """
+    check_rows("effect", effect)
+    rows, columns = effect.shape
+    for name, array, size in (("cause", cause, columns), ("noise", noise, rows)):
+        check_rows(name, array)
+        check_shape(name, array, (size, size))
     explained = xp.diagonal(dot(dot(effect, cause, xp), effect.T, xp))
     return explained / (explained + xp.diagonal(noise))
 
@@ -347,11 +371,7 @@ def _arrays(z: Array, y: Array) -> tuple[Array, Array]:
 def _check_arrays(z: Array, y: Array) -> None:
     check_rows("z", z, 2)
     check_rows("y", y, 2)
-    if z.shape[0] != y.shape[0]:
-        raise ValueError(
-            f"z and y must have the same number of rows, got {z.shape[0]} and "
-            f"{y.shape[0]}"
-        )
+    check_same_rows("z", z, "y", y)
 
 
 def _check(z, blocks, alphas, gammas, folds) -> None:
@@ -360,8 +380,8 @@ def _check(z, blocks, alphas, gammas, folds) -> None:
             f"blocks must be sizes >= 1 that add up to {z.shape[1]} columns, got "
             f"{blocks}"
         )
-    check_above("alphas", np.asarray(alphas), 0)
-    check_above("gammas", np.asarray(gammas), 0)
-    check_at_least("folds", folds, 2)
+    for name, values in (("alphas", alphas), ("gammas", gammas)):
+        check_above(name, np.asarray(values), 0)
+    check_count("folds", folds, 2)
     check_at_least("number of rows", z.shape[0], 2 * folds)
     check_memory("number of rows", z.shape[0], 3 * z.shape[0] ** 2)

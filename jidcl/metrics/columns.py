@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import is_traced
+from jidcl.checks import check_rows, check_same_rows, is_traced
+from jidcl.compiled import compiled
 from jidcl.numerics import at_least_float32, safe_root, unit
 
 P = ParamSpec("P")
@@ -132,6 +133,9 @@ def fit_affine(
         A function `[rows, m] -> [rows, n]`. Where y or z is a float64 NumPy array (and
         64-bit types are off), it returns such arrays, in the digits of z.
 
+    Raises:
+        ValueError: on wrong shapes or different numbers of samples.
+
     Example:
         >>> y = jnp.array([[0.0], [1.0], [2.0]])
         >>> round(float(fit_affine(y, 2 * y + 1)(jnp.array([[3.0]]))[0, 0]), 3)
@@ -139,6 +143,9 @@ def fit_affine(
 
     Source: least squares by Gram-Schmidt orthogonalisation, each column twice.
     """
+    check_rows("y", y)
+    check_rows("z", z)
+    check_same_rows("y", y, "z", z)
     if xp is jnp and on_host(y, z):
         xp, y, z = np, widened(_held(y), np), widened(_held(z), np)
     mean, std, z_mean, weights = affine_parts(y, z, intercept=intercept, xp=xp)
@@ -249,6 +256,7 @@ def _root(x: jax.Array, xp: ModuleType) -> jax.Array:
     return safe_root(x, 2.0) if xp is jnp else xp.sqrt(x)
 
 
+@compiled
 def _orthonormal(y: jax.Array, xp: ModuleType) -> tuple[jax.Array, jax.Array]:
     """Q with orthonormal columns (or 0) spanning y, and T with Q = y T.
 

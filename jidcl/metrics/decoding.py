@@ -6,9 +6,10 @@ Host-side functions of NumPy or JAX arrays (they choose rows by value), but for
 Source: Reizinger et al. 2024, sections 5.2 and 5.3 and published code.
 """
 
-from collections.abc import Callable
-from types import ModuleType
-from typing import Any, NamedTuple
+from types import (
+    ModuleType,
+)
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +18,16 @@ from jax.scipy.special import betainc
 from scipy import special
 
 from jidcl.checks import (
-    check_above,
+    check_array,
     check_at_least,
+    check_count,
+    check_features,
     check_finite,
+    check_real,
     check_rows,
-    is_traced,
+    check_same_rows,
+    check_scalar,
+    check_shape,
 )
 from jidcl.metrics.columns import (
     correlate,
@@ -29,10 +35,9 @@ from jidcl.metrics.columns import (
     fit_affine,
     host_first,
     largest_of,
-    on_host,
     standardised,
 )
-from jidcl.numerics import logsumexp, of_finite, one_by_one
+from jidcl.numerics import of_finite
 
 
 class Decoded(NamedTuple):
@@ -41,26 +46,6 @@ class Decoded(NamedTuple):
     weights: jax.Array
     train: jax.Array
     score: jax.Array
-
-
-class Logistic(NamedTuple):
-    """A logistic read-out on balanced rows.
-
-    Attributes:
-        weights: `[m]`.
-        bias: intercept.
-        train: accuracy on the balanced training rows.
-        score: accuracy on the balanced held-out rows.
-        train_rows: training rows used.
-        score_rows: held-out rows used, counted from the first held-out one.
-    """
-
-    weights: jax.Array
-    bias: jax.Array
-    train: jax.Array
-    score: jax.Array
-    train_rows: np.ndarray
-    score_rows: np.ndarray
 
 
 class TTest(NamedTuple):
@@ -112,7 +97,13 @@ def linear_decode_pearson(
     Source: Reizinger et al. 2024, section 5.2 and published code.
     """
     check_rows("y", y, 2)
-    check_rows("y_score", y_score, 2)
+    for name, array, of, y_of in (
+        ("y", y, "t", t),
+        ("y_score", y_score, "t_score", t_score),
+    ):
+        check_rows(name, array, 2, width=y.shape[1])
+        check_features(of, y_of)
+        check_shape(of, y_of, array.shape[:1])
     size = largest_of(y, xp)  # the read-out depends on no scale
     y, y_score = y / size, y_score / size
     target = standardised(t[:, None], xp)
@@ -173,13 +164,12 @@ def decode_factors(
     """
     for name, array in (("y", y), ("t", t), ("y_score", y_score), ("t_score", t_score)):
         check_rows(name, array, 2)
-    for parts in ((y, t), (y_score, t_score)):
-        if len(parts[0]) != len(parts[1]):
-            raise ValueError(
-                "features and factors must have the same number of rows, got "
-                f"{len(parts[0])} and {len(parts[1])}"
-            )
+    check_same_rows("y", y, "t", t)
+    check_same_rows("y_score", y_score, "t_score", t_score)
+    check_rows("y_score", y_score, width=y.shape[1])
+    check_rows("t_score", t_score, width=t.shape[1])
     check_at_least("ridge", ridge, 0)
+    check_scalar("ridge", ridge)
     if ridge and intercept:
         raise ValueError(f"ridge must be 0 with an intercept, got {ridge!r}")
     target = standardised(t, xp)
@@ -189,176 +179,6 @@ def decode_factors(
         target = xp.pad(target, ((0, len(more)), (0, 0)))
     read = fit_affine(y, target, intercept=intercept, xp=xp)(y_score)
     return correlate(t_score, read, xp)
-
-
-def balanced_rows(t: jax.Array) -> np.ndarray:
-    """The first m rows of class 0, then of class 1; m = size of the smaller class.
-
-    Raises:
-        ValueError: unless t holds zeros and ones, and both.
-    """
-    values = np.asarray(t)
-    if not np.isin(values, (0, 1)).all():
-        raise ValueError(f"t must hold zeros and ones, got {np.unique(values)}")
-    rows = [np.flatnonzero(values == c) for c in (0, 1)]
-    count = min(map(len, rows))
-    check_at_least("rows of the smaller class of t", count, 1)
-    return np.concatenate([part[:count] for part in rows])
-
-
-def balanced_logistic(
-    y: jax.Array, t: jax.Array, *, train: int, strength: float = 1.0, rounds: int = 50
-) -> Logistic:
-    """Accuracy of a logistic read-out, on balanced halves of both parts.
-
-    Minimises ||w||^2 / 2 + strength sum log-loss, intercept free, by Newton's method.
-
-    Args:
-        y: features, `[samples, m]`.
-        t: binary factor, `[samples]`.
-        train: the first rows, fitted; the others are scored.
-        strength: weight of the log-loss (scikit-learn's C).
-        rounds: Newton steps.
-
-    Returns:
-        The fitted read-out and its accuracies.
-
-    Raises:
-        ValueError: on a part without both classes, a y that is not finite, or strength
-            <= 0.
-
-    Example:
-        >>> t = jnp.tile(jnp.array([0.0, 1.0]), 20)
-        >>> y = 2 * t[:, None] - 1
-        >>> float(balanced_logistic(y, t, train=20).score)
-        1.0
-
-    Source: Reizinger et al. 2024, sections 5.2 and 5.3 and published code.
-    """
-    check_rows("y", y, train + 2)
-    check_finite("y", y)
-    check_above("strength", strength, 0)
-    rows, rows_score = balanced_rows(t[:train]), balanced_rows(t[train:])
-    y, _ = _about_its_mean(y)
-    wide = _with_one(y)
-    t = jnp.asarray(t).astype(y.dtype)
-    fit, target = wide[:train][rows], t[:train][rows]
-    ridge = jnp.ones(wide.shape[1], y.dtype).at[-1].set(0)
-
-    def objective(w):
-        margins = jax.nn.softplus(fit @ w) - target * (fit @ w)
-        return jnp.sum(ridge * w**2) / 2 + strength * jnp.sum(margins)
-
-    w = _newton(objective, jnp.zeros(wide.shape[1], y.dtype), rounds)
-
-    def correct(rows_of_y, labels):
-        right = ((rows_of_y @ w) > 0) == (labels > 0.5)
-        return jnp.mean(right, dtype=y.dtype)
-
-    score = correct(wide[train:][rows_score], t[train:][rows_score])
-    return Logistic(w[:-1], w[-1], correct(fit, target), score, rows, rows_score)
-
-
-def fit_classes(
-    y: jax.Array,
-    label: jax.Array,
-    classes: int,
-    *,
-    strength: float = 1.0,
-    rounds: int = 20,
-) -> Callable[[jax.Array], jax.Array]:
-    """Multinomial logistic regression: a function from other rows to classes.
-
-    Minimises ||W||^2 / 2 + strength sum log-loss, intercepts free, by damped Newton
-    steps; traceable.
-
-    Args:
-        y: features, `[samples, m]`.
-        label: classes 0 .. classes - 1, `[samples]`.
-        classes: their number, >= 2.
-        strength: weight of the log-loss (scikit-learn's C).
-        rounds: Newton steps.
-
-    Returns:
-        `[rows, m] -> [rows]`, the likeliest class; -1, which is none, where a traced
-        row, or the fit of traced ones, is not finite.
-
-    Raises:
-        ValueError: on other shapes, fewer than two classes, strength <= 0, or concrete
-            features that are not finite, here or in the function.
-
-    Example:
-        >>> y = jnp.array([[-1.0], [-2.0], [1.0], [2.0]])
-        >>> fit_classes(y, jnp.array([0, 0, 1, 1]), 2)(jnp.array([[-3.0], [3.0]]))
-        Array([0, 1], dtype=int32)
-
-    Source: von Kuegelgen et al. 2021, Causal3DIdent (accuracy of the class).
-    """
-    check_rows("y", y, 2)
-    check_finite("y", y)
-    check_at_least("classes", classes, 2)
-    check_above("strength", strength, 0)
-    y, place = _about_its_mean(y)
-    wide = _with_one(y)
-    hot = jax.nn.one_hot(label, classes, dtype=y.dtype)
-    ridge = jnp.ones((wide.shape[1], classes), y.dtype).at[-1].set(1e-6)
-
-    def objective(w):
-        logits = wide @ w.reshape(ridge.shape)
-        losses = logsumexp(logits, 1) - jnp.sum(hot * logits, axis=1)
-        return jnp.sum(ridge.ravel() * w**2) / 2 + strength * jnp.sum(losses)
-
-    w = _newton(objective, jnp.zeros(ridge.size, y.dtype), rounds)
-
-    def classify(rows: jax.Array) -> jax.Array:
-        check_finite("y", rows)
-        logits = _with_one(place(rows)) @ w.reshape(ridge.shape)
-        found = jnp.isfinite(logits).all(axis=1)
-        return jnp.where(found, jnp.argmax(logits, axis=1), -1)
-
-    return classify
-
-
-def _about_its_mean(y: Any) -> tuple[jax.Array, Callable[[Any], jax.Array]]:
-    """Float64 NumPy columns minus their means, and the same for other rows.
-
-    An intercept that is free takes the means up. All else is as it is.
-    """
-    if not on_host(y):
-        return y, lambda rows: rows
-    mean = y.mean(axis=0, keepdims=True)
-
-    def place(rows: Any) -> jax.Array:
-        if is_traced(rows):
-            return rows - jnp.asarray(mean, rows.dtype)
-        return jnp.asarray((np.asarray(rows) - mean).astype(np.float32))
-
-    return place(y), place
-
-
-def _with_one(y: jax.Array) -> jax.Array:
-    return jnp.concatenate([y, jnp.ones_like(y[:, :1])], axis=1)
-
-
-def _newton(objective: Callable, w: jax.Array, rounds: int) -> jax.Array:
-    """Minimum of a smooth convex function, each step halved while it would climb.
-
-    A direction of next to no curvature, such as one number on all intercepts, makes
-    the Hessian singular to rounding: its diagonal gains that much.
-    """
-    solve = one_by_one(jnp.linalg.solve)
-
-    def step(_, w):
-        hessian = jax.hessian(objective)(w)
-        rounding = 4 * jnp.finfo(w.dtype).eps * jnp.trace(hessian)
-        regular = hessian + rounding * jnp.eye(w.size, dtype=w.dtype)
-        full = solve(regular, jax.grad(objective)(w))
-        # Far out the curvature vanishes.
-        sizes = 0.5 ** jnp.arange(12, dtype=w.dtype)
-        values = jax.vmap(lambda size: objective(w - size * full))(sizes)
-        return w - sizes[jnp.argmin(values)] * full
-
-    return jax.lax.fori_loop(0, rounds, step, w)
 
 
 @host_first
@@ -382,6 +202,9 @@ def t_test(
     Returns:
         The statistic, its p-value and the verdict at the corrected level.
 
+    Raises:
+        ValueError: on fewer than two values, or alpha outside of (0, 1).
+
     Example:
         >>> test = t_test(jnp.array([0.9, 0.8, 0.85]), 0.5)
         >>> bool(test.significant)
@@ -389,9 +212,15 @@ def t_test(
 
     Source: Reizinger et al. 2024, sections 5.2 and 5.3.
     """
+    check_features("values", values)
     samples = values.shape[0]
+    check_shape("values", values, (samples,))
     check_at_least("number of values", samples, 2)
-    check_at_least("tests", tests, 1)
+    check_count("tests", tests)
+    check_scalar("mean", mean)
+    check_scalar("alpha", alpha)
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must be in (0, 1), got {alpha!r}")
     values = values - mean
     values = values / largest_of(values, xp)  # t depends on no scale
     t = xp.mean(values) / (xp.std(values, ddof=1) / samples**0.5)
@@ -416,6 +245,7 @@ def ordinal_levels(values: jax.Array) -> np.ndarray:
 
     Source: this library.
     """
+    _check_numbers(values)
     check_finite("values", values)
     return np.unique(np.asarray(values), return_inverse=True)[1]
 
@@ -438,8 +268,19 @@ def legacy_levels(values: jax.Array) -> np.ndarray:
 
     Source: Reizinger et al. 2024, published code.
     """
+    _check_numbers(values)
     check_finite("values", values)
     numbers = np.asarray(values)
     distinct = np.unique(numbers)
     check_at_least("number of distinct values", len(distinct), 2)
     return np.trunc(numbers / distinct[1]).astype(int)
+
+
+def _check_numbers(values: jax.Array) -> None:
+    """Raise unless `values` is `[samples]`, of numbers that have an order."""
+    check_array("values", values)
+    check_real("values", values)
+    check_shape("values", values, (np.size(values),))
+    missing = int(np.isnan(np.asarray(values, np.float64)).sum())
+    if missing or not values.size:
+        raise ValueError(f"values must be numbers, got {missing} NaN of {values.size}")

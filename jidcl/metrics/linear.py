@@ -11,9 +11,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_above, check_at_least, check_rows
-from jidcl.metrics.columns import affine_parts, dot, host_first, largest_of
-from jidcl.numerics import of_finite
+from jidcl.checks import (
+    check_above,
+    check_count,
+    check_rows,
+    check_same_rows,
+    check_scalar,
+)
+from jidcl.metrics.columns import (
+    affine_parts,
+    dot,
+    host_first,
+    largest_of,
+)
+from jidcl.numerics import (
+    of_finite,
+)
 
 
 class LinearMap(NamedTuple):
@@ -96,6 +109,7 @@ def linear_map(
     """
     check_rows("y", y, 2)
     check_rows("z", z, 2)
+    check_same_rows("y", y, "z", z)
     if split:
         y, z = y[: len(y) // 2], z[: len(z) // 2]
     mean, std, z_mean, weights = affine_parts(y, z, intercept=intercept, xp=xp)
@@ -130,6 +144,7 @@ def scale_error(
     Source: Reizinger et al. 2024, Table 2, published code.
     """
     check_above("scale", scale, 0)
+    check_scalar("scale", scale)
     weights = linear_map(y, z, intercept=False, xp=xp).weights
     values = of_finite(lambda a: xp.linalg.svd(a, compute_uv=False), weights, xp)
     mean = xp.mean(xp.abs(values - 1 / scale))
@@ -158,7 +173,7 @@ def row_collapse(w: jax.Array, clusters: int, *, xp: ModuleType = jnp) -> Collap
 
     Source: Reizinger et al. 2024.
     """
-    check_at_least("clusters", clusters, 1)
+    check_count("clusters", clusters)
     check_rows("w", w, clusters)
     label = np.arange(w.shape[0]) % clusters
     counts = np.bincount(label, minlength=clusters).astype(w.dtype)
@@ -211,6 +226,13 @@ def tied_kappa(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
+    for name, array in (("z", z), ("h", h), ("v", v), ("w", w)):
+        check_rows(name, array, 2)
+    check_same_rows("z", z, "h", h)
+    check_same_rows("v", v, "w", w)
+    check_rows("v", v, width=z.shape[1])
+    check_rows("w", w, width=h.shape[1])
+    check_scalar("beta", beta)
     m, p = (linear_map(*pair, xp=xp).weights for pair in ((z, h), (v, w)))
     sizes = [largest_of(part, xp) for part in (m, p)]  # their product may overflow
     product = dot(m / sizes[0], (p / sizes[1]).T, xp)

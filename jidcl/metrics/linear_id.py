@@ -10,7 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_features, check_memory, check_rows, check_same_shape
+from jidcl.checks import (
+    check_above,
+    check_count,
+    check_memory,
+    check_rows,
+    check_same_rows,
+    check_same_shape,
+    check_scalar,
+    check_unit_interval,
+)
 from jidcl.metrics.columns import (
     affine_parts,
     dot,
@@ -18,7 +27,10 @@ from jidcl.metrics.columns import (
     host_first,
     largest_of,
 )
-from jidcl.numerics import at_least_float32, of_finite
+from jidcl.numerics import (
+    at_least_float32,
+    of_finite,
+)
 
 
 class LinearID(NamedTuple):
@@ -82,6 +94,7 @@ def total_r2(a: jax.Array, b: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """
     check_rows("a", a, 2)
     check_rows("b", b, 2)
+    check_same_rows("a", a, "b", b)
     a, b = _common(xp, a, b)
     return _explained(fit_affine(a, b, xp=xp)(a), b, xp)
 
@@ -125,8 +138,9 @@ def linear_id(
     """
     check_rows("z", z, 2)
     for name, array in (("h", h), ("h_pos", h_pos)):
-        check_features(name, array)
         check_same_shape(name, array, "z", z)
+    check_scalar("rho", rho)
+    check_unit_interval("rho", rho)
     z, h, h_pos = _common(xp, z, h, h_pos)
     rho = xp.asarray(rho, z.dtype)
     n, eye = z.shape[1], xp.eye(z.shape[1], dtype=z.dtype)
@@ -174,6 +188,8 @@ def procrustes_mse(z: jax.Array, h: jax.Array, *, xp: ModuleType = jnp) -> jax.A
 
     Source: Klindt, LeCun and Balestriero 2026, Theorem 3.
     """
+    check_rows("z", z)
+    check_same_shape("h", h, "z", z)
     # The map depends on no scale of either.
     product = dot((h / largest_of(h, xp)).T, z / largest_of(z, xp), xp) / z.shape[0]
     u, _, vt = of_finite(lambda a: tuple(xp.linalg.svd(a)), product, xp)
@@ -200,6 +216,9 @@ def plane_grid(points: int = 100, span: float = 3.0) -> jax.Array:
 
     Source: Klindt, LeCun and Balestriero 2026.
     """
+    check_count("points", points, 2)
+    check_scalar("span", span)
+    check_above("span", span, 0)
     check_memory("points", points, 2 * points**2)
     line = jnp.linspace(-span, span, points)
     return jnp.stack(jnp.meshgrid(line, line), axis=-1).reshape(-1, 2)

@@ -8,8 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_memory
-from jidcl.metrics.columns import dot, moments, rounded
+from jidcl.checks import (
+    check_array,
+    check_count,
+    check_key,
+    check_memory,
+    check_partition,
+    check_rows,
+    check_type,
+)
+from jidcl.metrics.columns import (
+    dot,
+    moments,
+    rounded,
+)
 from jidcl.metrics.recovery import assign
 
 
@@ -30,6 +42,9 @@ def shuffled(key: Any, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
 
     Source: this library.
     """
+    check_array("y", y)
+    check_count("number of axes of y", y.ndim)
+    _check_source(key, xp)
     if xp is np:
         return key.permutation(y, axis=0)
     return jax.random.permutation(key, y, axis=0)
@@ -56,6 +71,10 @@ def rotation_null(
     Returns:
         `[draws]` scores.
 
+    Raises:
+        ValueError: on wrong shapes, draws < 1, or blocks that are no partition.
+        TypeError: on a key of the other kind.
+
     Example:
         >>> z = jax.random.normal(jax.random.key(0), (200, 3))
         >>> scores = rotation_null(jax.random.key(1), z, draws=20)
@@ -64,8 +83,13 @@ def rotation_null(
 
     Source: this library.
     """
+    check_rows("z", z, 2)
+    check_count("draws", draws)
+    _check_source(key, xp)
     z = rounded(z, common=True) if xp is jnp else xp.asarray(z)
     blocks = [range(z.shape[1])] if blocks is None else blocks
+    check_partition("blocks", blocks, z.shape[1])
+    z = xp.asarray(z)
     z = xp.concatenate([z[:, xp.asarray(block)] for block in blocks], axis=1)
     check_memory("draws", draws, 4 * draws * z.shape[1] ** 2)
     mean, std = moments(z, xp)
@@ -84,6 +108,14 @@ def rotation_null(
     else:
         totals = jax.vmap(assign)(score)[1]
     return totals / z.shape[1]
+
+
+def _check_source(key: Any, xp: ModuleType) -> None:
+    """Raise `TypeError` unless `key` is what draws the numbers of `xp`."""
+    if xp is np:
+        check_type("key", key, np.random.Generator)
+    else:
+        check_key("key", key)
 
 
 def _haar(

@@ -8,7 +8,6 @@ fitted.
 """
 
 import warnings
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -18,7 +17,15 @@ import numpy as np
 import optax.assignment
 from scipy.optimize import linear_sum_assignment
 
-from jidcl.checks import check_at_least, check_memory, check_rows
+from jidcl.checks import (
+    check_at_least,
+    check_rows,
+    check_same_rows,
+    check_same_shape,
+)
+from jidcl.compiled import (
+    compiled,
+)
 from jidcl.metrics.columns import (
     centred,
     correlate,
@@ -97,14 +104,19 @@ def r2(
 
     Source: Zimmermann et al. 2021, section 5.
     """
-    z, y = _both(z, y, xp)
+    z, y = both(z, y, xp)
     samples = z.shape[0]
     if samples <= y.shape[1] * (2 if split else 1):
         warnings.warn(
             f"R2 from {samples} samples of {y.shape[1]} dimensions is not a score",
             stacklevel=2,
         )
-    half = samples // 2
+    return _r2(z, y, split=split, intercept=intercept, xp=xp)
+
+
+@compiled
+def _r2(z, y, *, split: bool, intercept: bool, xp: ModuleType) -> R2:
+    half = z.shape[0] // 2
     z = standardised(z, xp) if intercept else z / moments(z, xp)[1]
     z_fit, y_fit = (z[:half], y[:half]) if split else (z, y)
     z_score, y_score = (z[half:], y[half:]) if split else (z, y)
@@ -139,7 +151,7 @@ def linear_pearson(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.A
 
     Source: this library; the root of an in-sample R2 for each latent.
     """
-    z, y = _both(z, y, xp)
+    z, y = both(z, y, xp)
     predicted = fit_affine(y, z, xp=xp)(y)
     return xp.mean(xp.abs(correlate(z, predicted, xp)))
 
@@ -175,9 +187,14 @@ def mcc(
         The assignment maximises the sum of absolute correlations, inside jit
         (`optax.assignment.hungarian_algorithm`). No split: nothing is fitted.
     """
-    z, y = _both(z, y, xp)
+    z, y = both(z, y, xp)
     check_at_least("number of outputs (columns of y)", y.shape[1], z.shape[1])
-    matrix = correlation_matrix(z, y, spearman=spearman, xp=xp)
+    return _mcc(z, y, spearman=spearman, xp=xp)
+
+
+@compiled
+def _mcc(z, y, *, spearman: bool, xp: ModuleType) -> Mcc:
+    matrix = _correlations(z, y, spearman, xp)
     score = xp.abs(matrix)
     columns, _ = assign(score, xp=xp)
     per_dim = xp.take_along_axis(score, columns[:, None], axis=1)[:, 0]
@@ -207,7 +224,11 @@ def correlation_matrix(
 
     Source: the definitions of Pearson and Spearman.
     """
-    z, y = _both(z, y, xp)
+    z, y = both(z, y, xp)
+    return _correlations(z, y, spearman, xp)
+
+
+def _correlations(z, y, spearman: bool, xp: ModuleType) -> jax.Array:
     if spearman:
         z, y = ranks(z, xp), ranks(y, xp)
     return dot(standardised(z, xp).T, standardised(y, xp), xp) / z.shape[0]
@@ -224,6 +245,9 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
         `(columns [n], total [])`; the total is NaN where a score is, and columns mean
         nothing then.
 
+    Raises:
+        ValueError: on another shape.
+
     Example:
         >>> columns, total = assign(jnp.array([[0.1, 0.9], [0.8, 0.7]]))
         >>> columns.tolist(), round(float(total), 2)
@@ -231,15 +255,21 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
 
     Source: Kuhn 1955 (the assignment problem).
     """
+    check_rows("score", score)
+    check_at_least("columns of score", score.shape[1], score.shape[0])
+    score = xp.asarray(score)
     # What is not finite has no place in an order, and need not end.
     finite = xp.where(xp.isfinite(score), score, 0)
     if xp is np:
         rows, columns = linear_sum_assignment(-finite)
     else:
-        rows, columns = optax.assignment.hungarian_algorithm(-finite)
+        rows, columns = _hungarian(-jnp.asarray(finite, jnp.result_type(float)))
         columns = columns[jnp.argsort(rows)]
     total = xp.sum(xp.take_along_axis(score, columns[:, None], axis=1))
     return columns, xp.where(xp.isnan(score).any(), xp.nan, total)
+
+
+_hungarian = compiled(optax.assignment.hungarian_algorithm)
 
 
 @host_first
@@ -266,7 +296,7 @@ def procrustes_error(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax
 
     Source: Schoenemann and Carroll 1970 (the best similarity map).
     """
-    z, y = _both(z, y, xp, common=True)
+    z, y = both(z, y, xp, common=True)
     if z.shape != y.shape:
         raise ValueError(f"y must have shape {list(z.shape)}, got {list(y.shape)}")
     product = dot(unit_total(z, xp).T, unit_total(y, xp), xp)
@@ -292,12 +322,16 @@ def isometry_error(
     Returns:
         A scalar, in nats.
 
+    Raises:
+        ValueError: on different shapes.
+
     Example:
         >>> float(isometry_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 1.0])))
         0.5
 
     Source: Zimmermann et al. 2021, propositions 1 and 2.
     """
+    check_same_shape("similarity_y", similarity_y, "similarity_z", similarity_z)
     return xp.mean(xp.abs(similarity_z - similarity_y))
 
 
@@ -321,78 +355,31 @@ def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     """
     if xp is jnp and on_host(z, y):
         xp = np
-    _, scaled = _both(z, y, xp)
+    _, scaled = both(z, y, xp)
     held: Any = xp.asarray(z, scaled.dtype)
     return fit_affine(scaled, held, xp=xp)(scaled)
 
 
-def bootstrap_interval(
-    key: jax.Array,
-    score: Callable[[jax.Array, jax.Array], jax.Array],
-    z: jax.Array,
-    y: jax.Array,
-    *,
-    level: float = 0.95,
-    resamples: int = 200,
-) -> tuple[jax.Array, jax.Array]:
-    """Percentile bootstrap interval of a score over resampled pairs of rows.
-
-    Args:
-        key: a typed key.
-        score: `(z, y) -> scalar`, for example `lambda z, y: mcc(z, y).mean`.
-        z: `[samples, n]`.
-        y: `[samples, m]`.
-        level: coverage in (0, 1).
-        resamples: number of resamples, >= 2, run one after another on the device.
-
-    Returns:
-        `(low, high)`.
-
-    Raises:
-        ValueError: on a level outside of (0, 1) or fewer than two resamples.
-
-    Example:
-        >>> z = jax.random.normal(jax.random.key(0), (100, 2))
-        >>> key, score = jax.random.key(1), lambda z, y: r2(z, y).mean
-        >>> low, high = bootstrap_interval(key, score, z, z + z**2, resamples=20)
-        >>> bool(low < high)
-        True
-
-    Source: Efron 1979 (the bootstrap).
-    """
-    if on_host(z, y):  # in their own digits, in the caller's units
-        with jax.enable_x64(True):
-            wide = (jnp.asarray(x, jnp.float64) for x in (z, y))
-            ends = bootstrap_interval(
-                key, score, *wide, level=level, resamples=resamples
-            )
-            low, high = (end.astype(jnp.float32) for end in ends)
-        return low, high
-    z, y = _both(z, y)
-    check_at_least("resamples", resamples, 2)
-    check_memory("resamples", resamples, 4 * resamples)
-    if not 0 < level < 1:
-        raise ValueError(f"level must be in (0, 1), got {level!r}")
-
-    def one(key):
-        rows = jax.random.randint(key, (z.shape[0],), 0, z.shape[0])
-        return score(z[rows], y[rows])
-
-    scores = jax.lax.map(one, jax.random.split(key, resamples))
-    tail = (1 - level) / 2
-    return jnp.quantile(scores, tail), jnp.quantile(scores, 1 - tail)
-
-
-def _both(
+def both(
     z, y, xp: ModuleType = jnp, *, common: bool = False
 ) -> tuple[jax.Array, jax.Array]:
+    """z and y as a score takes them, after their checks, in float32 or wider.
+
+    Args:
+        z: `[samples, n]`.
+        y: `[samples, m]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
+        common: whether the columns of float64 NumPy arrays keep their relative scale.
+
+    Returns:
+        `(z, y)`.
+
+    Raises:
+        ValueError: on wrong shapes or different numbers of samples.
+    """
     check_rows("z", z, 2)
     check_rows("y", y, 2)
-    if z.shape[0] != y.shape[0]:
-        raise ValueError(
-            f"z and y must have the same number of rows, got {z.shape[0]} and "
-            f"{y.shape[0]}"
-        )
+    check_same_rows("z", z, "y", y)
     if xp is np:
         return widened(z, np), widened(y, np)
     z, y = rounded(z, common=common), rounded(y, common=common)

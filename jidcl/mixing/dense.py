@@ -5,10 +5,23 @@ Parameters are one dict `{"kernels": [layers, n, n], "cond": [layers]}` with
 mixing. `cond` is the 2-norm condition number of each layer, recorded with the run.
 """
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_at_least, check_choice, check_features, check_rows
+from jidcl.checks import (
+    check_above,
+    check_choice,
+    check_count,
+    check_features,
+    check_key,
+    check_rows,
+    check_scalar,
+    check_shape,
+    check_unit_interval,
+)
+from jidcl.compiled import compiled
 from jidcl.types import Params
 
 ACTIVATIONS = ("leaky_relu", "relu", "elu", "softplus", "smooth_leaky_relu")
@@ -48,9 +61,15 @@ def init_invertible_mlp(
         The published layer is `x W^T` with unit columns of W; `kernel = W^T` here,
         whose rows have unit norm.
     """
-    check_at_least("n", n, 1)
-    check_at_least("layers", layers, 1)
-    check_at_least("draws", draws, 1)
+    check_key("key", key)
+    check_count("n", n)
+    check_count("layers", layers)
+    check_count("draws", draws)
+    return _best_conditioned(key, n, layers, draws)
+
+
+@compiled
+def _best_conditioned(key: jax.Array, n: int, layers: int, draws: int) -> Params:
     chunk = min(_CHUNK, draws)
 
     def keep_best(best, key):
@@ -116,8 +135,9 @@ def init_orthogonal(key: jax.Array, n: int, *, layers: int = 1) -> Params:
 
     Source: this library.
     """
-    check_at_least("n", n, 1)
-    check_at_least("layers", layers, 1)
+    check_key("key", key)
+    check_count("n", n)
+    check_count("layers", layers)
     return _params(jax.random.orthogonal(key, n, (layers,)))
 
 
@@ -130,6 +150,9 @@ def normalise_columns(a: jax.Array) -> jax.Array:
     Returns:
         `[..., n, n]`.
 
+    Raises:
+        ValueError: on matrices that are not square.
+
     Example:
         >>> normalise_columns(jnp.array([[3.0, 0.0], [4.0, 2.0]]))
         Array([[0.6, 0. ],
@@ -137,6 +160,9 @@ def normalise_columns(a: jax.Array) -> jax.Array:
 
     Source: Zimmermann et al. 2021, published code.
     """
+    check_features("a", a)
+    if a.ndim < 2 or a.shape[-2] != a.shape[-1]:
+        raise ValueError(f"a must have shape [..., n, n], got {list(a.shape)}")
     return a / jnp.sqrt(jnp.sum(a * a, axis=-2, keepdims=True))
 
 
@@ -164,8 +190,9 @@ def mix(
 
     Source: Zimmermann et al. 2021, published code.
     """
-    kernels = params["kernels"]
+    kernels = _kernels(params)
     check_features("z", z, kernels.shape[-1])
+    _check_slope(slope)
     check_choice("activation", activation, ACTIVATIONS)
     layers = kernels.shape[0]
     for i in range(layers):
@@ -194,15 +221,31 @@ def unmix(params: Params, x: jax.Array, *, slope: float = SLOPE) -> jax.Array:
 
     Source: this library.
     """
-    kernels = params["kernels"]
-    check_rows("x", x)
-    check_features("x", x, kernels.shape[-1])
-    check_at_least("slope", slope, 1e-6)
+    kernels = _kernels(params)
+    check_rows("x", x, width=kernels.shape[-1])
+    _check_slope(slope)
     for i in reversed(range(kernels.shape[0])):
         x = jnp.linalg.solve(kernels[i].T, x.T).T
         if i:
             x = jnp.where(x > 0, x, x / slope)
     return x
+
+
+def _kernels(params: Params) -> jax.Array:
+    """The layers of a mixing, `[layers, n, n]`."""
+    if not isinstance(params, Mapping) or "kernels" not in params:
+        raise TypeError(f"params must be a dict with 'kernels', got {params!r}")
+    kernels = params["kernels"]
+    check_features("kernels of params", kernels)
+    layers, n = kernels.shape[0], kernels.shape[-1]
+    check_shape("kernels of params", kernels, (layers, n, n))
+    return kernels
+
+
+def _check_slope(slope: float) -> None:
+    check_unit_interval("slope", slope)
+    check_above("slope", slope, 0)
+    check_scalar("slope", slope)
 
 
 def condition_number(kernel: jax.Array) -> jax.Array:

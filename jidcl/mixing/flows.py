@@ -6,10 +6,19 @@ Parameters are `{"kernels": [layers, n/2, n/2]}`. Halves p and q of z take turns
 Source: Klindt, LeCun and Balestriero 2026, published code.
 """
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_at_least, check_features
+from jidcl.checks import (
+    check_count,
+    check_features,
+    check_key,
+    check_scalar,
+    check_shape,
+)
+from jidcl.compiled import compiled
 from jidcl.types import Params
 
 
@@ -36,16 +45,22 @@ def init_coupling(
 
     Source: Klindt, LeCun and Balestriero 2026, published code.
     """
+    check_key("key", key)
     check_even(n)
-    check_at_least("layers", layers, 1)
+    check_count("layers", layers)
+    check_scalar("scale", scale)
+    return {"kernels": scale * _haar(key, n, layers)}
 
+
+@compiled
+def _haar(key: jax.Array, n: int, layers: int) -> jax.Array:
     # One factorisation at a time, also under vmap over seeds.
     @jax.custom_batching.sequential_vmap
     def draw(key):
         raw = jax.random.normal(key, (layers, n // 2, n // 2))
         return jax.lax.map(lambda a: jnp.linalg.qr(a)[0], raw)
 
-    return {"kernels": scale * draw(key)}
+    return draw(key)
 
 
 def couple(params: Params, z: jax.Array) -> jax.Array:
@@ -66,7 +81,7 @@ def couple(params: Params, z: jax.Array) -> jax.Array:
 
     Source: Klindt, LeCun and Balestriero 2026, published code.
     """
-    return _layers(params, z, 1)
+    return _layers(params, "z", z, 1)
 
 
 def uncouple(params: Params, x: jax.Array) -> jax.Array:
@@ -86,19 +101,24 @@ def uncouple(params: Params, x: jax.Array) -> jax.Array:
 
     Source: Klindt, LeCun and Balestriero 2026, published code.
     """
-    return _layers(params, x, -1)
+    return _layers(params, "x", x, -1)
 
 
 def check_even(n: int) -> None:
     """Raise `ValueError` unless n is even and >= 2."""
-    check_at_least("n", n, 2)
+    check_count("n", n, 2)
     if n % 2:
         raise ValueError(f"n must be even for coupling layers, got {n}")
 
 
-def _layers(params: Params, x: jax.Array, sign: int) -> jax.Array:
+def _layers(params: Params, name: str, x: jax.Array, sign: int) -> jax.Array:
+    if not isinstance(params, Mapping) or "kernels" not in params:
+        raise TypeError(f"params must be a dict with 'kernels', got {params!r}")
     kernels = params["kernels"]
-    check_features("input", x, 2 * kernels.shape[-1])
+    check_features("kernels of params", kernels)
+    layers, half = kernels.shape[0], kernels.shape[-1]
+    check_shape("kernels of params", kernels, (layers, half, half))
+    check_features(name, x, 2 * half)
     p, q = jnp.split(x, 2, axis=-1)
     for i in range(kernels.shape[0])[::sign]:
         if i % 2:

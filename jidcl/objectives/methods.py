@@ -8,24 +8,18 @@ representation and loss is the identity.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_choice
+from jidcl.checks import check_choice, check_type
 from jidcl.losses.anisotropic import aninfonce, from_lam, to_lam
 from jidcl.losses.contrastive import NegativePolicy, infonce
+from jidcl.losses.distributed import all_rows
 from jidcl.losses.entropy import align_maxent
-from jidcl.losses.regularised import (
-    barlow,
-    byol,
-    moco,
-    ntxent,
-    simsiam,
-    standardised,
-    swav,
-    vicreg,
-)
+from jidcl.losses.moments import barlow, standardised, vicreg
+from jidcl.losses.regularised import byol, moco, ntxent, simsiam, swav
 from jidcl.losses.similarity import Similarity
 from jidcl.losses.sketch import draw_directions, lejepa
 from jidcl.losses.targets import ema_schedule, ema_update, init_queue, push
@@ -33,13 +27,20 @@ from jidcl.numerics import unit
 from jidcl.objectives.core import Apply, Objective, ObjectiveSettings, Views
 from jidcl.types import Array, Metrics, Params
 
+Axis = str | None
 
-def make_objective(name: str, settings: ObjectiveSettings) -> Objective:
+
+def make_objective(
+    name: str, settings: ObjectiveSettings, *, axis: str | None = None
+) -> Objective:
     """The objective of that name, as the two functions of an `Objective`.
 
     Args:
         name: one of `OBJECTIVES`.
         settings: its numbers. A method ignores those that are another method's.
+        axis: mesh axis over which the rows of all views are spread, inside
+            `jax.shard_map`: the loss is that of the whole batch, and what is trained
+            or held is the same on every device. Differentiate around the `shard_map`.
 
     Returns:
         The objective: `init` draws its head and what it holds, `loss` is its scalar.
@@ -62,8 +63,9 @@ def make_objective(name: str, settings: ObjectiveSettings) -> Objective:
         al. 2020 (swav), Zbontar et al. 2021 (barlow), Bardes et al. 2022 (vicreg),
         Balestriero and LeCun 2025 (lejepa).
     """
-    check_choice("objective", name, OBJECTIVES)
-    return OBJECTIVES[name](settings)
+    check_choice("objective (name)", name, OBJECTIVES)
+    check_type("settings", settings, ObjectiveSettings)
+    return OBJECTIVES[name](settings, axis)
 
 
 def _of_pairs(loss: Callable[..., tuple[Array, Metrics]]) -> Objective:
@@ -80,7 +82,7 @@ def _of_pairs(loss: Callable[..., tuple[Array, Metrics]]) -> Objective:
     return Objective(init, apply)
 
 
-def _lp_infonce(settings: ObjectiveSettings, p: float) -> Objective:
+def _lp_infonce(settings: ObjectiveSettings, axis: Axis, p: float) -> Objective:
     """InfoNCE of -||u - v||_p^p against an independent third batch."""
     tau = settings.or_published("tau", 1.0)
     policy = NegativePolicy(negatives="independent", log_mean=True)
@@ -91,34 +93,32 @@ def _lp_infonce(settings: ObjectiveSettings, p: float) -> Objective:
     def apply(trained, held, f, views, key):
         y = f(trained["f"], jnp.stack(views))
         value, metrics = infonce(
-            *y, similarity=Similarity("lp", p), tau=tau, policy=policy
+            *y, similarity=Similarity("lp", p), tau=tau, policy=policy, axis=axis
         )
         return value, (held, metrics)
 
     return Objective(init, apply)
 
 
-def _simclr(settings: ObjectiveSettings) -> Objective:
+def _simclr(settings: ObjectiveSettings, axis: Axis) -> Objective:
     tau = settings.or_published("tau", 0.2)
-    return _of_pairs(lambda y, y_pos: ntxent(y, y_pos, tau=tau))
+    return _of_pairs(lambda y, y_pos: ntxent(y, y_pos, tau=tau, axis=axis))
 
 
-def _barlow(settings: ObjectiveSettings) -> Objective:
+def _barlow(settings: ObjectiveSettings, axis: Axis) -> Objective:
     lam = settings.or_published("lam", 5e-3)
-    return _of_pairs(lambda y, y_pos: barlow(y, y_pos, lam=lam))
+    return _of_pairs(lambda y, y_pos: barlow(y, y_pos, lam=lam, axis=axis))
 
 
-def _vicreg(settings: ObjectiveSettings) -> Objective:
-    return _of_pairs(vicreg)
+def _vicreg(settings: ObjectiveSettings, axis: Axis) -> Objective:
+    return _of_pairs(partial(vicreg, axis=axis))
 
 
-def _align_maxent(settings: ObjectiveSettings) -> Objective:
-    return _of_pairs(
-        lambda y, y_pos: align_maxent(y, y_pos, variance=settings.variance)
-    )
+def _align_maxent(settings: ObjectiveSettings, axis: Axis) -> Objective:
+    return _of_pairs(partial(align_maxent, variance=settings.variance, axis=axis))
 
 
-def _moco(settings: ObjectiveSettings) -> Objective:
+def _moco(settings: ObjectiveSettings, axis: Axis) -> Objective:
     """Both directions, a queue for each view, keys from the averaged encoder."""
     tau = settings.or_published("tau", 0.2)
     rows = settings.queue * settings.batch
@@ -134,32 +134,35 @@ def _moco(settings: ObjectiveSettings) -> Objective:
         directions = [(0, 1), (1, 0)]
         losses, metrics = zip(
             *(
-                moco(queries[i], keys[k], held["queues"][k], tau=tau)
+                moco(queries[i], keys[k], held["queues"][k], tau=tau, axis=axis)
                 for i, k in directions
             ),
             strict=True,
         )
-        queues = [push(old, new) for old, new in zip(held["queues"], keys, strict=True)]
+        queues = [
+            push(old, all_rows(new, axis))
+            for old, new in zip(held["queues"], keys, strict=True)
+        ]
         both = jax.tree.map(lambda a, b: (a + b) / 2, *metrics)
         return (losses[0] + losses[1]) / 2, ({**held, "queues": queues}, both)
 
     return Objective(init, apply)
 
 
-def _simsiam(settings: ObjectiveSettings) -> Objective:
+def _simsiam(settings: ObjectiveSettings, axis: Axis) -> Objective:
     def init(key, params, m):
         return _init_predictor(key, m, settings.hidden), {}
 
     def apply(trained, held, f, views, key):
         z = f(trained["f"], jnp.stack(views[:2]))
-        p = [_predict(trained["head"], view) for view in z]
-        value, metrics = simsiam(*p, *z)
+        p = [_predict(trained["head"], view, axis) for view in z]
+        value, metrics = simsiam(*p, *z, axis=axis)
         return value, (held, metrics)
 
     return Objective(init, apply)
 
 
-def _byol(settings: ObjectiveSettings) -> Objective:
+def _byol(settings: ObjectiveSettings, axis: Axis) -> Objective:
     def init(key, params, m):
         head = _init_predictor(key, m, settings.hidden)
         return head, {"target": params, "step": jnp.zeros((), int)}
@@ -167,14 +170,14 @@ def _byol(settings: ObjectiveSettings) -> Objective:
     def apply(trained, held, f, views, key):
         held, targets = _with_target(settings, trained, held, f, views)
         z = f(trained["f"], jnp.stack(views[:2]))
-        p = [_predict(trained["head"], view) for view in z]
-        value, metrics = byol(*p, *targets)
+        p = [_predict(trained["head"], view, axis) for view in z]
+        value, metrics = byol(*p, *targets, axis=axis)
         return value, (held, metrics)
 
     return Objective(init, apply)
 
 
-def _swav(settings: ObjectiveSettings) -> Objective:
+def _swav(settings: ObjectiveSettings, axis: Axis) -> Objective:
     """No queue, and the prototypes train from the first step."""
     tau = settings.or_published("tau", 0.1)
 
@@ -183,15 +186,14 @@ def _swav(settings: ObjectiveSettings) -> Objective:
 
     def apply(trained, held, f, views, key):
         z = f(trained["f"], jnp.stack(views[:2]))
-        value, metrics = swav(
-            z[0], z[1], trained["head"], tau=tau, epsilon=settings.epsilon
-        )
+        numbers = dict(tau=tau, epsilon=settings.epsilon)
+        value, metrics = swav(*z, trained["head"], **numbers, axis=axis)
         return value, (held, metrics)
 
     return Objective(init, apply)
 
 
-def _lejepa(settings: ObjectiveSettings) -> Objective:
+def _lejepa(settings: ObjectiveSettings, axis: Axis) -> Objective:
     """The pooled form, its directions drawn anew each step."""
     lam = settings.or_published("lam", 1e-3)
 
@@ -201,13 +203,13 @@ def _lejepa(settings: ObjectiveSettings) -> Objective:
     def apply(trained, held, f, views, key):
         y = f(trained["f"], jnp.stack(views[:2]))
         directions = draw_directions(key, y.shape[-1], settings.directions)
-        value, metrics = lejepa(y, directions, lam=lam)
+        value, metrics = lejepa(y, directions, lam=lam, axis=axis)
         return value, (held, metrics)
 
     return Objective(init, apply)
 
 
-def _aninfonce(settings: ObjectiveSettings) -> Objective:
+def _aninfonce(settings: ObjectiveSettings, axis: Axis) -> Objective:
     """The precisions are trained, from 1 / tau everywhere: NT-Xent at the start."""
     tau = settings.or_published("tau", 0.2)
 
@@ -216,16 +218,16 @@ def _aninfonce(settings: ObjectiveSettings) -> Objective:
 
     def apply(trained, held, f, views, key):
         y = f(trained["f"], jnp.stack(views[:2]))
-        value, metrics = aninfonce(y[0], y[1], to_lam(trained["head"]))
+        value, metrics = aninfonce(*y, to_lam(trained["head"]), axis=axis)
         return value, (held, metrics)
 
     return Objective(init, apply)
 
 
 # From a method's name to the function that makes it from its numbers.
-OBJECTIVES: dict[str, Callable[[ObjectiveSettings], Objective]] = {
-    "lp_infonce": lambda settings: _lp_infonce(settings, 2.0),
-    "l1_infonce": lambda settings: _lp_infonce(settings, 1.0),
+OBJECTIVES: dict[str, Callable[[ObjectiveSettings, Axis], Objective]] = {
+    "lp_infonce": partial(_lp_infonce, p=2.0),
+    "l1_infonce": partial(_lp_infonce, p=1.0),
     "align_maxent": _align_maxent,
     "simclr": _simclr,
     "moco": _moco,
@@ -267,8 +269,8 @@ def _init_predictor(key: Array, m: int, hidden: int) -> Params:
     }
 
 
-def _predict(head: Params, z: Array) -> Array:
+def _predict(head: Params, z: Array, axis: Axis) -> Array:
     # Heads run in training only, so the batch's own moments are all they need.
-    hidden = standardised(z @ head["first"])
+    hidden = standardised(z @ head["first"], axis=axis)
     hidden = jax.nn.relu(hidden * head["scale"][None] + head["offset"][None])
     return hidden @ head["last"] + head["bias"][None]

@@ -4,7 +4,13 @@ import jax.numpy as jnp
 import optax
 import optax.contrib
 
-from jidcl.checks import check_above, check_at_least, check_choice
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_choice,
+    check_count,
+    check_scalar,
+)
 
 OPTIMISERS = ("adam", "adamw", "muon")
 SCHEDULES = ("constant", "cosine", "half_constant_cosine")
@@ -29,8 +35,9 @@ def make_schedule(name: str, learning_rate: float, steps: int, warmup: int = 0):
     """
     check_choice("schedule", name, SCHEDULES)
     check_above("learning_rate", learning_rate, 0)
-    check_at_least("steps", steps, 1)
-    check_at_least("warmup", warmup, 0)
+    check_scalar("learning_rate", learning_rate)
+    check_count("steps", steps)
+    check_count("warmup", warmup, 0)
     if name == "constant":
         return optax.constant_schedule(learning_rate)
     if name == "half_constant_cosine":
@@ -79,6 +86,7 @@ def make_optimiser(
         return optax.adam(rate)
     if name == "adamw":
         check_at_least("weight_decay", weight_decay, 0)
+        check_scalar("weight_decay", weight_decay)
         return optax.adamw(rate, weight_decay=weight_decay)
-    check_at_least("muon_steps", muon_steps, 1)
+    check_count("muon_steps", muon_steps)
     return optax.contrib.muon(rate, ns_steps=muon_steps)

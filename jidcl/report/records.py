@@ -3,12 +3,14 @@
 A run folder holds `config.json` (fully resolved), `env.json` (versions, devices),
 `metrics.jsonl` (the curve), `result.json` (this record), `samples.npz` (what the
 figures need) and `ckpt/`. A run that trains nothing leaves neither curve nor samples.
-Imports no JAX.
+Every JSON file is one for any parser: NaN and infinities, which JSON does not have, are
+the strings `"NaN"`, `"Infinity"` and `"-Infinity"`, see `to_json`. Imports no JAX.
 """
 
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -114,16 +116,75 @@ def run_name(preset: str, identity: dict[str, Any]) -> str:
     return f"{preset.replace('/', '-').replace(':', '-')}-{digest}"
 
 
+NOT_JSON = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON text that any parser reads, and `from_json` reads back equal.
+
+    Args:
+        value: what JSON can hold, and numbers that are NaN or infinite. They are
+            written as the names of `NOT_JSON`, which no text may be.
+        indent: spaces a level; None for one line.
+
+    Returns:
+        The text.
+
+    Example:
+        >>> to_json([0.5, float("nan"), None])
+        '[0.5, "NaN", null]'
+    """
+
+    def plain(held: Any) -> Any:
+        if isinstance(held, dict):
+            return {key: plain(one) for key, one in held.items()}
+        if isinstance(held, list | tuple):
+            return [plain(one) for one in held]
+        if isinstance(held, float) and not math.isfinite(held):
+            return "NaN" if held != held else "Infinity" if held > 0 else "-Infinity"
+        return held
+
+    return json.dumps(plain(value), indent=indent, allow_nan=False)
+
+
+def from_json(text: str) -> Any:
+    """What `to_json` wrote; the bare tokens NaN and Infinity are read as well.
+
+    Args:
+        text: JSON.
+
+    Returns:
+        Its value. All that is NaN is one object, so that lists and dicts that hold it
+        equal themselves.
+
+    Raises:
+        json.JSONDecodeError: a ValueError, on other text.
+
+    Example:
+        >>> from_json('[0.5, "-Infinity", Infinity]')
+        [0.5, -inf, inf]
+    """
+
+    def numbers(held: Any) -> Any:
+        if isinstance(held, dict):
+            return {key: numbers(one) for key, one in held.items()}
+        if isinstance(held, list):
+            return [numbers(one) for one in held]
+        return NOT_JSON.get(held, held) if isinstance(held, str) else held
+
+    return numbers(json.loads(text, parse_constant=NOT_JSON.__getitem__))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a file in one step: a reader never sees half of it.
 
     Args:
         path: the file; its folder is created.
-        value: what JSON can hold. NaN and infinities are written as such.
+        value: as for `to_json`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(value, indent=1, allow_nan=True) + "\n")
+    part.write_text(to_json(value, indent=1) + "\n")
     part.replace(path)
 
 
@@ -194,7 +255,7 @@ def read_record(folder: Path) -> Record:
     """
     path = Path(folder) / "result.json"
     try:
-        data = json.loads(path.read_text())
+        data = from_json(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a JSON file: {error}") from error
     return record_from(data, where=str(path))

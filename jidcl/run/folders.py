@@ -14,7 +14,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jidcl.numerics import numbers_in
-from jidcl.report.records import read_arrays, run_name, write_json
+from jidcl.report.records import (
+    from_json,
+    read_arrays,
+    run_name,
+    to_json,
+    write_json,
+)
 from jidcl.systems.registry import load_system
 from jidcl.train.loop import draw_frozen
 from jidcl.train.programs import Ledger
@@ -88,7 +94,7 @@ def config_dict(config: Any) -> dict[str, Any]:
     Returns:
         `{setting: value}`; tuples have become lists.
     """
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    return from_json(to_json(dataclasses.asdict(config)))
 
 
 def identity_of(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any]:
@@ -117,7 +123,7 @@ def identity_of(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any
         raise ValueError(f"data_identity of {system} may not name {sorted(identity)}")
     identity.update(own)
     try:
-        return json.loads(json.dumps(identity))
+        return from_json(to_json(identity))
     except TypeError as error:
         raise ValueError(
             f"data_identity of {system} must hold what JSON does: {error}"
@@ -138,7 +144,7 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> None:
     path = folder / "config.json"
     if path.exists():
         try:
-            held = json.loads(path.read_text())
+            held = from_json(path.read_text())
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not a JSON file: {error}") from error
         if held != identity:

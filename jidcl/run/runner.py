@@ -22,9 +22,11 @@ from jidcl.numerics import numbers_in
 from jidcl.report.records import (
     SCHEMA_VERSION,
     Record,
+    from_json,
     merge_records,
     read_arrays,
     read_record,
+    to_json,
     write_record,
 )
 from jidcl.run.costs import phases_of, runs_that_fit
@@ -332,7 +334,7 @@ class _Run:
                     }
                     seen = []
                     curve.append(row)
-                    log.write(json.dumps(row) + "\n")
+                    log.write(to_json(row) + "\n")
                     log.flush()
                     scores = {k: float(np.mean(v)) for k, v in row.items()}
                 due = time.monotonic() - saved > self.save_seconds or last
@@ -354,14 +356,14 @@ class _Run:
         if path.exists():
             for line in path.read_text().splitlines():
                 try:
-                    row = json.loads(line)
+                    row = from_json(line)
                 except json.JSONDecodeError:
                     break  # cut off while it was written
                 if not isinstance(row, dict) or "step" not in row:
                     break
                 if row["step"] <= step:
                     rows.append(row)
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        path.write_text("".join(to_json(row) + "\n" for row in rows))
         return rows
 
     def _evaluate(self, state: TrainState, untrained, curve) -> Record:

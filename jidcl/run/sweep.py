@@ -21,7 +21,7 @@ import numpy as np
 from jidcl.checks import check_above, check_choice
 from jidcl.numerics import numbers_in
 from jidcl.report import plots
-from jidcl.report.records import write_json
+from jidcl.report.records import from_json, write_json
 from jidcl.run.costs import phases_of, runs_that_fit
 from jidcl.systems.contract import System
 from jidcl.systems.registry import load_system
@@ -190,7 +190,7 @@ def sweep(
         if not path.exists():
             for step in _train(held, piece, path):
                 yield SweepEvent(index, len(pieces), step, steps, rows)
-        done = json.loads(path.read_text())
+        done = from_json(path.read_text())
         varied = {name: getattr(piece.config, name) for name in grid}
         rows = rows + [{**varied, **row} for row in done["rows"]]
         yield SweepEvent(index + 1, len(pieces), steps, steps, rows)

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from jidcl.checks import check_above, check_at_least, check_ordered
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_count,
+    check_finite,
+    check_ordered,
+    check_real,
+    check_scalar,
+)
 
 
 def box_log_mass(z: Any, low: float, high: float, lam: float, beta: float):
@@ -77,7 +85,7 @@ def box_mean_energy(low: float, high: float, lam: float, beta: float) -> float:
 
     Source: Zimmermann et al. 2021 (the conditional); quadrature over z.
     """
-    _check_box(1, low, high, lam, beta)
+    low, high, lam, beta = _checked(1, low, high, lam, beta)
     return _mean_over(lambda z: box_energy(z, low, high, lam, beta), low, high, lam)
 
 
@@ -104,7 +112,7 @@ def box_limit(n: int, low: float, high: float, lam: float, beta: float) -> float
 
     Source: Zimmermann et al. 2021, Theorem 1 on a convex body.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
     width = math.log(high - low)
 
     def integrand(z):
@@ -141,9 +149,12 @@ def box_mismatched_limit(
 
     Source: Zimmermann et al. 2021, Theorem 1 on a convex body.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
     check_above("coeff", coeff, 0)
     check_at_least("p", p, 1)
+    for name, value in (("coeff", coeff), ("p", p)):
+        check_scalar(name, value)
+        check_finite(name, value)
     model_lam, width = coeff ** (-1 / p), math.log(high - low)
 
     def integrand(z):
@@ -174,7 +185,7 @@ def box_moment(n: int, low: float, high: float, lam: float, beta: float) -> floa
 
     Source: this library; the second moment of the density ratio.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
     narrow = lam / 2 ** (1 / beta)
 
     def integrand(z):
@@ -204,7 +215,7 @@ def box_self_weight(n: int, low: float, high: float, lam: float, beta: float) ->
 
     Source: this library; the density ratio at distance 0.
     """
-    _check_box(n, low, high, lam, beta)
+    low, high, lam, beta = _checked(n, low, high, lam, beta)
 
     def integrand(z):
         return (high - low) * np.exp(-box_log_mass(z, low, high, lam, beta))
@@ -228,8 +239,8 @@ def gennorm_moments(lam: float, beta: float) -> dict[str, float]:
 
     Source: moments of the generalised normal law.
     """
-    check_above("lam", lam, 0)
-    check_at_least("beta", beta, 1)
+    _check_law(lam, beta)
+    lam, beta = float(lam), float(beta)
     gammas = [math.gamma(k / beta) for k in (1, 2, 3)]
     return {
         "variance": lam * lam * gammas[2] / gammas[0],
@@ -253,7 +264,11 @@ def _mean_over(integrand, low: float, high: float, lam: float) -> float:
 
 def _parts(p: float, z, low, high, lam, beta) -> list:
     """int (t / lam)^p exp(-(t / lam)^beta) dt up to z - low, and up to high - z."""
+    low, high, lam, beta = _checked(1, low, high, lam, beta)
+    check_real("z", z)
     z, order, found = np.asarray(z, np.float64), (p + 1) / beta, []
+    if ((z < low) | (z > high)).any():
+        raise ValueError(f"z must be in [low, high] = [{low}, {high}], got {z}")
     for reach in (z - low, high - z):
         with np.errstate(over="ignore", under="ignore"):
             ratio = reach / lam
@@ -272,8 +287,20 @@ def _power(x: float, n: int) -> float:
     return x**n if n * math.log(x) < 709 else math.inf
 
 
-def _check_box(n: int, low: float, high: float, lam: float, beta: float) -> None:
-    check_at_least("n", n, 1)
+def _checked(n: int, low: float, high: float, lam: float, beta: float):
+    """The numbers of a box as floats of Python."""
+    check_count("n", n)
     check_ordered("low", low, "high", high)
+    for name, end in (("low", low), ("high", high)):
+        check_scalar(name, end)
+        check_finite(name, end)
+    _check_law(lam, beta)
+    return float(low), float(high), float(lam), float(beta)
+
+
+def _check_law(lam: float, beta: float) -> None:
     check_above("lam", lam, 0)
     check_at_least("beta", beta, 1)
+    for name, value in (("lam", lam), ("beta", beta)):
+        check_scalar(name, value)
+        check_finite(name, value)

@@ -15,9 +15,16 @@ import jax.numpy as jnp
 
 from jidcl.checks import (
     check_at_least,
+    check_count,
     check_features,
+    check_integers,
+    check_key,
     check_memory,
+    check_rows,
+    check_scalar,
+    check_shape,
     check_unit_interval,
+    check_within,
 )
 from jidcl.latents import (
     VonMisesFisher,
@@ -69,7 +76,8 @@ def class_log_posterior(
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
     check_features("z", z)
-    check_features("v", v, z.shape[-1])
+    check_rows("v", v, width=z.shape[-1])
+    _check_kappa(kappa)
     logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
     return log_softmax(logits, -1)
 
@@ -109,7 +117,14 @@ def index_log_posterior(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
+    check_rows("z", z)
+    check_rows("v", v, width=z.shape[1])
+    _check_kappa(kappa)
     check_unit_interval("noise", noise)
+    check_scalar("noise", noise)
+    check_integers("index", index, z.shape[:1])
+    check_count("instances", instances)
+    check_within("index", index, instances)
     counts = index_counts(instances, v.shape[0]).astype(z.dtype)
     logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
     label = class_of_index(index, v.shape[0])
@@ -152,7 +167,10 @@ def bayes_floor(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
-    check_at_least("samples", samples, 2)
+    check_key("key", key)
+    check_rows("v", v)
+    _check_kappa(kappa)
+    check_count("samples", samples, 2)
     check_memory("samples", samples, samples * (3 * v.shape[0] + 4 * v.shape[1]))
     clusters = v.shape[0]
     instances = clusters if instances is None else instances
@@ -182,6 +200,9 @@ def affine_solution(
     Returns:
         `[clusters, n]`.
 
+    Raises:
+        ValueError: on wrong shapes.
+
     Example:
         >>> v = jnp.eye(2)
         >>> affine_solution(v, 8.0, 2 * jnp.eye(2), jnp.zeros(2))
@@ -190,4 +211,15 @@ def affine_solution(
 
     Source: Reizinger et al. 2024, Theorems 1 and 2.
     """
+    check_rows("v", v)
+    _check_kappa(kappa)
+    n = v.shape[1]
+    for name, array, shape in (("m", m, (n, n)), ("shift", shift, (n,))):
+        check_features(name, array)
+        check_shape(name, array, shape)
     return kappa * jnp.linalg.solve(m.T, v.T).T + shift[None]
+
+
+def _check_kappa(kappa: jax.Array | float) -> None:
+    check_at_least("kappa", kappa, 0)
+    check_scalar("kappa", kappa)

@@ -10,8 +10,18 @@ import math
 
 import jax.numpy as jnp
 
-from jidcl.checks import check_above, check_at_least, check_choice
-from jidcl.latents.vmf import vmf_parts
+from jidcl.checks import (
+    check_above,
+    check_at_least,
+    check_choice,
+    check_count,
+    check_finite,
+    check_scalar,
+    check_unit_interval,
+)
+from jidcl.latents.vmf import (
+    vmf_parts,
+)
 
 
 def vmf_limit(n: int, kappa: float, *, model_kappa: float | None = None) -> float:
@@ -34,6 +44,7 @@ def vmf_limit(n: int, kappa: float, *, model_kappa: float | None = None) -> floa
     Source: Zimmermann et al. 2021, Theorem 1.
     """
     k = kappa if model_kappa is None else model_kappa
+    _check_kappas(n, kappa, k)
     short = vmf_parts(n, kappa)[2]
     # k (1 - A): nothing cancels at large k.
     return vmf_parts(n, k)[0] + (k / kappa * short if kappa > 0 else k)
@@ -55,6 +66,7 @@ def vmf_moment(n: int, kappa: float) -> float:
 
     Source: this library; the second moment of the density ratio.
     """
+    _check_kappas(n, kappa, kappa)
     return _exp(vmf_parts(n, 2 * kappa)[0] - 2 * vmf_parts(n, kappa)[0])
 
 
@@ -76,6 +88,7 @@ def vmf_correction(n: int, kappa: float, *, model_kappa: float | None = None) ->
     Source: this library; the expansion of Zimmermann et al. 2021, Theorem 1, in 1 / M.
     """
     k = kappa if model_kappa is None else model_kappa
+    _check_kappas(n, kappa, k)
     concentrations = kappa, k, kappa + k, 2 * k
     data, model, both, twice = (vmf_parts(n, c)[0] for c in concentrations)
     logs = both - data - model, twice - 2 * model  # of E_pos[w] and of R
@@ -83,6 +96,13 @@ def vmf_correction(n: int, kappa: float, *, model_kappa: float | None = None) ->
     # (sum of terms) e^top, the terms of ordinary size.
     terms = math.exp(logs[0] - top) - math.exp(logs[1] - top) / 2 + math.exp(-top) / 2
     return terms * _exp(top)
+
+
+def _check_kappas(n: int, kappa: float, model_kappa: float) -> None:
+    check_count("n", n, 2)
+    for name, value in (("kappa", kappa), ("model_kappa", model_kappa)):
+        check_at_least(name, value, 0)
+        check_scalar(name, value)
 
 
 def vmf_self_weight(n: int, kappa: float) -> float:
@@ -101,6 +121,7 @@ def vmf_self_weight(n: int, kappa: float) -> float:
 
     Source: this library; the density ratio at distance 0.
     """
+    _check_kappas(n, kappa, kappa)
     return _exp(-vmf_parts(n, kappa)[0])
 
 
@@ -129,13 +150,14 @@ def gauss_limit(n: int, marginal_std: float, cond_std: float, coeff: float) -> f
 
     Source: this library; Theorem 1 of Zimmermann et al. 2021 for normal laws.
     """
-    check_at_least("n", n, 1)
+    check_count("n", n)
     for name, value in (
         ("marginal_std", marginal_std),
         ("cond_std", cond_std),
         ("coeff", coeff),
     ):
         check_above(name, value, 0)
+        check_scalar(name, value)
     # No square on the way is larger or smaller than what it is needed for.
     root = math.sqrt(coeff)
     own, other = root * marginal_std, root * cond_std
@@ -170,6 +192,9 @@ def best_gauss_coefficient(marginal_std: float, cond_std: float) -> float:
     """
     check_above("marginal_std", marginal_std, 0)
     check_above("cond_std", cond_std, 0)
+    for name, value in (("marginal_std", marginal_std), ("cond_std", cond_std)):
+        check_scalar(name, value)
+        check_finite(name, value)
     root = cond_std / marginal_std
     ratio = root * root
     if ratio >= 2:
@@ -217,7 +242,13 @@ def finite_negatives(
     Source: this library; the expansion of Zimmermann et al. 2021, Theorem 1, in 1 / M.
     """
     check_choice("composition", composition, COMPOSITIONS)
-    check_at_least("count", count, 1 if composition == "independent" else 2)
+    check_count("count", count, 1 if composition == "independent" else 2)
+    for name, value in (
+        ("limit", limit),
+        ("correction", correction),
+        ("self_weight", self_weight),
+    ):
+        check_scalar(name, value)
     if composition == "with_self":
         return math.log(count) + limit + (correction + self_weight - 1) / count
     m = count if composition == "independent" else count - 1
@@ -249,4 +280,5 @@ def ou_alignment_limit(rho, pair: str = "common_anchor"):
     Source: Klindt, LeCun and Balestriero 2026, Theorem 1.
     """
     check_choice("pair", pair, ("common_anchor", "direct"))
+    check_unit_interval("rho", rho)
     return jnp.asarray((1 - (rho**2 if pair == "common_anchor" else rho)) / 2)

@@ -11,7 +11,20 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.checks import check_choice, check_memory, check_ordered
+from jidcl.checks import (
+    check_above,
+    check_callable,
+    check_choice,
+    check_count,
+    check_features,
+    check_memory,
+    check_ordered,
+    check_same_shape,
+    check_type,
+)
+from jidcl.compiled import (
+    compiled,
+)
 from jidcl.encoders.heads import OUTPUTS
 from jidcl.numerics import power_of_two, unit
 from jidcl.types import Pair
@@ -46,6 +59,9 @@ def apply_oracle(oracle: OracleMap, output: str, z: jax.Array) -> jax.Array:
     Returns:
         `[..., n]`.
 
+    Raises:
+        ValueError: on an unknown output space, or latents of another width.
+
     Example:
         >>> oracle = OracleMap(jnp.asarray(2.0), jnp.ones(2))
         >>> apply_oracle(oracle, "none", jnp.array([[1.0, 2.0]]))
@@ -53,6 +69,9 @@ def apply_oracle(oracle: OracleMap, output: str, z: jax.Array) -> jax.Array:
 
     Source: this library.
     """
+    check_type("oracle", oracle, OracleMap)
+    check_choice("output", output, OUTPUTS)
+    check_features("z", z, oracle.shift.shape[0])
     if output in ("sphere", "learnable_sphere"):
         z = unit(z)
     shift = jnp.expand_dims(oracle.shift, tuple(range(z.ndim - 1)))
@@ -103,7 +122,30 @@ def fit_oracle(
     Source: this library.
     """
     check_choice("output", output, OUTPUTS)
+    check_callable("loss", loss)
+    check_type("pairs", pairs, Pair)
+    check_features("pairs", pairs.z)
+    check_same_shape("pairs.z_pos", pairs.z_pos, "pairs.z", pairs.z)
+    if pairs.z.ndim != 3:
+        raise ValueError(
+            f"pairs must have shape [batches, batch, n], got {list(pairs.z.shape)}"
+        )
     check_ordered("low", low, "high", high)
+    _check_search(span, points, rounds)
+    return _fit(output, loss, pairs, low, high, tuple(span), points, rounds)
+
+
+@compiled
+def _fit(
+    output: str,
+    loss: Callable,
+    pairs: Pair,
+    low: float,
+    high: float,
+    span: tuple,
+    points: int,
+    rounds: int,
+) -> OracleMap:
     n, dtype = pairs.z.shape[-1], pairs.z.dtype
     boxed = output in ("box", "learnable_box")
     base = 1 / (high - low) if boxed else 1.0
@@ -123,7 +165,7 @@ def fit_oracle(
 
         return jnp.mean(jax.lax.map(batch, pairs))
 
-    scale = best_scale(value, span=span, points=points, rounds=rounds, dtype=dtype)
+    scale = _search(value, span, points, rounds, dtype)
     return OracleMap(base * scale, shift)
 
 
@@ -155,7 +197,22 @@ def best_scale(
 
     Source: this library.
     """
+    check_callable("value", value)
+    _check_search(span, points, rounds)
     check_memory("points", points, 4 * points)
+    return _searched(value, tuple(span), points, rounds, dtype)
+
+
+def _check_search(span: tuple[float, float], points: int, rounds: int) -> None:
+    if not isinstance(span, tuple | list) or len(span) != 2:
+        raise ValueError(f"span must be two scales, got {span!r}")
+    check_above("span", span[0], 0)
+    check_ordered("the first of span", span[0], "the second", span[1])
+    check_count("points", points, 2)
+    check_count("rounds", rounds)
+
+
+def _search(value: Callable, span: tuple, points: int, rounds: int, dtype) -> jax.Array:
     low, high = (jnp.log(jnp.asarray(end, dtype)) for end in span)
     for index in range(rounds):
         grid = jnp.linspace(low, high, points if index else 2 * points)
@@ -164,3 +221,6 @@ def best_scale(
         best = jnp.where(jnp.isnan(values).all(), jnp.nan, best)
         low, high = best - (grid[1] - grid[0]), best + (grid[1] - grid[0])
     return jnp.exp((low + high) / 2)
+
+
+_searched = compiled(_search)

@@ -4,7 +4,7 @@ import math
 
 from scipy import integrate
 
-from jidcl.checks import check_above, check_at_least
+from jidcl.checks import check_above, check_count, check_finite, check_scalar
 from jidcl.numerics import log_sphere_area
 
 
@@ -22,14 +22,19 @@ def projected_normal_log_ratio(n: int, sigma: float, cosine: float) -> float:
     Returns:
         The logarithm, nats.
 
+    Raises:
+        ValueError: on n < 2, sigma <= 0, or a cosine outside of [-1, 1].
+
     Example:
         >>> abs(projected_normal_log_ratio(3, 1e3, 0.5)) < 0.01  # nearly uniform
         True
 
     Source: this library; an integral along the ray.
     """
-    check_at_least("n", n, 2)
-    check_above("sigma", sigma, 0)
+    _check_law(n, sigma)
+    check_scalar("cosine", cosine)
+    if not -1 <= cosine <= 1:
+        raise ValueError(f"cosine must be in [-1, 1], got {cosine!r}")
     return _log_ratio(n, sigma, cosine, math.sqrt((1 - cosine) * (1 + cosine)))
 
 
@@ -95,8 +100,8 @@ def projected_normal_mean_cosine(n: int, sigma: float) -> float:
 
 def _over_cosine(n: int, value, sigma: float) -> float:
     """int value(t, r(t) w, w) d angle, w the uniform density; t = cos(angle)."""
-    check_at_least("n", n, 2)
-    check_above("sigma", sigma, 0)
+    _check_law(n, sigma)
+    sigma = float(sigma)
     log_norm = math.lgamma(n / 2) - math.lgamma((n - 1) / 2) - math.log(math.pi) / 2
 
     def integrand(angle):
@@ -116,3 +121,10 @@ def _over_cosine(n: int, value, sigma: float) -> float:
         integrate.quad(integrand, a, b, epsabs=1e-9, epsrel=1e-7)[0]
         for a, b in zip(edges[:-1], edges[1:], strict=True)
     )
+
+
+def _check_law(n: int, sigma: float) -> None:
+    check_count("n", n, 2)
+    check_above("sigma", sigma, 0)
+    check_scalar("sigma", sigma)
+    check_finite("sigma", sigma)

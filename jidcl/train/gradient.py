@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 from jax.sharding import Mesh
 
 from jidcl.numerics import products_in, stream_key
@@ -54,7 +55,10 @@ def gradient(
         problem: the data-generating process and objective.
         optimiser: an optax transformation, or `key -> transformation`: initialisation
             and updates then see a key of the seed. Keys that a transformation holds in
-            its state (`optax.add_noise`) are made the seed's in either case.
+            its state (`optax.add_noise`) are made the seed's in either case. It may
+            read the batch's `value`, `grad` and `value_fn` (`reduce_on_plateau`,
+            `lbfgs`). With `optax.contrib.schedule_free` scores are those of the
+            averaged parameters, as its authors evaluate.
         collect: `(run, frozen, key, t) -> (batch, carry, metrics)` in place of
             `problem.draw`, for data that depend on the parameters (a rollout). `run` is
             a `Learner`.
@@ -109,14 +113,19 @@ def gradient(
             lambda *args: _checked(problem.loss(*args)), has_aux=True
         )(run.params, run.state, batch, loss_key)
         made = _made(optimiser, jax.random.fold_in(stream_key(key, "optimiser"), 0))
+        extra = dict(
+            value=loss,
+            grad=grads,
+            value_fn=lambda at: problem.loss(at, run.state, batch, loss_key)[0],
+        )
         # Optax raises Python floats to integer counts, which strict promotion refuses.
         with jax.numpy_dtype_promotion("standard"):
-            updates, opt_state = made.update(grads, run.opt_state, run.params)
+            updates, opt_state = made.update(grads, run.opt_state, run.params, **extra)
         params = optax.apply_updates(run.params, updates)
         if edit is not None:
             params = edit(params, jax.random.fold_in(stream_key(key, "edit"), t), t)
-        extra = {"loss": loss, "grad_norm": optax.tree.norm(grads)}
-        return Learner(params, state, opt_state, held), {**seen, **metrics, **extra}
+        own = {"loss": loss, "grad_norm": optax.tree.norm(grads)}
+        return Learner(params, state, opt_state, held), {**seen, **metrics, **own}
 
     def sharded(mesh: Mesh) -> Program:
         inner = problem if problem.sharded is None else problem.sharded(mesh)
@@ -148,16 +157,34 @@ def gradient(
         freeze=problem.freeze,
         start=start,
         step=step,
-        evaluate=lambda run, *rest: problem.evaluate(run.params, run.state, *rest),
-        probe=lambda run, *rest: problem.probe(run.params, run.state, *rest),
+        evaluate=lambda run, *rest: problem.evaluate(_scored(run), run.state, *rest),
+        probe=lambda run, *rest: problem.probe(_scored(run), run.state, *rest),
         precision=problem.precision,
         sharded=sharded,
         shared=problem.shared,
     )
 
 
-def _made(optimiser: Any, key: Array) -> optax.GradientTransformation:
-    return optimiser if hasattr(optimiser, "init") else optimiser(key)
+def _made(optimiser: Any, key: Array) -> optax.GradientTransformationExtraArgs:
+    """The transformation, which takes the loss and what else a batch tells."""
+    made = optimiser if hasattr(optimiser, "init") else optimiser(key)
+    if isinstance(made, optax.MultiSteps):  # it passes on what it is given
+        return optax.GradientTransformationExtraArgs(made.init, made.update)
+    return optax.with_extra_args_support(made)
+
+
+def _scored(run: Learner) -> Params:
+    """The parameters to score: schedule-free optimisers train beside their average."""
+
+    def is_free(node: Any) -> bool:
+        return isinstance(node, optax.contrib.ScheduleFreeState)
+
+    nodes = jax.tree.leaves(run.opt_state, is_leaf=is_free)
+    free = [node for node in nodes if is_free(node)]
+    if not free:
+        return run.params
+    with jax.numpy_dtype_promotion("standard"):
+        return optax.contrib.schedule_free_eval_params(free[0], run.params)
 
 
 def _seeded(opt_state: Any, key: Array) -> Any:

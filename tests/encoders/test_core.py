@@ -4,10 +4,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 
 from jidcl.encoders import from_linen, from_nnx
+from jidcl.encoders.core import FLAGS
+from jidcl.train import fit
+from jidcl.types import Problem
 
 D, H, M = 3, 8, 2
 
@@ -147,3 +151,137 @@ def test_linen_module_without_state_or_train_argument(x):
         want = np.asarray(x) @ np.asarray(params["kernel"]) + np.asarray(params["bias"])
         np.testing.assert_allclose(y, want, rtol=1e-5, atol=1e-5)
         assert after == {}
+
+
+# Modules as their users write them: sown values, dropout, flags of other names --------
+
+
+class Drawing(nn.Module):
+    """Sows into two collections, drops half of its features, normalises the rest."""
+
+    @nn.compact
+    def __call__(self, x, training=False):
+        h = nn.Dense(H, use_bias=False, name="first")(x)
+        self.sow("intermediates", "h", h)
+        self.sow("penalties", "size", jnp.sum(h**2))
+        h = nn.Dropout(0.5, deterministic=not training)(h)
+        return nn.BatchNorm(use_running_average=not training, name="norm")(h)
+
+
+class DrawingNNX(nnx.Module):
+    def __init__(self, rngs):
+        layer = nnx.Linear(D, H, use_bias=False, rngs=rngs)
+        self.parts = nnx.Dict({"first/layer": layer})
+        self.drop = nnx.Dropout(0.5, rngs=rngs)
+        self.norm = nnx.BatchNorm(H, rngs=rngs)
+        self(jnp.ones((2, D)))  # what it sows here is no state
+
+    def __call__(self, x):
+        h = self.parts["first/layer"](x)
+        self.sow(nnx.Intermediate, "h", h)
+        return self.norm(self.drop(h))
+
+
+def drawing(kind, x):
+    """(encoder, its first kernel of params, its running mean of state)."""
+    if kind == "linen":
+        f = from_linen(Drawing(), x)
+        return f, lambda p: p["first"], lambda s: s["batch_stats"]["norm"]["mean"]
+    f = from_nnx(DrawingNNX)
+    return f, lambda p: p["parts"]["first/layer"], lambda s: s["norm"]["mean"]
+
+
+@pytest.mark.filterwarnings("ignore:Using 'Module.sow")
+@pytest.mark.parametrize("kind", ["linen", "nnx"])
+def test_modules_that_sow_and_draw_train(kind, x):
+    f, layer, mean_of = drawing(kind, x)
+    problem = Problem(
+        freeze=lambda key: {},
+        init=f.init,
+        draw=lambda frozen, key: x,
+        loss=lambda params, state, x, key: mean_of_squares(
+            *f.apply(params, state, x, train=True)
+        ),
+        probe=lambda params, state, frozen, key: {"y": f.apply(params, state, x)[0]},
+        evaluate=lambda params, state, frozen, key: {"y": f.apply(params, state, x)[0]},
+    )
+    run, scores = fit(problem, optax.sgd(0.1), seeds=2, steps=4, chunk_steps=2)
+    kernel = np.asarray(layer(run.run.params)["kernel"], np.float64)
+    mean = np.asarray(mean_of(run.run.state), np.float64)
+    assert np.abs(mean).min() > 1e-3, "the running mean has not moved"
+    assert not np.allclose(*mean)
+    # Evaluation drops nothing: the features of all rows differ by the kernel's alone.
+    y = scores["y"] - scores["y"].mean(axis=1, keepdims=True)
+    h = np.asarray(x, np.float64) @ kernel
+    h -= h.mean(axis=1, keepdims=True)
+    ratio = np.sum(y * h, axis=1) / np.sum(h * h, axis=1)
+    np.testing.assert_allclose(y, ratio[:, None] * h, atol=1e-3)
+
+
+def mean_of_squares(y, state):
+    return jnp.mean((y - 1) ** 2), (state, {})
+
+
+@pytest.mark.filterwarnings("ignore:Using 'Module.sow")
+@pytest.mark.parametrize("kind", ["linen", "nnx"])
+def test_dropout_draws_anew_at_every_step_and_not_in_evaluation(kind, x):
+    f, _, _ = drawing(kind, x)
+
+    @jax.jit
+    def run(key):
+        params, state = f.init(key)
+        y, moved = f.apply(params, state, x, train=True)
+        again, _ = f.apply(params, moved, x, train=True)
+        still = [f.apply(params, state, x)[0] for _ in range(2)]
+        return y, again, still
+
+    y, again, still = run(jax.random.key(0))
+    assert not np.allclose(y, again)
+    np.testing.assert_array_equal(*still)
+
+
+class Flagged(nn.Module):
+    """One of two numbers, by the flag of this name."""
+
+    flag: str
+
+    @nn.compact
+    def __call__(
+        self,
+        x,
+        train=None,
+        training=None,
+        *,
+        is_training=None,
+        deterministic=None,
+        use_running_average=None,
+        scale=1.0,
+    ):
+        scale = nn.Dense(1, name="unused")(x) * 0 + scale
+        return scale * (3.0 if locals()[self.flag] else 5.0)
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_flag_says_whether_the_module_trains(flag, x):
+    f = from_linen(Flagged(flag), x)
+    in_training, else_ = (3.0, 5.0) if FLAGS[flag] else (5.0, 3.0)
+    run = jax.jit(lambda key: [f.apply(*f.init(key), x, t)[0] for t in (True, False)])
+    for y, want in zip(run(jax.random.key(0)), (in_training, else_), strict=True):
+        np.testing.assert_array_equal(y, np.full((16, 1), want))
+
+
+def test_a_module_that_needs_more_than_x_is_refused_at_once(x):
+    class Masked(nn.Module):
+        def __call__(self, x, mask, train):
+            return x
+
+    class MaskedNNX(nnx.Module):
+        def __call__(self, x, mask):
+            return x
+
+    for make in (
+        lambda: from_linen(Masked(), x),
+        lambda: from_nnx(lambda _: MaskedNNX()),
+    ):
+        with pytest.raises(TypeError, match=r"Masked\w* also needs \['mask'\]"):
+            make()

@@ -29,11 +29,29 @@ OTHERS = {
 }
 # Where the forms for rows that are spread by hand, inside `shard_map`, are compared
 # with the plain ones, on eight devices.
+SPREAD = "tests/losses/test_spread.py"
 BY_HAND = {
+    "align_maxent": SPREAD,
     "aninfonce": "tests/systems/test_data_parallel.py",
     "aninfonce_ensemble": "tests/systems/test_data_parallel.py",
     "infonce": "tests/losses/test_distributed.py",
     "instance_cross_entropy": "tests/losses/test_classification.py",
+    "barlow": SPREAD,
+    "byol": SPREAD,
+    "gauss_infonce": SPREAD,
+    "kernel_entropy": SPREAD,
+    "lejepa": SPREAD,
+    "moco": SPREAD,
+    "ntxent": SPREAD,
+    "sigreg": SPREAD,
+    "simsiam": SPREAD,
+    "sinkhorn_codes": SPREAD,
+    "standardised": SPREAD,
+    "swav": SPREAD,
+    "vicreg": SPREAD,
+    "view_alignment": SPREAD,
+    "whitened_alignment": SPREAD,
+    "whitening": SPREAD,
 }
 BATCH, M = 8, 3
 

@@ -46,10 +46,16 @@ PAIRWISE = {
     ),
     "vicreg": (
         lambda a, b: vicreg(a, b, weights=VICRegWeights(2.0, 3.0, 4.0, epsilon=0.01)),
+        lambda a, b: rivals.vicreg(a, b, 2.0, 3.0 / 2, 4.0, 0.01),
+    ),
+    "vicreg of the paper": (
+        lambda a, b: vicreg(
+            a, b, weights=VICRegWeights(2.0, 3.0, 4.0, views="sum", epsilon=0.01)
+        ),
         lambda a, b: rivals.vicreg(a, b, 2.0, 3.0, 4.0, 0.01),
     ),
 }
-SEES_LENGTH = {"vicreg"}
+SEES_LENGTH = {"vicreg", "vicreg of the paper"}
 
 
 @pytest.mark.parametrize("name", PAIRWISE)
@@ -106,7 +112,7 @@ def test_constant_outputs_have_the_values_of_chance():
     same = jnp.ones((6, 3))
     np.testing.assert_allclose(ntxent(same, same)[0], math.log(11), rtol=1e-5)
     assert float(barlow(same, same, lam=1.0)[0]) == 3.0
-    loss, parts = vicreg(same, same, weights=VICRegWeights(views="mean"))
+    loss, parts = vicreg(same, same)
     np.testing.assert_allclose(loss, 25 * (1 - 1e-2), rtol=1e-5)
     np.testing.assert_allclose(parts["variance"], 2 * (1 - 1e-2), rtol=1e-5)
     swapped, metrics = swav(same, same, jnp.eye(3))

@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec as P
 
 from jidcl.losses import ema_schedule, moco
 from jidcl.numerics import unit
 from jidcl.objectives import OBJECTIVES, ObjectiveSettings, Views, make_objective
+from jidcl.train.sharding import make_mesh
 
 SETTINGS = ObjectiveSettings(
     steps=4, batch=8, queue=2, hidden=6, prototypes=5, directions=4, momentum=0.5
@@ -65,6 +67,31 @@ def test_swapping_the_views_changes_only_the_objectives_with_an_anchor(setting, 
     back = loss(Views(views.x_pos, views.x, views.x_neg))
     one_sided = name in ("lp_infonce", "l1_infonce", "align_maxent")
     assert bool(jnp.isclose(there, back, rtol=1e-5)) != one_sided
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_spread_rows_give_the_whole_loss_gradient_and_what_is_held(setting, name):
+    params, views, key = setting
+    trained, held = trained_of(make_objective(name, SETTINGS), params, key)
+
+    def loss(axis):
+        method = make_objective(name, SETTINGS, axis=axis)
+        return lambda trained, *rest: method.loss(trained, held, f, *rest)
+
+    spread = jax.shard_map(
+        loss("data"),
+        mesh=make_mesh(data=4),
+        in_specs=(P(), P("data"), P()),
+        out_specs=P(),
+    )
+    both = [
+        jax.jit(jax.value_and_grad(of, has_aux=True))(
+            trained, views, jax.random.clone(key)
+        )
+        for of in (loss(None), spread)
+    ]
+    for a, b in zip(*map(jax.tree.leaves, both), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
 
 
 def test_moco_carries_the_average_and_both_queues(setting):

@@ -12,6 +12,7 @@ from jidcl.report.records import (
     merge_records,
     read_record,
     run_name,
+    write_json,
     write_record,
 )
 from reference.records import bare, curve, record
@@ -53,6 +54,40 @@ def test_records_round_trip_and_refuse_what_is_not_theirs(tmp_path):
         original.values("r3")
     assert run_name("a/b", {"x": 1}) != run_name("a/b", {"x": 2})
     assert run_name("a/b", {"x": 1}).startswith("a-b-")
+
+
+def strict(text):
+    """The value of JSON text, as a parser that knows no other tokens reads it."""
+
+    def refuse(token):
+        raise AssertionError(f"{token} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_numbers_that_json_does_not_have_stay_readable_and_equal(tmp_path):
+    nan, inf = float("nan"), float("inf")
+    original = dataclasses.replace(
+        record([nan, inf]),
+        config={"p": -inf, "tau": None, "widths": (1, nan)},
+        curve=[{"step": 1, "loss": [nan, 0.1]}],
+    )
+    write_record(tmp_path, original)
+    path = tmp_path / "result.json"
+    held = strict(path.read_text())
+    assert held["scores"]["r2"] == ["NaN", "Infinity"]
+    assert held["config"] == {"p": "-Infinity", "tau": None, "widths": [1, "NaN"]}
+    back = read_record(tmp_path)
+    np.testing.assert_array_equal(back.values("r2"), [nan, inf])
+    assert back.config["p"] == -inf
+    assert back.config["tau"] is None
+    assert back == read_record(tmp_path)
+    # Files from before had bare tokens.
+    path.write_text(json.dumps(dataclasses.asdict(original)))
+    assert "NaN" in path.read_text()
+    assert read_record(tmp_path) == back
+    write_json(path, [np.float64(nan), {"-Infinity": 1}])
+    assert strict(path.read_text()) == ["NaN", {"-Infinity": 1}]
 
 
 def test_names_lead_to_scores_losses_and_nulls():

@@ -1,15 +1,23 @@
 """What runs, sweeps and estimates make of programs of any form."""
 
 import dataclasses
+import json
+import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+import optax.contrib
 import pytest
 
+from jidcl.report.records import read_record
 from jidcl.run import costs, runner
 from jidcl.run import sweep as sweeping
 from jidcl.systems.shared.settings import Settings
+from jidcl.train import gradient
 from jidcl.train.sharding import make_mesh
+from jidcl.types import Problem
 from reference import descent
 from reference.descent import CONFIG, changed
 
@@ -92,6 +100,82 @@ def test_seeds_that_do_not_fit_run_in_pieces_as_one_record(
     np.testing.assert_allclose(last["loss"], wanted["loss"], rtol=1e-6)
     again = finish(tmp_path / "cut", seeds=seeds, memory_gib=limit)
     assert again.record == cut.record
+
+
+def ambitious(config):
+    """A descent by an optimiser that reads the loss, averages and waits."""
+    plateau = optax.contrib.reduce_on_plateau(factor=0.5, patience=1)
+    inner = optax.chain(optax.contrib.schedule_free_sgd(config.rate), plateau)
+    problem = Problem(
+        freeze=lambda key: {},
+        init=lambda key: ({"w": jax.random.normal(key, (2, 2))}, {}),
+        draw=lambda frozen, key: jax.random.normal(key, (2, 2)),
+        loss=lambda p, state, x, key: (jnp.mean((p["w"] - x) ** 2), (state, {})),
+        probe=lambda p, *rest: {"w": p["w"][0, 0]},
+        evaluate=lambda p, *rest: {"w": p["w"]},
+    )
+    return gradient(problem, optax.MultiSteps(inner, 3))
+
+
+def test_a_run_resumes_within_whatever_its_optimiser_holds(tmp_path, monkeypatch):
+    changed(monkeypatch, ambitious)
+    whole = finish(tmp_path / "whole").record
+    own = dict(system=descent.NAME, preset="quick/descent", seeds=(0, 1))
+    events = runner.run(CONFIG, **own, root=tmp_path / "cut")
+    for event in events:
+        if event.stage == "train" and event.step == 2:  # of three small steps
+            break
+    events.close()
+    cut = finish(tmp_path / "cut").record
+    assert (cut.scores, cut.curve) == (whole.scores, whole.curve)
+
+
+def no_constant(token):
+    raise AssertionError(f"{token} is not JSON")
+
+
+@dataclasses.dataclass(frozen=True)
+class Unbounded(descent.Descent):
+    """A descent whose settings hold an infinity and a NaN."""
+
+    bound: float = math.inf
+    target: float = math.nan
+
+
+def test_files_of_a_run_with_nan_and_infinity_are_json_and_read_back(
+    tmp_path, monkeypatch
+):
+    def scores(run, frozen, key):
+        return {"w": run["w"], "nan": run["w"] * jnp.nan, "inf": -1 / (0 * run["w"])}
+
+    changed(monkeypatch, probe=scores, evaluate=scores)
+    config = Unbounded(batch=2, steps=4, chunk=2)
+    events = runner.run(
+        config, system=descent.NAME, preset="p", seeds=[0], root=tmp_path
+    )
+    for event in events:
+        if event.stage == "train" and event.step == 2:
+            break
+    events.close()  # resumed below: the curve is read and written again
+    done = runner.run(config, system=descent.NAME, preset="p", seeds=[0], root=tmp_path)
+    *_, last = done
+    files = [*last.folder.glob("*.json"), last.folder / "metrics.jsonl"]
+    assert len(files) == 4
+    for path in files:
+        texts = path.read_text().splitlines()
+        for text in texts if path.suffix == ".jsonl" else ["\n".join(texts)]:
+            json.loads(text, parse_constant=no_constant)
+    kept = read_record(last.folder)
+    np.testing.assert_equal(*map(dataclasses.asdict, (kept, last.record)))
+    assert [row["step"] for row in kept.curve] == [2, 4]
+    for row in kept.curve:
+        assert math.isnan(row["nan"][0])
+        assert row["inf"] == [-math.inf]
+    assert kept.config["bound"] == math.inf
+    again = runner.run(
+        config, system=descent.NAME, preset="p", seeds=[0], root=tmp_path
+    )
+    assert [event.stage for event in again] == ["done"]
 
 
 def in_64_bits(config):

@@ -1,0 +1,1188 @@
+"""One valid call of every public function, with what each argument may be.
+
+`CALLS` has a row for each name that a package offers in `__all__` and that can be
+called with arguments which could be wrong; `RECORDS` names those that only hold what
+they are given. A new public name fails a test until it has a row.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen
+import jax
+import numpy as np
+from flax import nnx
+
+import jidcl
+from jidcl import encoders, latents, losses, metrics, mixing, objectives, optim, theory
+from jidcl.types import Pair
+
+PACKAGES = {
+    "jidcl": jidcl,
+    "jidcl.encoders": encoders,
+    "jidcl.latents": latents,
+    "jidcl.losses": losses,
+    "jidcl.metrics": metrics,
+    "jidcl.mixing": mixing,
+    "jidcl.objectives": objectives,
+    "jidcl.optim": optim,
+    "jidcl.theory": theory,
+}
+# They hold what they are given, or are not called: containers, protocols, constants.
+RECORDS = {
+    "Batch", "BatchNorm", "BlockLaw", "Density", "Encoder", "Evaluation", "Floor",
+    "Instances", "KernelRidge", "LambdaRecovery", "LinearID", "Losses", "OBJECTIVES",
+    "OU_PAIRS", "OUTPUTS", "Objective", "OracleMap", "PLANE_MAPS", "PNormDensity",
+    "PUBLISHED_WIDTHS", "Pair", "PlaneMap", "Problem", "Program", "Rank", "Running",
+    "Space", "System", "Uniform", "Views", "__version__",
+}  # fmt: skip
+# Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
+LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}
+# Whole runs; tests/train has them.
+RUNS = {"fit", "gradient"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Argument:
+    """A valid value, and what else would be.
+
+    Attributes:
+        kind: of the mutations that are tried: see `harness.MUTATIONS`.
+        value: a valid one.
+        low: least number.
+        high: largest number.
+        open: whether `low` itself is refused.
+        free: what may change alone: axes by number, "rank", "nan" or "infinite" (both
+            may be answered with finite numbers), "any" number.
+    """
+
+    kind: str
+    value: Any
+    low: float = -math.inf
+    high: float = math.inf
+    open: bool = False
+    free: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A function and its arguments by name.
+
+    Attributes:
+        function: what is called.
+        arguments: by name.
+        says: other words by which a refusal may name an argument.
+        host: computes with NumPy, so it is called with numbers and never traced.
+        random: draws, so float64 has other numbers.
+    """
+
+    function: Callable
+    arguments: dict[str, Argument]
+    says: dict[str, str] = dataclasses.field(default_factory=dict)
+    host: bool = False
+    random: bool = False
+
+
+# Arguments ---------------------------------------------------------------------------
+
+
+def floats(*shape, seed=0, of=None, free=()):
+    """An array of normal numbers, or `of` these."""
+    drawn = np.random.default_rng([seed, *shape]).normal(size=shape)
+    return Argument("floats", np.float32(drawn if of is None else of(drawn)), free=free)
+
+
+def given(values, free=()):
+    """An array of these numbers."""
+    return Argument("floats", np.float32(values), free=free)
+
+
+def rows(*shape, seed=0, free=()):
+    """An array of unit vectors."""
+    return floats(*shape, seed=seed, of=_unit, free=free)
+
+
+def _unit(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def positive(*shape, free=()):
+    """An array of numbers > 0."""
+    found = floats(*shape, of=lambda x: np.exp(0.3 * x), free=free)
+    return dataclasses.replace(found, low=0, open=True)
+
+
+def integers(values, free=()):
+    """An array of labels, from 0."""
+    return Argument("integers", np.int32(values), free=free)
+
+
+def number(value, low=-math.inf, high=math.inf, *, above=None, free=()):
+    """A number in [low, high], or above `above`."""
+    low = low if above is None else above
+    return Argument("number", value, low, high, above is not None, free)
+
+
+def whole(value, least=1, high=math.inf):
+    """A whole number in [least, high]."""
+    return Argument("whole", value, least, high)
+
+
+def text(value):
+    """A name of several."""
+    return Argument("text", value)
+
+
+def thing(value, free=()):
+    """A setting, a law, a function or a tree: nothing else will do."""
+    return Argument("thing", value, free=free)
+
+
+def sequence(value, free=()):
+    """A list or tuple of numbers or names."""
+    return Argument("sequence", value, free=free)
+
+
+KEY = Argument("key", 0)
+VIEW, OTHER = floats(8, 3), floats(8, 3, seed=1)
+VIEWS = floats(2, 8, 3)
+BATCHED = ("rank", 0)  # any leading shape
+NUMBERS = ("integers", "floats", "bool")  # dtypes
+TAU, UNIT_INTERVAL = number(0.5, above=0), number(0.5, 0, 1)
+INDEPENDENT = losses.NegativePolicy("independent")
+
+
+def law():
+    """A block law, drawn by NumPy: importing this file compiles nothing."""
+    eye = np.eye(2, dtype=np.float32)
+    return latents.BlockLaw(eye, eye, eye, 0.5 * eye, np.zeros(2, np.float32))
+
+
+def mixing_of(layers=2, n=3):
+    """Parameters of a dense mixing."""
+    drawn = np.random.default_rng(5).normal(size=(layers, n, n))
+    kernels = np.float32(np.linalg.qr(drawn)[0])
+    return {"kernels": kernels, "cond": np.ones(layers, np.float32)}
+
+
+def coupling():
+    """Parameters of coupling layers."""
+    return {"kernels": np.float32(np.stack([np.eye(2), np.eye(2)[::-1]]))}
+
+
+def kernel_ridge():
+    """A fitted regression of four rows, written down."""
+    y = np.float32([[-1.0], [-0.3], [0.4], [0.9]])
+    one, flat = np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)
+    of_block = np.float32([0.1])
+    scores = np.zeros((1, 1, 1), np.float32)
+    parts = y, flat, one, flat, one, 0.5 * y, of_block, of_block, scores
+    return metrics.KernelRidge(*map(jax.numpy.asarray, parts), (1,))
+
+
+def call(function, says=None, *, host=False, random=False, **arguments):
+    """A row of `CALLS`."""
+    return Call(function, arguments, says or {}, host, random)
+
+
+# Wrappers of what does not return numbers --------------------------------------------
+
+
+def fitted(fit, name):
+    """What a fitted function makes of the argument of that name."""
+
+    def function(**arguments):
+        return fit(**arguments)(arguments[name])
+
+    return function
+
+
+def started(make, *shape):
+    """Outputs of an encoder that has just been drawn."""
+
+    def function(**arguments):
+        encoder = make(**arguments)
+        params, state = encoder.init(jax.random.key(0))
+        dtype = jax.tree.leaves(params)[0].dtype
+        return encoder.apply(params, state, np.ones(shape, dtype))[0]
+
+    return function
+
+
+def made(make):
+    """Shapes of an encoder's parameters, which are numbers to compare."""
+
+    def function(**arguments):
+        shapes = jax.eval_shape(make(**arguments).init, jax.random.key(0))
+        return [np.int32(leaf.shape) for leaf in jax.tree.leaves(shapes)]
+
+    return function
+
+
+def of_example(module, example):
+    encoder = encoders.from_linen(module, example)
+    params, state = encoder.init(jax.random.key(0))
+    return encoder.apply(params, state, example)[0]
+
+
+def equal_blocks(first, second):
+    return metrics.equal_blocks(first, second)
+
+
+def of_objective(name, settings):
+    objective = objectives.make_objective(name, settings)
+    x = jax.random.normal(jax.random.key(0), (4, 2))
+    views = objectives.Views(x, x + 1, x - 1)
+    head, held = objective.init(jax.random.key(1), {}, 2)
+    trained = {"f": {}, "head": head}
+    return objective.loss(trained, held, lambda _, x: x, views, jax.random.key(2))[0]
+
+
+def rate_of(**arguments):
+    return optim.make_schedule(**arguments)(3)
+
+
+def updated(**arguments):
+    optimiser = optim.make_optimiser(**arguments)
+    params = jax.numpy.ones((2, 2))
+    with jax.numpy_dtype_promotion("standard"):  # Optax needs it
+        return optimiser.update(params, optimiser.init(params), params)[0]
+
+
+def entropy_of(z, y):
+    """A score, as `bootstrap_interval` takes one."""
+    return jax.numpy.mean((z - y[:, : z.shape[1]]) ** 2)
+
+
+def squared_log(scale):
+    return (jax.numpy.log(scale) - 1) ** 2
+
+
+def oracle_loss(y, y_pos):
+    return jax.numpy.mean((y - y_pos) ** 2)
+
+
+def box(name, *more):
+    numbers = {
+        "low": number(0.0, high=1.0), "high": number(1.0, above=0.0),
+        "lam": number(0.1, above=0), "beta": number(1.5, 1),
+    }  # fmt: skip
+    first = {"n": whole(2)} if name not in ("box_mean_energy",) else {}
+    if name in ("box_energy", "box_log_mass"):
+        first = {"z": given([0.2, 0.7], free=(0, "rank", "width", "number", *NUMBERS))}
+    return call(getattr(theory, name), host=True, **first, **numbers, **dict(more))
+
+
+SPACED = {"density": thing(latents.Normal(0.3)), "space": thing(latents.Box(3))}
+INSIDE = floats(5, 3, of=lambda x: 1 / (1 + np.exp(-x)), free=BATCHED)
+VMF = {"n": whole(3, 2), "kappa": number(2.0, 0)}
+
+
+def on_host(function):
+    """The same with `xp=numpy`."""
+
+    def wrapped(**arguments):
+        return function(**arguments, xp=np)
+
+    return wrapped
+
+
+LOSSES = {
+    "NegativePolicy": call(
+        losses.NegativePolicy,
+        negatives=text("in_batch"),
+        compare=text("anchor"),
+        alpha=UNIT_INTERVAL,
+        host=True,
+    ),
+    "Similarity": call(
+        losses.Similarity,
+        {"kind": "similarity"},
+        kind=text("lp"),
+        p=number(1.5, 1),
+        precision=text("float32"),
+        host=True,
+    ),
+    "VICRegWeights": call(
+        losses.VICRegWeights,
+        invariance=number(1.0, 0),
+        variance=number(1.0, 0),
+        covariance=number(1.0, 0),
+        epsilon=number(1e-4, 0),
+        views=text("mean"),
+        host=True,
+    ),
+    "accuracy": call(
+        losses.accuracy,
+        logits=floats(8, 4, free=(1, "infinite")),
+        labels=integers([0, 1] * 4),
+    ),
+    "align_maxent": call(
+        losses.align_maxent,
+        y=VIEW,
+        y_pos=OTHER,
+        variance=number(0.5, above=0),
+        weight=number(2.0, above=0),
+    ),
+    "align_uniform": call(
+        losses.align_uniform,
+        y=VIEW,
+        y_pos=OTHER,
+        y_neg=floats(6, 3, free=(0,)),
+        p=number(1.5, 1),
+        alpha=UNIT_INTERVAL,
+    ),
+    "alignment": call(
+        losses.alignment, y=VIEW, y_pos=OTHER, p=number(3.0, 1), reduction=text("sum")
+    ),
+    "aninfonce": call(
+        losses.aninfonce,
+        y=VIEW,
+        y_pos=OTHER,
+        lam=positive(3),
+        cross=text("symmetric"),
+        beta=number(0.5, 0),
+        tau_plus=number(0.1, 0, 0.999),
+        reduction=text("mean"),
+        form=text("ring"),
+    ),
+    "aninfonce_ensemble": call(
+        losses.aninfonce_ensemble,
+        y=VIEWS,
+        y_pos=floats(2, 8, 3, seed=1),
+        lam=positive(2, 3),
+        weights=dataclasses.replace(given([0.25, 0.75]), low=0),
+        beta=number(0.0, 0),
+        tau_plus=number(0.0, 0, 0.999),
+    ),
+    "barlow": call(
+        losses.barlow,
+        z=VIEW,
+        z_pos=OTHER,
+        lam=number(0.1, 0),
+        scale=number(2.0),
+        epsilon=number(1e-3, 0),
+    ),
+    "bernoulli_nll": call(
+        losses.bernoulli_nll,
+        logits=VIEW,
+        x=floats(8, 3, of=lambda x: np.float32(x > 0)),
+    ),
+    "bits_above_chance": call(
+        losses.bits_above_chance,
+        loss=floats(8, free=("rank", 0, "width", "number", "integers", "bool")),
+        entries=whole(16),
+    ),
+    "byol": call(
+        losses.byol, p=VIEW, p_pos=OTHER, target=VIEW, target_pos=floats(8, 3, seed=3)
+    ),
+    "class_logits": call(
+        losses.class_logits,
+        features=floats(8, 3, free=(0,)),
+        w=floats(4, 3),
+        beta=number(2.0),
+        bias=floats(4, free=("none",)),
+    ),
+    "draw_directions": call(
+        losses.draw_directions, key=KEY, m=whole(3), count=whole(4), random=True
+    ),
+    "ema_schedule": call(
+        losses.ema_schedule,
+        step=integers([0, 5], free=("rank", 0, "width", "range", "number", *NUMBERS)),
+        start=number(0.9, 0, 1),
+        end=number(1.0, 0, 1),
+        steps=whole(10),
+    ),
+    "ema_update": call(
+        losses.ema_update,
+        {"average": "params"},
+        average=floats(2, 3),
+        params=floats(2, 3, seed=1),
+        momentum=UNIT_INTERVAL,
+    ),
+    "from_lam": call(
+        losses.from_lam, lam=positive(3, free=("rank", 0, "width", "number"))
+    ),
+    "gauss_infonce": call(
+        losses.gauss_infonce, y=VIEW, y_pos=OTHER, sigma=number(0.7, above=0)
+    ),
+    "gaussian_kl": call(losses.gaussian_kl, mean=VIEW, log_var=OTHER),
+    "infonce": call(
+        losses.infonce,
+        y=VIEW,
+        y_pos=OTHER,
+        y_neg=floats(6, 3, free=(0, "infinite")),
+        similarity=thing(losses.Similarity("lp", 2.0)),
+        tau=TAU,
+        lam=positive(3, free=("none",)),
+        policy=thing(INDEPENDENT),
+        reduction=text("mean"),
+        form=text("ring"),
+    ),
+    "init_queue": call(
+        losses.init_queue, key=KEY, rows=whole(4), m=whole(3), random=True
+    ),
+    "instance_cross_entropy": call(
+        losses.instance_cross_entropy,
+        features=VIEW,
+        w=floats(4, 3, free=(0,)),
+        labels=integers([0, 1, 2, 3] * 2),
+        beta=number(2.0),
+        smoothing=UNIT_INTERVAL,
+        reduction=text("mean"),
+        tile=thing(2, free=("none", "number", "text")),
+    ),
+    "kernel_entropy": call(
+        losses.kernel_entropy, y=floats(8, 3, free=(0, 1)), variance=TAU
+    ),
+    "lejepa": call(
+        losses.lejepa,
+        views=floats(2, 8, 3, free=(0,)),
+        directions=floats(3, 5, free=(1,)),
+        lam=UNIT_INTERVAL,
+        form=text("pooled"),
+    ),
+    "moco": call(
+        losses.moco, query=VIEW, key=OTHER, queue=floats(6, 3, free=(0,)), tau=TAU
+    ),
+    "mse": call(losses.mse, y=VIEW, z=OTHER),
+    "ntxent": call(losses.ntxent, z=VIEW, z_pos=OTHER, tau=TAU),
+    "pairwise": call(
+        losses.pairwise,
+        similarity=thing(losses.Similarity("cosine")),
+        a=floats(8, 3, free=(0,)),
+        b=floats(4, 3, free=(0,)),
+    ),
+    "push": call(losses.push, queue=floats(8, 3), rows=floats(4, 3, free=(0,))),
+    "r2_loss": call(losses.r2_loss, y=VIEW, z=OTHER, reduction=text("mean")),
+    "rowwise": call(
+        losses.rowwise, similarity=thing(losses.Similarity("lp", 3.0)), a=VIEW, b=OTHER
+    ),
+    "sigreg": call(
+        losses.sigreg,
+        y=floats(8, 3, free=(0,)),
+        directions=floats(3, 5, free=(1,)),
+        knots=whole(5, 2),
+        t_max=number(2.0, above=0),
+    ),
+    "simsiam": call(
+        losses.simsiam, p=VIEW, p_pos=OTHER, z=VIEW, z_pos=floats(8, 3, seed=3)
+    ),
+    "sinkhorn_codes": call(
+        losses.sinkhorn_codes,
+        scores=floats(8, 4, free=(0, 1)),
+        epsilon=TAU,
+        iterations=whole(2),
+    ),
+    "standardised": call(
+        losses.standardised, z=floats(8, 3, free=(0, 1)), epsilon=number(1e-3, 0)
+    ),
+    "swav": call(
+        losses.swav,
+        z=VIEW,
+        z_pos=OTHER,
+        prototypes=floats(4, 3, free=(0,)),
+        tau=TAU,
+        epsilon=TAU,
+        iterations=whole(2),
+    ),
+    "to_lam": call(losses.to_lam, raw=floats(3, free=("rank", 0, "width", "number"))),
+    "uniformity": call(
+        losses.uniformity,
+        y=floats(8, 3, free=(0,)),
+        y_neg=floats(6, 3, free=(0,)),
+        p=number(1.5, 1),
+        reduction=text("mean"),
+    ),
+    "vicreg": call(
+        losses.vicreg,
+        z=VIEW,
+        z_pos=OTHER,
+        weights=thing(losses.VICRegWeights(), free=("none",)),
+    ),
+    "view_alignment": call(
+        losses.view_alignment, views=floats(2, 8, 3, free=(0, 1, "width"))
+    ),
+    "whitened_alignment": call(
+        losses.whitened_alignment,
+        views=floats(2, 8, 3, free=(0, "width")),
+        lam=UNIT_INTERVAL,
+    ),
+    "whitening": call(losses.whitening, y=floats(8, 3, free=(0, 1))),
+}
+
+# Any number of columns; then those that have to fit to others.
+Z, Y = floats(40, 2, free=(1,)), floats(40, 3, seed=2, free=(1,))
+LATENTS_OF, OUTPUTS_OF = floats(40, 2), floats(40, 3, seed=2)
+SAME = floats(40, 2, seed=4)
+METRICS = {
+    "assign": call(metrics.assign, score=floats(2, 3, free=(0, 1))),
+    "balanced_logistic": call(
+        metrics.balanced_logistic,
+        y=floats(40, 3, seed=2, free=(1,)),
+        t=Argument("labels", np.float32([0, 1] * 20), free=("bool",)),
+        train=whole(20, 2),
+        strength=TAU,
+        rounds=whole(3),
+        host=True,
+    ),
+    "block_r2": call(
+        metrics.block_r2,
+        z=LATENTS_OF,
+        y=floats(40, 2, seed=3),
+        lam_hat=positive(2),
+        blocks=sequence([[0], [1]]),
+    ),
+    "bootstrap_interval": call(
+        metrics.bootstrap_interval,
+        key=KEY,
+        score=thing(entropy_of),
+        z=Z,
+        y=Y,
+        level=number(0.9, 1e-9, 0.999999),
+        resamples=whole(4, 2),
+        random=True,
+    ),
+    "correlation_matrix": call(metrics.correlation_matrix, z=Z, y=Y),
+    "decode_factors": call(
+        metrics.decode_factors,
+        y=OUTPUTS_OF,
+        t=LATENTS_OF,
+        y_score=floats(20, 3, seed=7),
+        t_score=floats(20, 2, seed=8),
+        ridge=number(0.1, 0),
+    ),
+    "determination": call(metrics.determination, z=LATENTS_OF, z_hat=SAME),
+    "effective_rank": call(metrics.effective_rank, y=floats(40, 3, free=(0, 1))),
+    "equal_blocks": call(
+        equal_blocks,
+        {"first": "lams", "second": "lams"},
+        first=sequence((2.0, 1.0), free=("halves",)),
+        second=sequence((3.0, 1.0), free=("halves",)),
+        host=True,
+    ),
+    "feature_variance": call(metrics.feature_variance, y=floats(40, 3, free=(0, 1))),
+    "fit_affine": call(fitted(metrics.fit_affine, "y"), y=Y, z=Z),
+    "fit_classes": call(
+        fitted(metrics.fit_classes, "y"),
+        y=Y,
+        label=integers([0, 1, 2, 1] * 10),
+        classes=whole(3, 2),
+        strength=TAU,
+        rounds=whole(3),
+    ),
+    "fit_kernel_ridge": call(
+        metrics.fit_kernel_ridge,
+        z=Z,
+        y=Y,
+        alphas=sequence((1.0, 0.1), free=("halves", "longer")),
+        gammas=sequence((0.1, 1.0), free=("halves", "longer")),
+        folds=whole(2, 2),
+    ),
+    "fit_linear": call(fitted(metrics.fit_linear, "y"), z=Z, y=Y),
+    "isometry_error": call(
+        metrics.isometry_error, similarity_z=floats(8), similarity_y=floats(8, seed=1)
+    ),
+    "lambda_recovery": call(
+        metrics.lambda_recovery,
+        {"lam_hat": "learned lam"},
+        lam=positive(2),
+        lam_hat=positive(3, free=(0,)),
+        columns=integers([2, 0]),
+    ),
+    "legacy_levels": call(
+        metrics.legacy_levels,
+        values=given([0, 0.5, 1.0], free=(0, "width", "integers", "bool")),
+        host=True,
+    ),
+    "linear_decode_pearson": call(
+        metrics.linear_decode_pearson,
+        y=OUTPUTS_OF,
+        t=floats(40),
+        y_score=floats(20, 3, seed=7),
+        t_score=floats(20, seed=8),
+    ),
+    "linear_id": call(
+        metrics.linear_id,
+        z=LATENTS_OF,
+        h=SAME,
+        h_pos=floats(40, 2, seed=9),
+        rho=number(0.5, 1e-9, 1 - 1e-9),
+    ),
+    "linear_map": call(metrics.linear_map, y=Y, z=Z),
+    "linear_pearson": call(metrics.linear_pearson, z=Z, y=Y),
+    "linear_share": call(
+        metrics.linear_share,
+        effect=floats(2, 3),
+        cause=given(np.eye(3)),
+        noise=given(np.eye(2)),
+    ),
+    "mcc": call(metrics.mcc, z=Z, y=Y),
+    "ordinal_levels": call(
+        metrics.ordinal_levels,
+        values=given([0.2, 0.5, 0.2], free=(0, "width", "infinite", *NUMBERS)),
+        host=True,
+    ),
+    "plane_grid": call(
+        metrics.plane_grid, points=whole(3, 2), span=number(1.0, above=0)
+    ),
+    "predict": call(
+        metrics.predict, fit=thing(kernel_ridge()), y=floats(5, 1, free=(0,))
+    ),
+    "procrustes_error": call(metrics.procrustes_error, z=LATENTS_OF, y=SAME),
+    "procrustes_mse": call(metrics.procrustes_mse, z=LATENTS_OF, h=SAME),
+    "r2": call(metrics.r2, z=Z, y=Y),
+    "read_back": call(metrics.read_back, z=Z, y=Y),
+    "rotation_null": call(
+        metrics.rotation_null,
+        key=KEY,
+        z=floats(40, 2, free=(0,)),
+        draws=whole(3),
+        blocks=sequence([[0], [1]], free=("none",)),
+        random=True,
+    ),
+    "row_collapse": call(
+        metrics.row_collapse, w=floats(6, 3, free=(0, 1)), clusters=whole(2)
+    ),
+    "scale_error": call(metrics.scale_error, y=Y, z=Z, scale=number(2.0, above=0)),
+    "shuffled": call(
+        metrics.shuffled,
+        key=KEY,
+        y=floats(8, 3, free=("rank", 0, 1, "complex", *NUMBERS)),
+        random=True,
+    ),
+    "spread": call(metrics.spread, y=floats(40, 3, free=(0, 1))),
+    "t_test": call(
+        metrics.t_test,
+        values=floats(6, free=(0, "width")),
+        mean=number(0.5),
+        alpha=number(0.05, 1e-9, 1 - 1e-9),
+        tests=whole(2),
+    ),
+    "tied_kappa": call(
+        metrics.tied_kappa,
+        z=LATENTS_OF,
+        h=OUTPUTS_OF,
+        v=floats(6, 2, seed=11),
+        w=floats(6, 3, seed=12),
+        beta=number(1.0),
+    ),
+    "total_r2": call(metrics.total_r2, a=Y, b=Z),
+}
+# The forms on the host, in float64.
+METRICS |= {
+    f"{name}[numpy]": dataclasses.replace(
+        METRICS[name], function=on_host(METRICS[name].function), host=True
+    )
+    for name in (
+        "assign", "block_r2", "correlation_matrix", "fit_affine", "lambda_recovery",
+        "mcc", "procrustes_error", "r2", "read_back",
+    )
+    if name != "fit_affine"
+}  # fmt: skip
+
+LATENTS = {
+    "Anisotropic": call(
+        latents.Anisotropic,
+        lam=number(2.0, above=0, free=("array", "none")),
+        shell=number(0.1, above=0),
+        noise=text("normal"),
+        host=True,
+    ),
+    "Ball": call(latents.Ball, n=whole(2), radius=number(1.0, above=0), host=True),
+    "Box": call(
+        latents.Box,
+        n=whole(2),
+        low=number(0.0, high=1.0 - 1e-9),
+        high=number(1.0, above=0.0),
+        host=True,
+    ),
+    "GeneralisedNormal": call(
+        latents.GeneralisedNormal,
+        scale=number(0.5, above=0, free=("array", "none")),
+        p=number(1.5, above=0),
+        host=True,
+    ),
+    "Laplace": call(
+        latents.Laplace, scale=number(0.5, above=0, free=("array", "none")), host=True
+    ),
+    "Normal": call(
+        latents.Normal, scale=number(0.5, above=0, free=("array", "none")), host=True
+    ),
+    "Product": call(
+        latents.Product,
+        factors=sequence((latents.Box(1), latents.Sphere(2)), free=("longer",)),
+        host=True,
+    ),
+    "ProductDensity": call(
+        latents.ProductDensity,
+        factors=sequence(
+            (latents.Normal(1.0), latents.Laplace(1.0)),
+            free=("none", "object", "longer"),
+        ),
+        host=True,
+    ),
+    "Real": call(latents.Real, n=whole(2), host=True),
+    "Simplex": call(latents.Simplex, n=whole(2), host=True),
+    "Sphere": call(latents.Sphere, {"n": "n of a sphere"}, n=whole(3, 2), host=True),
+    "TruncatedLaplace": call(
+        latents.TruncatedLaplace,
+        scale=number(0.5, above=0, free=("array", "none")),
+        limit=number(1.0, above=0),
+        host=True,
+    ),
+    "VonMisesFisher": call(
+        latents.VonMisesFisher, kappa=number(2.0, 0, free=("array", "none")), host=True
+    ),
+    "affine_generator": call(
+        latents.affine_generator,
+        v=floats(4, 3, free=(0, 1)),
+        rtol=dataclasses.replace(number(1e-5, 0, 1), free=("none",)),
+    ),
+    "block_latents": call(
+        latents.block_latents,
+        law=thing(law()),
+        content=floats(4, 2),
+        style=floats(4, 2),
+    ),
+    "changed_pair": call(
+        latents.changed_pair,
+        law=thing(law()),
+        z=floats(4, 4),
+        delta=floats(4, 2),
+        changed=Argument("labels", np.float32([[0, 1]] * 4), free=("bool",)),
+    ),
+    "class_of_index": call(
+        latents.class_of_index,
+        index=integers([0, 4, 5], free=("rank", 0, "width", "range", "number")),
+        clusters=whole(3),
+    ),
+    "covariance": call(latents.covariance, factor=floats(3, 3)),
+    "diverse": call(
+        latents.diverse,
+        v=floats(8, 3, free=(0, 1)),
+        rtol=dataclasses.replace(number(1e-5, 0, 1), free=("none",)),
+    ),
+    "index_counts": call(
+        latents.index_counts, instances=whole(8, 3), clusters=whole(3)
+    ),
+    "init_blocks": call(
+        latents.init_blocks,
+        key=KEY,
+        n_c=whole(3),
+        n_s=whole(2),
+        least_eigenvalue=number(0.0, 0),
+        random=True,
+    ),
+    "log_prob": call(
+        latents.log_prob,
+        **SPACED,
+        z=dataclasses.replace(INSIDE, free=(*BATCHED, "infinite")),
+        mean=dataclasses.replace(INSIDE, free=(*BATCHED, "none")),
+    ),
+    "make_density": call(
+        latents.make_density,
+        {"param": "scale|p"},
+        name=text("gennorm"),
+        param=number(0.5, above=0, free=("array", "none")),
+        p=number(2.5, above=0),
+        host=True,
+    ),
+    "ou_step": call(
+        latents.ou_step,
+        key=KEY,
+        density=thing(latents.Normal(1.0)),
+        z=floats(4, 2, free=BATCHED + ("width",)),
+        rho=UNIT_INTERVAL,
+        random=True,
+    ),
+    "sample": call(latents.sample, key=KEY, **SPACED, mean=INSIDE, random=True),
+    "sample_block_pair": call(
+        latents.sample_block_pair,
+        key=KEY,
+        law=thing(law()),
+        batch=whole(4, 2),
+        change=number(0.5, 0, 1, free=("array",)),
+        random=True,
+    ),
+    "sample_blocks": call(
+        latents.sample_blocks, key=KEY, law=thing(law()), batch=whole(4), random=True
+    ),
+    "sample_causal": call(latents.sample_causal, key=KEY, batch=whole(4), random=True),
+    "sample_cluster_vectors": call(
+        latents.sample_cluster_vectors,
+        {"n": "n of a sphere"},
+        key=KEY,
+        clusters=whole(4),
+        n=whole(3, 2),
+        density=thing(latents.Uniform()),
+        random=True,
+    ),
+    "sample_conditional": call(
+        latents.sample_conditional,
+        {"v": "mean|n"},
+        key=KEY,
+        v=rows(4, 3, free=BATCHED),
+        conditional=thing(latents.VonMisesFisher(3.0)),
+        random=True,
+    ),
+    "sample_instances": call(
+        latents.sample_instances,
+        {"v": "mean|n"},
+        key=KEY,
+        v=rows(4, 3, free=(0,)),
+        conditional=thing(latents.VonMisesFisher(3.0)),
+        instances=whole(8, 4),
+        batch=whole(5),
+        random=True,
+    ),
+    "sample_marginal": call(
+        latents.sample_marginal,
+        key=KEY,
+        density=thing(latents.Uniform()),
+        space=thing(latents.Box(3)),
+        shape=sequence((2, 3), free=("empty", "longer")),
+        random=True,
+    ),
+    "sample_ou_pair": call(
+        latents.sample_ou_pair,
+        key=KEY,
+        density=thing(latents.Laplace(0.7)),
+        rho=UNIT_INTERVAL,
+        shape=sequence((4, 2), free=("empty", "longer")),
+        pair=text("direct"),
+        random=True,
+    ),
+    "sample_with_acceptance": call(
+        latents.sample_with_acceptance,
+        key=KEY,
+        density=thing(latents.GeneralisedNormal(0.3, 3.0)),
+        space=thing(latents.Box(3)),
+        mean=INSIDE,
+        random=True,
+    ),
+    "spectrum": call(latents.spectrum, factor=floats(3, 3)),
+    "transform": call(
+        latents.transform,
+        {"z": "mean"},
+        key=KEY,
+        z=floats(4, 11, of=np.tanh, free=(0,)),
+        groups=sequence(["rotations"]),
+        scale=TAU,
+        random=True,
+    ),
+    "unit_variance": call(latents.unit_variance, alpha=number(1.5, above=0), host=True),
+    "unit_variance_scale": call(
+        latents.unit_variance_scale, alpha=number(1.5, above=0), host=True
+    ),
+    "whitening": call(latents.whitening, factor=floats(3, 3)),
+}
+
+MIXING = {
+    "couple": call(
+        mixing.couple, params=thing(coupling()), z=floats(5, 4, free=BATCHED)
+    ),
+    "init_coupling": call(
+        mixing.init_coupling,
+        key=KEY,
+        n=whole(4, 2),
+        layers=whole(2),
+        scale=number(2.0),
+        random=True,
+    ),
+    "init_invertible_mlp": call(
+        mixing.init_invertible_mlp,
+        key=KEY,
+        n=whole(3),
+        layers=whole(2),
+        draws=whole(5),
+        random=True,
+    ),
+    "init_linear": call(
+        mixing.init_linear, key=KEY, n=whole(3), draws=whole(5), random=True
+    ),
+    "init_orthogonal": call(
+        mixing.init_orthogonal, key=KEY, n=whole(3), layers=whole(2), random=True
+    ),
+    "mix": call(
+        mixing.mix,
+        params=thing(mixing_of()),
+        z=floats(5, 3, free=BATCHED),
+        slope=number(0.2, 1e-9, 1),
+        activation=text("leaky_relu"),
+    ),
+    "normalise_columns": call(
+        mixing.normalise_columns, a=floats(3, 3, free=("rank up",))
+    ),
+    "uncouple": call(
+        mixing.uncouple, params=thing(coupling()), x=floats(5, 4, free=BATCHED)
+    ),
+    "unmix": call(
+        mixing.unmix,
+        params=thing(mixing_of()),
+        x=floats(5, 3, free=(0,)),
+        slope=number(0.2, 1e-9, 1),
+    ),
+}
+
+THEORY = {
+    "affine_solution": call(
+        theory.affine_solution,
+        v=rows(4, 3, free=(0,)),
+        kappa=number(2.0, 0),
+        m=given(2 * np.eye(3)),
+        shift=floats(3),
+    ),
+    "apply_oracle": call(
+        theory.apply_oracle,
+        oracle=thing(theory.OracleMap(np.float32(2.0), np.zeros(3, np.float32))),
+        output=text("none"),
+        z=floats(5, 3, free=BATCHED),
+    ),
+    "bayes_floor": call(
+        theory.bayes_floor,
+        {"v": "mean|n"},
+        key=KEY,
+        v=rows(4, 3, free=(0,)),
+        kappa=number(2.0, 0),
+        samples=whole(8, 2),
+        random=True,
+    ),
+    "best_gauss_coefficient": call(
+        theory.best_gauss_coefficient,
+        marginal_std=number(1.0, above=0),
+        cond_std=number(0.5, above=0),
+        host=True,
+    ),
+    "best_scale": call(
+        theory.best_scale,
+        value=thing(squared_log),
+        span=sequence((0.1, 10.0)),
+        points=whole(3, 2),
+        rounds=whole(2),
+    ),
+    "box_energy": box("box_energy"),
+    "box_limit": box("box_limit"),
+    "box_log_mass": box("box_log_mass"),
+    "box_mean_energy": box("box_mean_energy"),
+    "box_mismatched_limit": box(
+        "box_mismatched_limit",
+        ("coeff", number(5.0, above=0)),
+        ("p", number(1.0, 1)),
+    ),
+    "box_moment": box("box_moment"),
+    "box_self_weight": box("box_self_weight"),
+    "class_log_posterior": call(
+        theory.class_log_posterior,
+        z=rows(5, 3, free=BATCHED),
+        v=rows(4, 3, seed=1, free=(0,)),
+        kappa=number(2.0, 0),
+    ),
+    "finite_negatives": call(
+        theory.finite_negatives,
+        limit=number(-1.0),
+        correction=number(2.0),
+        count=whole(100, 2),
+        composition=text("with_self"),
+        self_weight=number(1.0),
+        host=True,
+    ),
+    "fit_oracle": call(
+        theory.fit_oracle,
+        output=text("learnable_sphere"),
+        loss=thing(oracle_loss),
+        pairs=thing(Pair(np.float32(np.eye(3))[None], np.float32(np.eye(3))[None] * 2)),
+        low=number(0.0, high=1 - 1e-9),
+        high=number(1.0, above=0.0),
+        span=sequence((0.1, 10.0)),
+        points=whole(3, 2),
+        rounds=whole(2),
+    ),
+    "gauss_limit": call(
+        theory.gauss_limit,
+        n=whole(2),
+        marginal_std=number(1.0, above=0),
+        cond_std=number(0.5, above=0),
+        coeff=number(2.0, above=0),
+        host=True,
+    ),
+    "gennorm_moments": call(
+        theory.gennorm_moments, lam=number(0.5, above=0), beta=number(1.5, 1), host=True
+    ),
+    "index_log_posterior": call(
+        theory.index_log_posterior,
+        z=rows(5, 3),
+        v=rows(4, 3, seed=1, free=(0,)),
+        kappa=number(2.0, 0),
+        index=integers([0, 1, 2, 3, 7]),
+        instances=whole(8, 8),
+        noise=number(0.1, 0, 1),
+    ),
+    "ou_alignment_limit": call(
+        theory.ou_alignment_limit,
+        rho=number(0.5, 0, 1, free=("array", "none")),
+        pair=text("direct"),
+    ),
+    "projected_normal_log_ratio": call(
+        theory.projected_normal_log_ratio,
+        n=whole(3, 2),
+        sigma=number(0.5, above=0),
+        cosine=number(0.5, -1, 1),
+        host=True,
+    ),
+    "projected_normal_mean_cosine": call(
+        theory.projected_normal_mean_cosine,
+        n=whole(3, 2),
+        sigma=number(0.5, above=0),
+        host=True,
+    ),
+    "projected_normal_tv": call(
+        theory.projected_normal_tv, n=whole(3, 2), sigma=number(0.5, above=0), host=True
+    ),
+    "vmf_correction": call(
+        theory.vmf_correction,
+        **VMF,
+        model_kappa=number(3.0, 0, free=("none",)),
+        host=True,
+    ),
+    "vmf_entropy": call(theory.vmf_entropy, **VMF, host=True),
+    "vmf_limit": call(
+        theory.vmf_limit, **VMF, model_kappa=number(3.0, 0, free=("none",)), host=True
+    ),
+    "vmf_log_normaliser": call(theory.vmf_log_normaliser, **VMF, host=True),
+    "vmf_mean_cosine": call(theory.vmf_mean_cosine, **VMF, host=True),
+    "vmf_moment": call(theory.vmf_moment, **VMF, host=True),
+    "vmf_self_weight": call(theory.vmf_self_weight, **VMF, host=True),
+}
+
+ENCODERS = {
+    "from_linen": call(
+        of_example,
+        module=thing(flax.linen.Dense(2)),
+        example=thing(np.ones((2, 3), np.float32)),
+    ),
+    "from_nnx": call(
+        started(encoders.from_nnx, 2, 3),
+        make=thing(lambda rngs: nnx.Linear(3, 2, rngs=rngs)),
+    ),
+    "make_cnn": call(
+        made(encoders.make_cnn),
+        size=whole(8),
+        channels=whole(1),
+        m=dataclasses.replace(whole(2), free=("none",)),
+    ),
+    "make_resnet": call(
+        made(encoders.make_resnet),
+        depth=whole(18, 18),
+        m=dataclasses.replace(whole(2), free=("none",)),
+    ),
+    "make_inverse_coupling": call(
+        started(encoders.make_inverse_coupling, 5, 4),
+        n=whole(4, 4),
+        layers=whole(2),
+        scale=number(1.0, above=0),
+    ),
+    "make_mlp": call(
+        started(encoders.make_mlp, 5, 3),
+        n=whole(3, 3),
+        d=dataclasses.replace(whole(3, 3), free=("none",)),
+        m=dataclasses.replace(whole(2), free=("none",)),
+        widths=sequence((2, 3), free=("longer",)),
+        slope=number(0.1),
+        activation=text("leaky_relu"),
+        init=text("he_normal"),
+        output=text("learnable_sphere"),
+        output_size=number(1.0, above=0),
+    ),
+    "rescale": call(
+        encoders.rescale,
+        x=floats(5, 3, free=(*BATCHED, "width")),
+        r=number(2.0, above=0),
+    ),
+    "softclip": call(
+        encoders.softclip,
+        x=floats(5, 3, free=(*BATCHED, "width", "infinite")),
+        bound=number(2.0, above=0, free=("array", "none")),
+    ),
+}
+OBJECTIVES = {
+    "ObjectiveSettings": call(
+        objectives.ObjectiveSettings,
+        steps=whole(3),
+        batch=whole(4, 2),
+        tau=number(0.5, above=0, free=("none",)),
+        lam=number(0.5, above=0, free=("none",)),
+        momentum=UNIT_INTERVAL,
+        end_momentum=UNIT_INTERVAL,
+        queue=whole(2),
+        hidden=whole(4),
+        prototypes=whole(4, 2),
+        epsilon=TAU,
+        directions=whole(4),
+        variance=TAU,
+        host=True,
+    ),
+    "make_objective": call(
+        of_objective,
+        {"name": "objective"},
+        name=text("vicreg"),
+        settings=thing(objectives.ObjectiveSettings(steps=1, batch=4)),
+    ),
+}
+OPTIM = {
+    "make_schedule": call(
+        rate_of,
+        {"name": "schedule"},
+        name=text("cosine"),
+        learning_rate=number(0.1, above=0),
+        steps=whole(10),
+        warmup=whole(2, 0),
+    ),
+    "make_optimiser": call(
+        updated,
+        {"name": "optimiser"},
+        name=text("adamw"),
+        learning_rate=number(0.1, above=0),
+        steps=whole(10),
+        schedule=text("cosine"),
+        warmup=whole(2, 0),
+        weight_decay=number(0.1, 0),
+    ),
+}
+TOP = {
+    "sample_pair": call(
+        jidcl.sample_pair,
+        key=KEY,
+        space=thing(latents.Sphere(3)),
+        marginal=thing(latents.Uniform()),
+        conditional=thing(latents.VonMisesFisher(3.0)),
+        batch=whole(4, 2),
+        random=True,
+    ),
+    # What is written in tiles.
+    "infonce[tile]": call(
+        losses.infonce,
+        y=VIEW,
+        y_pos=OTHER,
+        tau=TAU,
+        tile=thing(4, free=("none", "number", "text")),
+    ),
+    "r2[split]": call(metrics.r2, z=Z, y=Y, split=thing(True, free=("any",))),
+}
+CALLS = {
+    f"{package}.{name}": row
+    for package, rows_of in {
+        "losses": LOSSES,
+        "metrics": METRICS,
+        "latents": LATENTS,
+        "mixing": MIXING,
+        "theory": THEORY,
+        "encoders": ENCODERS,
+        "objectives": OBJECTIVES,
+        "optim": OPTIM,
+        "jidcl": TOP,
+    }.items()
+    for name, row in rows_of.items()
+}
