@@ -187,7 +187,7 @@ def check_key(name: str, key: Any) -> None:
 def check_array(name: str, array: Any) -> None:
     """Raise `TypeError` unless `array` is of NumPy or JAX, and none that JAX lacks.
 
-    Byte order, strides and whether it may be written do not matter.
+    Strides and whether it may be written do not matter.
     """
     import numpy as np
 
@@ -200,6 +200,11 @@ def check_array(name: str, array: Any) -> None:
         raise TypeError(f"{name} must not be masked: fill or drop what is")
     if array.dtype.kind in "OUSMm" or getattr(array.dtype, "names", None):
         raise TypeError(f"{name} must hold numbers, got {array.dtype}")
+    if not getattr(array.dtype, "isnative", True):
+        raise TypeError(
+            f"{name} must have the byte order of this machine, got {array.dtype.str}: "
+            "take x.astype(x.dtype.newbyteorder('='))"
+        )
     if array.dtype in (np.longdouble, np.clongdouble) and array.dtype.itemsize > 8:
         raise TypeError(f"{name} must have at most 64 bits, got {array.dtype}")
 

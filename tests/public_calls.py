@@ -178,9 +178,8 @@ def kernel_ridge():
     one, flat = np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)
     of_block = np.float32([0.1])
     scores = np.zeros((1, 1, 1), np.float32)
-    return metrics.KernelRidge(
-        y, flat, one, flat, one, 0.5 * y, of_block, of_block, scores, (1,)
-    )
+    parts = y, flat, one, flat, one, 0.5 * y, of_block, of_block, scores
+    return metrics.KernelRidge(*map(jax.numpy.asarray, parts), (1,))
 
 
 def call(function, says=None, *, host=False, random=False, **arguments):
@@ -206,7 +205,8 @@ def started(make, *shape):
     def function(**arguments):
         encoder = make(**arguments)
         params, state = encoder.init(jax.random.key(0))
-        return encoder.apply(params, state, jax.numpy.ones(shape))[0]
+        dtype = jax.tree.leaves(params)[0].dtype
+        return encoder.apply(params, state, np.ones(shape, dtype))[0]
 
     return function
 
@@ -247,7 +247,8 @@ def rate_of(**arguments):
 def updated(**arguments):
     optimiser = optim.make_optimiser(**arguments)
     params = jax.numpy.ones((2, 2))
-    return optimiser.update(params, optimiser.init(params), params)[0]
+    with jax.numpy_dtype_promotion("standard"):  # Optax needs it
+        return optimiser.update(params, optimiser.init(params), params)[0]
 
 
 def entropy_of(z, y):
@@ -314,7 +315,9 @@ LOSSES = {
         host=True,
     ),
     "accuracy": call(
-        losses.accuracy, logits=floats(8, 4, free=(1,)), labels=integers([0, 1] * 4)
+        losses.accuracy,
+        logits=floats(8, 4, free=(1, "infinite")),
+        labels=integers([0, 1] * 4),
     ),
     "align_maxent": call(
         losses.align_maxent,
@@ -410,7 +413,7 @@ LOSSES = {
         losses.infonce,
         y=VIEW,
         y_pos=OTHER,
-        y_neg=floats(6, 3, free=(0,)),
+        y_neg=floats(6, 3, free=(0, "infinite")),
         similarity=thing(losses.Similarity("lp", 2.0)),
         tau=TAU,
         lam=positive(3, free=("none",)),

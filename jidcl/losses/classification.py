@@ -120,6 +120,7 @@ def instance_cross_entropy(
     """
     check_choice("reduction", reduction, ("mean", "sum", "none"))
     check_unit_interval("smoothing", smoothing)
+    check_scalar("smoothing", smoothing)
     parts = _prepare(features, w, beta, bias, normalize_features, normalize_rows)
     devices = 1 if axis is None else jax.lax.axis_size(axis)
     classes = devices * w.shape[0]

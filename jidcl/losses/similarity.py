@@ -56,6 +56,8 @@ class Similarity:
         check_choice("similarity", self.kind, SIMILARITIES)
         check_choice("precision", self.precision, PRODUCTS)
         check_at_least("p", self.p, 1)
+        if isinstance(self.p, jax.Array):  # a setting of programs, so it is hashed
+            raise TypeError(f"p must be a number of Python, got {self.p!r}")
         check_finite("p", self.p)
 
 
@@ -349,4 +351,4 @@ def _distance(similarity: Similarity, d: jax.Array) -> jax.Array:
 def _wide(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Both in their widest dtype, float32 at least."""
     dtype = at_least_float32(a.dtype, b.dtype)
-    return a.astype(dtype), b.astype(dtype)
+    return jnp.asarray(a, dtype), jnp.asarray(b, dtype)

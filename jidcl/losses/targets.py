@@ -42,7 +42,7 @@ def ema_schedule(step: jax.Array, *, start: float, end: float, steps: int) -> ja
     check_count("steps", steps)
     check_real("step", step)
     step = jnp.asarray(step)
-    share = jnp.clip(step.astype(jnp.result_type(float)) / steps, 0, 1)
+    share = jnp.clip(step.astype(jnp.result_type(float)) / int(steps), 0, 1)
     return end - (end - start) * (1 + jnp.cos(jnp.pi * share)) / 2
 
 
