@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_at_least, check_choice, check_rows, check_same_shape
-from jidcl.losses.contrastive import reduce_rows
-from jidcl.losses.distributed import batch_mean
+from jidcl.losses.distributed import batch_mean, device_mean
 from jidcl.numerics import at_least_float32
 from jidcl.types import Metrics
 
@@ -151,7 +150,7 @@ def vicreg(
     _check_views(z, z_pos, axis)
     weights = VICRegWeights() if weights is None else weights
     z, z_pos = _wide(z, z_pos)
-    apart = reduce_rows((z - z_pos) ** 2, "mean", axis)
+    apart = jnp.mean(batch_mean((z - z_pos) ** 2, axis))
     hinge, covariance = jnp.zeros((), z.dtype), jnp.zeros((), z.dtype)
     for view in (z, z_pos):
         cov = unbiased_covariance(view, axis)
@@ -179,8 +178,8 @@ def second_moments(a: jax.Array, b: jax.Array, axis: str | None = None) -> jax.A
         >>> float(second_moments(jnp.ones((2, 1)), jnp.array([[1.0], [2.0]]))[0, 0])
         1.5
     """
-    mean = jnp.matmul(a.T, b, precision=jax.lax.Precision.HIGHEST) / a.shape[0]
-    return mean if axis is None else jax.lax.pmean(mean, axis)
+    total = jnp.matmul(a.T, b, precision=jax.lax.Precision.HIGHEST)
+    return device_mean(total / a.shape[0], axis)
 
 
 def unbiased_covariance(y: jax.Array, axis: str | None = None) -> jax.Array:
