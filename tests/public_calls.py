@@ -720,7 +720,7 @@ LATENTS = {
         latents.ProductDensity,
         factors=sequence(
             (latents.Normal(1.0), latents.Laplace(1.0)),
-            free=("none", "object", "longer"),
+            free=("none", "object", "longer", "empty"),
         ),
         host=True,
     ),

@@ -88,6 +88,7 @@ def rowwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
     """
     check_type("similarity", similarity, Similarity)
     check_features("a", a)
+    check_features("b", b, a.shape[-1])
     check_same_shape("b", b, "a", a)
     a, b = _wide(a, b)
     if similarity.kind == "lp":
