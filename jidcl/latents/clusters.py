@@ -29,6 +29,7 @@ from jidcl.checks import (
 )
 from jidcl.latents.densities import sample, sample_marginal
 from jidcl.latents.families import Density, Laplace, Uniform, check_scale
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.rejection import sample_truncated
 from jidcl.latents.spaces import Sphere
 from jidcl.numerics import of_finite, unit
@@ -218,6 +219,7 @@ def sample_conditional(
     check_type("conditional", conditional, Density | TruncatedLaplace)
     if not isinstance(conditional, TruncatedLaplace):
         return sample(key, conditional, Sphere(v.shape[-1]), v)
+    in_dtype("scale", conditional.scale, v.dtype)
     bound = conditional.limit
     z, _ = sample_truncated(key, Laplace(conditional.scale), v, -bound, bound)
     return unit(z) if conditional.project else z

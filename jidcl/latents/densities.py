@@ -37,11 +37,12 @@ from jidcl.latents.families import (
     noise,
     one_sided_mass,
 )
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.projected import log_prob_projected
 from jidcl.latents.rejection import reject, sample_truncated
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 from jidcl.latents.vmf import VonMisesFisher, log_prob_vmf, sample_vmf
-from jidcl.numerics import at_least_float32, in_dtype, unit
+from jidcl.numerics import at_least_float32, unit
 
 
 def sample_marginal(
@@ -185,6 +186,7 @@ def _sample(key, density: Density, space: Space, mean: jax.Array):
             drawn = mean + noise(key, density, mean.shape, mean.dtype)
             return unit(drawn), jnp.ones((), jnp.float32)
         case Box(), Laplace() | Normal() | GeneralisedNormal():
+            in_dtype("length", density.length, mean.dtype)
             return sample_truncated(key, density, mean, space.low, space.high)
         case Ball() | Simplex(), Laplace() | Normal() | GeneralisedNormal():
             return _sample_body(key, density, space, mean)

@@ -25,9 +25,10 @@ from jidcl.checks import (
 )
 from jidcl.compiled import compiled
 from jidcl.latents.anisotropic import Anisotropic
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.rejection import propose_noise, reject
 from jidcl.latents.vmf import VonMisesFisher
-from jidcl.numerics import at_least_float32, in_dtype
+from jidcl.numerics import at_least_float32
 
 _register = jax.tree_util.register_dataclass
 LEAST_EXPONENT = 0.05

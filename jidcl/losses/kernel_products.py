@@ -150,8 +150,8 @@ def _forward_kernel(own_ref, other_ref, scale_ref, lse_ref, *, plan: _Plan):
 
     start = [jnp.full(plan.own, x, scale.dtype) for x in (-jnp.inf, 0)]
     top, total = jax.lax.fori_loop(0, plan.tiles, down, tuple(start))
-    nothing = total == 0
-    lse = jnp.where(nothing, 0.0, top) + jnp.log(jnp.where(nothing, 1.0, total))
+    nothing = top == -jnp.inf
+    lse = finite(top) + jnp.log(jnp.maximum(jnp.where(nothing, 1.0, total), 1.0))
     lse_ref[...] = jnp.where(nothing, -jnp.inf, lse)
 
 

@@ -76,10 +76,9 @@ def row_logsumexp(
             check_memory(
                 "rows of one matrix (tile)", len(a), 2 * a.shape[0] * b.shape[0]
             )
-        logits = pairwise(similarity, a, b) / tau
-        if exclude_diagonal:
-            logits = jnp.where(_diagonal(*logits.shape), -jnp.inf, logits)
-        return logsumexp(logits, 1)
+        s = pairwise(similarity, a, b)
+        kept = ~_diagonal(*s.shape) if exclude_diagonal else None
+        return logsumexp(s, 1, tau=tau, kept=kept)
     of_self = a is b and similarity.kind == "lp" and not exclude_diagonal
     of_self = of_self and similarity.precision != "bfloat16"  # may become a product
     settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, sizes)

@@ -53,7 +53,8 @@ def standardised(
     power = power_of_two(z, axis=0, least=epsilon**0.5)
     power = power if axis is None else jax.lax.pmax(power, axis)
     z = z * (1 / power)
-    return z / jnp.sqrt(batch_mean(z * z, axis) + epsilon / power / power)
+    # Not over the power twice: a compiler takes its square, which may be 0.
+    return z / jnp.sqrt(batch_mean(z * z, axis) + (epsilon**0.5 / power) ** 2)
 
 
 def barlow(

@@ -9,7 +9,7 @@ fitted.
 
 import warnings
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -356,8 +356,8 @@ def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     if xp is jnp and on_host(z, y):
         xp = np
     _, scaled = both(z, y, xp)
-    z = xp.asarray(z, scaled.dtype)
-    return fit_affine(scaled, z, xp=xp)(scaled)
+    held: Any = xp.asarray(z, scaled.dtype)
+    return fit_affine(scaled, held, xp=xp)(scaled)
 
 
 def both(
