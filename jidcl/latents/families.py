@@ -216,7 +216,7 @@ def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
 
     Source: Zimmermann et al. 2021, section 4 (the densities).
     """
-    check_choice("name", name, DENSITIES)
+    check_choice("density", name, DENSITIES)
     if name == "uniform":
         return Uniform()
     if param is None:
