@@ -869,7 +869,7 @@ LATENTS = {
         {"z": "mean", "groups": "group"},
         key=KEY,
         z=floats(4, 11, of=np.tanh, free=(0,)),
-        groups=sequence(["rotations"]),
+        groups=sequence(["rotations"], free=("longer",)),
         scale=TAU,
         random=True,
     ),
