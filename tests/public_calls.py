@@ -720,7 +720,7 @@ LATENTS = {
         latents.ProductDensity,
         factors=sequence(
             (latents.Normal(1.0), latents.Laplace(1.0)),
-            free=("none", "object", "longer"),
+            free=("none", "object", "longer", "empty"),
         ),
         host=True,
     ),
@@ -784,7 +784,7 @@ LATENTS = {
     ),
     "make_density": call(
         latents.make_density,
-        {"param": "scale|p"},
+        {"param": "scale|p", "name": "density"},
         name=text("gennorm"),
         param=number(0.5, above=0, free=("array", "none")),
         p=number(2.5, above=0),
@@ -866,10 +866,10 @@ LATENTS = {
     "spectrum": call(latents.spectrum, factor=floats(3, 3)),
     "transform": call(
         latents.transform,
-        {"z": "mean"},
+        {"z": "mean", "groups": "group"},
         key=KEY,
         z=floats(4, 11, of=np.tanh, free=(0,)),
-        groups=sequence(["rotations"]),
+        groups=sequence(["rotations"], free=("longer",)),
         scale=TAU,
         random=True,
     ),

@@ -231,6 +231,13 @@ def test_finite_counts_what_is_not():
             TypeError,
         ),
         (
+            checks.check_array,
+            np.ones(2, ">f8"),
+            "tau must have the byte order of this machine, got >f8: "
+            "take x.astype(x.dtype.newbyteorder('='))",
+            TypeError,
+        ),
+        (
             checks.check_key,
             0,
             "tau must be one typed key, as of jax.random.key, got 0",
@@ -253,7 +260,7 @@ def test_others_accept():
     checks.check_callable("tau", abs)
     checks.check_key("tau", jax.random.key(0))
     checks.check_key("tau", np.zeros(2, np.uint32))
-    for array in (np.ones(2, ">f8"), jnp.ones(2, jnp.bfloat16), np.float16(1)):
+    for array in (np.ones(2), jnp.ones(2, jnp.bfloat16), np.float16(1)):
         checks.check_array("tau", array)
     with refused(
         "tau must be one typed key, as of jax.random.key, got key<fry> of shape [2]",

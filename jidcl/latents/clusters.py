@@ -27,7 +27,7 @@ from jidcl.checks import (
     check_type,
     check_unit_interval,
 )
-from jidcl.latents.densities import sample, sample_marginal
+from jidcl.latents.densities import check_inside, sample, sample_marginal
 from jidcl.latents.families import Density, Laplace, Uniform, check_scale
 from jidcl.latents.parameters import in_dtype
 from jidcl.latents.rejection import sample_truncated
@@ -218,6 +218,7 @@ def sample_conditional(
     check_features("v", v)
     check_type("conditional", conditional, Density | TruncatedLaplace)
     if not isinstance(conditional, TruncatedLaplace):
+        check_inside("v", v, Sphere(v.shape[-1]))
         return sample(key, conditional, Sphere(v.shape[-1]), v)
     in_dtype("scale", conditional.scale, v.dtype)
     bound = conditional.limit
@@ -265,6 +266,8 @@ def sample_instances(
     check_type("conditional", conditional, Density | TruncatedLaplace)
     check_instances(instances, v.shape[0])
     check_count("batch", batch)
+    if not isinstance(conditional, TruncatedLaplace):
+        check_inside("v", v, Sphere(v.shape[1]))
     check_memory("batch", batch, 4 * batch * v.shape[1])
     v = jnp.asarray(v)
     k_index, k_z = jax.random.split(key)

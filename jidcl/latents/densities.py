@@ -149,7 +149,7 @@ def sample_with_acceptance(
     check_key("key", key)
     _check_law(density, space)
     check_features("mean", mean, space.n)
-    _check_inside("mean", mean, space)
+    check_inside("mean", mean, space)
     return _sample(key, density, space, mean)
 
 
@@ -229,7 +229,7 @@ def log_prob(
     if mean is None:
         mean = space.centre().astype(z.dtype)
     check_features("mean", mean, space.n)
-    _check_inside("mean", mean, space)
+    check_inside("mean", mean, space)
     if any(len({1, *sizes}) > 2 for sizes in _aligned(z.shape, mean.shape)):
         raise ValueError(
             f"mean must broadcast against z {list(z.shape)}, got {list(mean.shape)}"
@@ -309,7 +309,8 @@ def _check_law(density: Any, space: Any) -> None:
     check_type("space", space, Space)
 
 
-def _check_inside(name: str, mean: jax.Array, space: Space) -> None:
+def check_inside(name: str, mean: jax.Array, space: Space) -> None:
+    """Raise `ValueError` unless concrete points are finite and lie on the space."""
     if is_traced(mean):
         return
     check_finite(name, mean)

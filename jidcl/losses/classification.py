@@ -23,7 +23,8 @@ from jidcl.checks import (
 )
 from jidcl.losses.distributed import sum_of_exponentials
 from jidcl.losses.logsumexp import row_logsumexp
-from jidcl.losses.similarity import DOT, pairwise
+from jidcl.losses.rows import pairwise
+from jidcl.losses.similarity import DOT
 from jidcl.losses.tiles import Tile
 from jidcl.numerics import at_least_float32, unit
 

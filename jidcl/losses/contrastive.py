@@ -26,7 +26,8 @@ from jidcl.checks import (
 )
 from jidcl.losses.distributed import FORMS, sharded_logsumexp
 from jidcl.losses.logsumexp import row_logsumexp
-from jidcl.losses.similarity import DOT, Similarity, rowwise, stretched
+from jidcl.losses.rows import rowwise, stretched
+from jidcl.losses.similarity import DOT, Similarity
 from jidcl.losses.tiles import Tile, check_tile
 from jidcl.numerics import at_least_float32, positive_or_nan
 from jidcl.types import Metrics

@@ -22,11 +22,8 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from jidcl.losses import blockwise, kernel_products
-from jidcl.losses.powers import abs_power, signed_power
-from jidcl.losses.similarity import (
-    Similarity,
-    in_bfloat16,
-)
+from jidcl.losses.rows import in_bfloat16
+from jidcl.losses.similarity import Similarity, abs_power, signed_power
 from jidcl.losses.tiles import finite
 from jidcl.numerics import safe_root, share
 

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from jidcl.losses.blockwise import Settings
-from jidcl.losses.similarity import in_bfloat16
+from jidcl.losses.rows import in_bfloat16
 from jidcl.losses.tiles import Kernel, finite
 from jidcl.numerics import share
 

@@ -18,13 +18,13 @@ from jidcl.compiled import (
 from jidcl.losses import blockwise
 from jidcl.losses.blockwise import Settings
 from jidcl.losses.kernel_choice import kernel_is_chosen
-from jidcl.losses.similarity import (
-    Similarity,
+from jidcl.losses.rows import (
     as_multiplied,
     is_norm,
     of_ordinary_size,
     pairwise,
 )
+from jidcl.losses.similarity import Similarity
 from jidcl.losses.tiles import SMALL, Kernel, Tile, check_tile
 from jidcl.numerics import at_least_float32, logsumexp, varying_zero
 

@@ -21,7 +21,8 @@ from jidcl.checks import (
 )
 from jidcl.losses.contrastive import NegativePolicy, infonce, reduce_rows
 from jidcl.losses.distributed import batch_mean, sum_of_exponentials
-from jidcl.losses.similarity import Similarity, pairwise, rowwise
+from jidcl.losses.rows import pairwise, rowwise
+from jidcl.losses.similarity import Similarity
 from jidcl.numerics import (
     log_softmax,
     logsumexp,

@@ -135,7 +135,7 @@ def push(queue: jax.Array, rows: jax.Array) -> jax.Array:
     batch = rows.shape[0]
     if queue.shape[0] % batch:
         raise ValueError(
-            f"length of the queue must be a multiple of the batch of rows {batch}, got "
+            f"length of the queue must be a multiple of the batch {batch} of rows, got "
             f"{queue.shape[0]}"
         )
     kept = queue[: queue.shape[0] - batch]

@@ -403,7 +403,10 @@ def test_projected_normal_ratio_by_quadrature(n, sigma):
         (lambda: theory.vmf_limit(1, 1.0), "n must be >= 2, got 1"),
         (lambda: theory.vmf_mean_cosine(3, -1.0), "kappa must be >= 0, got -1.0"),
         (lambda: theory.vmf_log_normaliser(3, math.nan), "kappa must be >= 0, got nan"),
-        (lambda: theory.vmf_limit(3, 1, model_kappa=-1), "kappa must be >= 0, got -1"),
+        (
+            lambda: theory.vmf_limit(3, 1, model_kappa=-1),
+            "model_kappa must be >= 0, got -1",
+        ),
         (lambda: theory.box_limit(0, 0, 1, 1, 1), "n must be >= 1, got 0"),
         (lambda: theory.box_limit(1, 1, 0, 1, 1), "low must be < high, got low=1"),
         (lambda: theory.box_moment(1, 0, 1, 0, 1), "lam must be > 0, got 0"),
