@@ -221,7 +221,7 @@ def sinkhorn_codes(
         if axis is None:
             log_q = log_softmax(log_q, 0)
         else:
-            mass = logsumexp(log_q, 0, keepdims=True)
+            mass = logsumexp(log_q, 0)[None]
             log_q = log_q - sum_of_exponentials(mass, axis)
         log_q = log_softmax(log_q, 1)
     return jnp.exp(log_q)
