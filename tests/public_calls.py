@@ -472,7 +472,7 @@ LOSSES = {
     ),
     "sinkhorn_codes": call(
         losses.sinkhorn_codes,
-        scores=floats(8, 4, free=(0, 1)),
+        scores=floats(8, 4, free=(0, 1, "infinite")),
         epsilon=TAU,
         iterations=whole(2),
     ),
