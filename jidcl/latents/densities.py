@@ -242,7 +242,7 @@ def _aligned(*shapes: tuple[int, ...]) -> Any:
 
 
 @compiled
-def _log_prob(density: Density, space: Space, z: jax.Array, mean: jax.Array):
+def _log_prob(density: Density, space: Space, z: jax.Array, mean: jax.Array) -> Any:
     shape = jnp.broadcast_shapes(z.shape, mean.shape)
     z, mean = jnp.broadcast_to(z, shape), jnp.broadcast_to(mean, shape)
     match space, density:

@@ -168,9 +168,9 @@ def infonce(
         tau = jnp.asarray(tau).astype(at_least_float32(y.dtype))
         tau = positive_or_nan(tau)
     if lam is not None:
-        lam = positive_or_nan(lam)
-        y, y_pos = (stretched(x, lam, similarity.p) for x in (y, y_pos))
-        y_neg = None if y_neg is None else stretched(y_neg, lam, similarity.p)
+        sure = positive_or_nan(lam)
+        y, y_pos = (stretched(x, sure, similarity.p) for x in (y, y_pos))
+        y_neg = None if y_neg is None else stretched(y_neg, sure, similarity.p)
     logsumexp = row_logsumexp
     if axis is not None:
         logsumexp = functools.partial(sharded_logsumexp, axis=axis, form=form)
