@@ -337,6 +337,8 @@ def judged(case, row, held, arguments):
         return extreme(case, row, held, arguments)
     if mutation in SAME and held.kind in ("floats", "labels", "integers"):
         got = computed(row, arguments)
+        if row.random and mutation == "float64":
+            return "accepted"  # drawn with 64-bit types, other rows
         return "value" if close(got, expected(case.name)) else "silent"
     if numeric and mutation in ("numpy", "jax"):
         got = computed(row, arguments)

@@ -488,10 +488,12 @@ LOSSES = {
         epsilon=TAU,
         iterations=whole(2),
     ),
-    "to_lam": call(losses.to_lam, raw=floats(3, free=("rank", 0, "width", "number"))),
+    "to_lam": call(
+        losses.to_lam, raw=floats(3, free=("rank", 0, "width", "number", "infinite"))
+    ),
     "uniformity": call(
         losses.uniformity,
-        y=floats(8, 3, free=(0,)),
+        y=floats(8, 3, free=(0, "infinite")),
         y_neg=floats(6, 3, free=(0,)),
         p=number(1.5, 1),
         reduction=text("mean"),
@@ -525,7 +527,7 @@ METRICS = {
         t=Argument("labels", np.float32([0, 1] * 20), free=("bool",)),
         train=whole(20, 2),
         strength=TAU,
-        rounds=whole(3),
+        rounds=whole(40),
         host=True,
     ),
     "block_r2": call(
@@ -541,7 +543,7 @@ METRICS = {
         score=thing(entropy_of),
         z=Z,
         y=Y,
-        level=number(0.9, 1e-9, 0.999999),
+        level=number(0.9, above=0, high=1 - 1e-9),
         resamples=whole(4, 2),
         random=True,
     ),
