@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jidcl.checks import is_traced
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -66,8 +68,8 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 def _in_a_program(leaves: list) -> bool:
     """Whether these are traced, and not by a derivative or a map alone."""
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-    return traced and isinstance(jnp.zeros(()), jax.core.Tracer)
+    traced = any(is_traced(leaf) for leaf in leaves)
+    return traced and is_traced(jnp.zeros(()))
 
 
 class _Constant(tuple):
