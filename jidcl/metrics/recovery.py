@@ -258,8 +258,10 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
     check_rows("score", score)
     check_at_least("columns of score", score.shape[1], score.shape[0])
     score = xp.asarray(score)
-    # What is not finite has no place in an order, and need not end.
+    # What is not finite need not end: infinities become what outweighs all others.
     finite = xp.where(xp.isfinite(score), score, 0)
+    most = 1 + 2 * xp.sum(xp.abs(finite))
+    finite = xp.where(score == xp.inf, most, xp.where(score == -xp.inf, -most, finite))
     if xp is np:
         rows, columns = linear_sum_assignment(-finite)
     else:
