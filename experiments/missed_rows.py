@@ -410,6 +410,73 @@ def expect_steps(result) -> dict[str, bool]:
     }
 
 
+# Figures: each draws on its axes what a study's JSON holds.
+def draw_bent(result, axes) -> None:
+    for row, colour in (("t1r12", "C0"), ("t1r11", "C1")):
+        held = [r for r in result["rows"] if r["row"] == row]
+        sigma = [r["sigma"] for r in held]
+        saved = [r["scaled"]["loss"] - r["bent"]["loss"] for r in held]
+        axes[0].plot(sigma, [100 * r["bent"]["r2"] for r in held], f"{colour}.")
+        axes[1].plot(sigma, saved, f"{colour}.", label=row)
+        claim = load_claims(SYSTEM).published_by_id(row)
+        axes[0].axhline(claim.mean, color=colour, ls=":", label=f"{row}, published")
+    axes[0].set_ylabel("R2 of the best bent map, %")
+    axes[1].set_ylabel("nats that it saves")
+    for axis in axes:
+        axis.set_xlabel("scale of the conditional")
+        axis.legend()
+
+
+def draw_haar(result, axes) -> None:
+    axes[0].hist(100 * np.array(result["null"]), 60, density=True, color="0.8")
+    for i, (row, held) in enumerate(result["rows"].items()):
+        axes[0].axvline(100 * held["published"], color=f"C{i}", label=row)
+        ours = 100 * np.array(held["ours"])
+        axes[0].plot(ours, [0.002 * (i + 1)] * len(ours), f"C{i}o")
+    axes[0].set_xlabel("MCC, %: random rotations; lines: published; points: our seeds")
+    axes[0].legend()
+
+
+def draw_folds(result, axes) -> None:
+    for i, held in enumerate(result["runs"].values()):
+        score = 100 * np.array(held["r2"])
+        axes[0].plot(100 * np.array(held["turned_over"]), [i] * 10, "o", alpha=0.5)
+        axes[1].plot(score, [i] * 10, "o", alpha=0.5)
+    axes[0].set_xlabel("share of the latents turned over, %")
+    axes[1].set_xlabel("R2, %")
+    names = list(result["runs"])
+    axes[0].set_yticks(range(len(names)), names)
+    axes[1].set_yticks([])
+
+
+def draw_runs(result, axes) -> None:
+    """The curve of each run; a panel for each score."""
+    for axis, score in zip(axes, ("r2", "mcc"), strict=True):
+        for name, held in result["runs"].items():
+            steps = [point["step"] for point in held["curve"]]
+            axis.plot(steps, [100 * p[score][0] for p in held["curve"]], label=name)
+        axis.set_xlabel("steps")
+        axis.set_ylabel(f"{score.upper()}, %")
+        axis.legend()
+
+
+def draw(study: str, result: dict[str, Any], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    own = dict(bent=draw_bent, haar=draw_haar, folds=draw_folds, best=None)
+    function = own.get(study, draw_runs)
+    if function is None:  # a table says it
+        return
+    panels = 1 if study == "haar" else 2
+    figure, axes = plt.subplots(1, panels, figsize=(5 * panels, 4), squeeze=False)
+    function(result, axes[0])
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
 STUDIES = dict(
     bent=(of_bent, expect_bent),
     best=(of_best, expect_best),
@@ -435,7 +502,9 @@ def main() -> None:
         seconds=round(time.perf_counter() - began),
         expected={text: bool(came) for text, came in expect(result).items()},
     )
-    write_json(options.out / f"missed_{options.study}.json", {**about, **result})
+    path = options.out / f"missed_{options.study}.json"
+    write_json(path, {**about, **result})
+    draw(options.study, result, path.with_suffix(".png"))
     for text, came in about["expected"].items():
         print("yes" if came else "NO ", text)
 
