@@ -231,12 +231,18 @@ def train(name: str, seeds, root: Path, **changed) -> tuple[Any, Record, dict]:
     return config, record, held
 
 
-def turned_over(config, state, samples: int = 500) -> list[float]:
-    """Share of the latents at which h turns space over, for each seed; 0 unfolded.
+def reversed_share(h, z):
+    """Share of the points z at which h turns space over: 0 where h is one to one.
 
-    det Dh has one sign where h = f(g(z)) is one to one. On the sphere h is continued by
-    ||z|| h(z / ||z||). The rarer sign counts.
+    det Dh has one sign then. The rarer sign counts: 1/2 where a coordinate is folded.
     """
+    sign = jnp.linalg.slogdet(jax.vmap(jax.jacfwd(h))(z))[0]
+    share = jnp.mean(sign > 0)
+    return jnp.minimum(share, 1 - share)
+
+
+def turned_over(config, state, samples: int = 500) -> list[float]:
+    """`reversed_share` of h = f(g(z)) for each seed; ||z|| h(z / ||z||) on a sphere."""
     parts = build_parts(config)
     laws = parts.space, parts.marginal, parts.conditional
     z = sample_pair(jax.random.key(99), *laws, batch=samples).z
@@ -247,9 +253,7 @@ def turned_over(config, state, samples: int = 500) -> list[float]:
             x = parts.source.observe(frozen, (z / size)[None])
             return size * parts.encoder.apply(params, net, x)[0][0]
 
-        sign = jnp.linalg.slogdet(jax.vmap(jax.jacfwd(h))(z))[0]
-        share = jnp.mean(sign > 0)
-        return jnp.minimum(share, 1 - share)
+        return reversed_share(h, z)
 
     shares = jax.jit(jax.vmap(one))(state.run.params, state.run.state, state.frozen)
     return [round(float(share), 4) for share in shares]
