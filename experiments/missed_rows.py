@@ -10,6 +10,7 @@ folds    Table 1 row 2, Table 2 row 5: how many of ten seeds fold, and from whic
 lengths  Table 1 row 10, Table 2 row 10: what do longer runs score?
 adam     Table 1 row 12: the published optimiser, at ten times its rate, cut short
 steps    Table 1 row 1, at n = 5: five times the steps
+turns    Table 2 row 8, at n = 5: are the rotations of twenty seeds random ones?
 
 Each writes FOLDER/missed_STUDY.json and its figure. Finished runs are read back, others
 resume. The functions `expect_...` were written before the first run; the JSON says what
@@ -307,6 +308,22 @@ def of_steps(root: Path) -> dict[str, Any]:
     return dict(runs=found)
 
 
+def of_turns(root: Path) -> dict[str, Any]:
+    own = {**SMALL, "steps": 400}
+    held = train("full/t2r8", range(20), root, **own)[2]
+    rng = np.random.default_rng(0)
+    null = rotation_null(rng, rng.uniform(size=(6144, 5)), draws=4000, xp=np)
+    means = rng.choice(null, size=(100_000, 20)).mean(axis=1)
+    return dict(
+        runs={"t2r8, n = 5": held},
+        mean=float(null.mean()),
+        std=float(null.std()),
+        ours_mean=float(np.mean(held["mcc"])),
+        ours_mean_rank=float(np.mean(means < np.mean(held["mcc"]))),
+        ours_ranks=[float(np.mean(null < score)) for score in held["mcc"]],
+    )
+
+
 # What counts as right, written before the runs: a sentence, and whether it came out.
 def expect_bent(result) -> dict[str, bool]:
     def at(row, sigma):
@@ -414,6 +431,11 @@ def expect_steps(result) -> dict[str, bool]:
     }
 
 
+def expect_turns(result) -> dict[str, bool]:
+    usual = 0.005 < result["ours_mean_rank"] < 0.995
+    return {"the mean of twenty seeds is one of random rotations (99 %)": usual}
+
+
 # Figures: each draws on its axes what a study's JSON holds.
 def draw_bent(result, axes) -> None:
     for row, colour in (("t1r12", "C0"), ("t1r11", "C1")):
@@ -489,6 +511,7 @@ STUDIES = dict(
     lengths=(of_lengths, expect_lengths),
     adam=(of_adam, expect_adam),
     steps=(of_steps, expect_steps),
+    turns=(of_turns, expect_turns),
 )
 
 
