@@ -260,7 +260,7 @@ def turned_over(config, state, samples: int = 500) -> list[float]:
     return [round(float(share), 4) for share in shares]
 
 
-SMALL = dict(n=5, batch=512, steps=500)
+SMALL = dict(n=5, batch=512, steps=400)
 STARTS = {
     "t1r2": {
         "preset": {},
@@ -290,13 +290,13 @@ def of_lengths(root: Path) -> dict[str, Any]:
     found = {
         f"{row}, {steps}": train(f"full/{row}", [0], root, steps=steps)[2]
         for row in ("t2r10", "t1r10")
-        for steps in (500, 1000)
+        for steps in (400, 800)
     }
     return dict(runs=found)
 
 
 def of_adam(root: Path) -> dict[str, Any]:
-    own = dict(batch=1024, learning_rate=1e-3, steps=1500, chunk=75)
+    own = dict(batch=1024, learning_rate=1e-3, steps=1000, chunk=50)
     return dict(runs={"t1r12": train("published/t1r12", [0], root, **own)[2]})
 
 
@@ -309,8 +309,7 @@ def of_steps(root: Path) -> dict[str, Any]:
 
 
 def of_turns(root: Path) -> dict[str, Any]:
-    own = {**SMALL, "steps": 400}
-    held = train("full/t2r8", range(20), root, **own)[2]
+    held = train("full/t2r8", range(20), root, **SMALL)[2]
     rng = np.random.default_rng(0)
     null = rotation_null(rng, rng.uniform(size=(6144, 5)), draws=4000, xp=np)
     means = rng.choice(null, size=(100_000, 20)).mean(axis=1)
@@ -402,7 +401,7 @@ def expect_folds(result) -> dict[str, bool]:
 
 def expect_lengths(result) -> dict[str, bool]:
     def gain(row, score):
-        few, many = (result["runs"][f"{row}, {s}"][score][0] for s in (500, 1000))
+        few, many = (result["runs"][f"{row}, {s}"][score][0] for s in (400, 800))
         return many - few
 
     return {
