@@ -73,3 +73,24 @@ def test_results_say_what_came_of_their_expectations(missed):
         result = json.loads(path.read_text())
         expect = missed.STUDIES[path.stem.removeprefix("missed_")][1]
         assert result["expected"] == expect(result), path.name
+
+
+def test_the_page_shows_the_numbers_of_the_best_bent_maps():
+    text = (ROOT / "experiments" / "results" / "missed_bent.json").read_text()
+    rows, page = json.loads(text)["rows"], (ROOT / "docs" / "published.md").read_text()
+    shown = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+
+    def line(row, value, digits):
+        """A mean over seeds for each scale of the conditional that is shown."""
+        held = [
+            np.mean([value(r) for r in rows if (r["row"], r["sigma"]) == (row, sigma)])
+            for sigma in shown
+        ]
+        return " | ".join(f"{mean:.{digits}f}" for mean in held)
+
+    for row in ("t1r11", "t1r12"):
+        name = f"| row {row[3:]}: "
+        scores = line(row, lambda r: 100 * r["bent"]["r2"], 1)
+        saved = line(row, lambda r: r["scaled"]["loss"] - r["bent"]["loss"], 2)
+        assert f"{name}R² of the best bent map | {scores} |" in page
+        assert f"{name}nats less than the best scaling | {saved} |" in page
