@@ -476,6 +476,21 @@ def draw_folds(result, axes) -> None:
     axes[1].set_yticks([])
 
 
+def draw_adam(result, axes) -> None:
+    held = result["runs"]["t1r12"]
+    steps = [point["step"] for point in held["curve"]]
+    for axis, score, times in zip(axes, ("r2", "loss"), (100, 1), strict=True):
+        axis.plot(steps, [times * point[score][0] for point in held["curve"]])
+        axis.set_xlabel("steps of Adam")
+    axes[0].axhline(98.76, color="black", ls=":", label="published")
+    floor = held["losses"]["train_floor"][0]
+    axes[1].axhline(floor, color="black", ls="--", label="best scaling of the latents")
+    axes[0].set_ylabel("R2, %")
+    axes[1].set_ylabel("training loss, nats")
+    for axis in axes:
+        axis.legend()
+
+
 def draw_runs(result, axes) -> None:
     """The curve of each run; a panel for each score."""
     for axis, score in zip(axes, ("r2", "mcc"), strict=True):
@@ -493,13 +508,12 @@ def draw(study: str, result: dict[str, Any], path: Path) -> None:
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    own = dict(bent=draw_bent, haar=draw_haar, folds=draw_folds, best=None)
-    function = own.get(study, draw_runs)
-    if function is None:  # a table says it
+    own = dict(bent=draw_bent, haar=draw_haar, folds=draw_folds, adam=draw_adam)
+    if study == "best":  # a table says it
         return
     panels = 1 if study == "haar" else 2
     figure, axes = plt.subplots(1, panels, figsize=(5 * panels, 4), squeeze=False)
-    function(result, axes[0])
+    own.get(study, draw_runs)(result, axes[0])
     figure.tight_layout()
     figure.savefig(path, dpi=100)
 
