@@ -10,7 +10,7 @@ folds    Table 1 row 2, Table 2 row 5: how many of ten seeds fold, and from whic
 lengths  Table 2 row 10: what do longer runs score?
 adam     Table 1 row 12: the published optimiser, at ten times its rate, cut short
 steps    Table 1 row 1, at n = 4 and 6: five times the steps
-turns    Table 2 row 8, at n = 4: are the rotations of twenty seeds random? (not yet run)
+turns    Table 2 row 8, at n = 4: do twenty seeds turn at random? (not run yet)
 
 Each writes FOLDER/missed_STUDY.json and its figure. Finished runs are read back, others
 resume. The functions `expect_...` were written before the first run; the JSON says what
