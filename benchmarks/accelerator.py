@@ -274,7 +274,7 @@ def held(out):
 
 def read(out):
     """What a piece has written; nothing before its first row."""
-    from jidcl.report.records import from_json
+    from jidcl.files import from_json
 
     path = out / "results.json"
     return from_json(path.read_text()) if path.exists() else {}

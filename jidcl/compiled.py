@@ -12,8 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-from jidcl.checks import is_traced
+from jax.core import Tracer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,8 +67,8 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 def _in_a_program(leaves: list) -> bool:
     """Whether these are traced, and not by a derivative or a map alone."""
-    traced = any(is_traced(leaf) for leaf in leaves)
-    return traced and is_traced(jnp.zeros(()))
+    traced = any(isinstance(leaf, Tracer) for leaf in leaves)
+    return traced and isinstance(jnp.zeros(()), Tracer)
 
 
 class _Constant(tuple):

@@ -29,6 +29,7 @@ def in_dtype(name: str, value: Any, dtype: Any) -> jax.Array:
         Traceback (most recent call last):
         ValueError: kappa must be at most 3.40282e+38 in float32, got 1e+300
     """
+    dtype = jax.dtypes.canonicalize_dtype(dtype)
     if not is_traced(value) and is_number(name, value):
         size = np.abs(np.asarray(value, np.float64))
         info = jnp.finfo(dtype)

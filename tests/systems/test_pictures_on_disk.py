@@ -329,7 +329,7 @@ def test_only_a_run_on_the_published_pictures_is_judged():
         set_rows=250_000,
         judged_as="recovers",
     )
-    losses = {"reference": 1.0, "gap": 0.1, "gap_se": 0.01, "chance": 3.0}
+    losses = {"loss": 1.1, "reference": 1.0, "gap": 0.1, "gap_se": 0.01, "chance": 3.0}
     record = runner.Record(
         schema_version=runner.SCHEMA_VERSION,
         system="scenes",
