@@ -125,6 +125,7 @@ def test_no_score_is_of_a_picture_that_was_trained_on(config):
     assert found.losses["train_reference"] != found.losses["reference"]
 
 
+@pytest.mark.many_programs(reason="rows of each part and their scene, eagerly")
 def test_latents_of_no_picture_show_as_the_nearest_one(config):
     problem = scenes.make_problem(config)
     source = make_source(config)
