@@ -9,7 +9,6 @@ orbax where it trains; pytest and hypothesis for `tests`. `--tiny`: dry, on a CP
 
 import argparse
 import dataclasses
-import json
 import os
 import pathlib
 import subprocess
@@ -275,8 +274,10 @@ def held(out):
 
 def read(out):
     """What a piece has written; nothing before its first row."""
+    from jidcl.files import from_json
+
     path = out / "results.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return from_json(path.read_text()) if path.exists() else {}
 
 
 def do_piece(out, name, seconds, tiny):

@@ -112,7 +112,7 @@ def check_choice(name: str, value: Any, allowed: Iterable[str]) -> None:
     raise ValueError(f"{name} must be one of {known}, got {value!r}{hint}")
 
 
-def check_type(name: str, value: Any, wanted: type) -> None:
+def check_type(name: str, value: Any, wanted: Any) -> None:
     """Raise `TypeError` unless `value` is a `wanted`, a class or a union of classes."""
     if not isinstance(value, wanted):
         kinds = getattr(wanted, "__args__", None) or (wanted,)
@@ -176,7 +176,7 @@ def check_key(name: str, key: Any) -> None:
     import jax
 
     dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
-    typed = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
+    typed = dtype is not None and jax.numpy.issubdtype(dtype, jax.dtypes.prng_key)
     old = getattr(dtype, "name", None) == "uint32" and len(shape or ()) == 1
     if not (old or (typed and shape == ())):
         raise TypeError(
@@ -187,7 +187,7 @@ def check_key(name: str, key: Any) -> None:
 def check_array(name: str, array: Any) -> None:
     """Raise `TypeError` unless `array` is of NumPy or JAX, and none that JAX lacks.
 
-    Byte order, strides and whether it may be written do not matter.
+    Strides and whether it may be written do not matter.
     """
     import numpy as np
 
@@ -200,7 +200,13 @@ def check_array(name: str, array: Any) -> None:
         raise TypeError(f"{name} must not be masked: fill or drop what is")
     if array.dtype.kind in "OUSMm" or getattr(array.dtype, "names", None):
         raise TypeError(f"{name} must hold numbers, got {array.dtype}")
-    if array.dtype in (np.longdouble, np.clongdouble) and array.dtype.itemsize > 8:
+    if not getattr(array.dtype, "isnative", True):
+        raise TypeError(
+            f"{name} must have the byte order of this machine, got {array.dtype.str}: "
+            "take x.astype(x.dtype.newbyteorder('='))"
+        )
+    size: int = array.dtype.itemsize  # type: ignore[assignment]
+    if array.dtype in (np.longdouble, np.clongdouble) and size > 8:
         raise TypeError(f"{name} must have at most 64 bits, got {array.dtype}")
 
 

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,8 +67,8 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 def _in_a_program(leaves: list) -> bool:
     """Whether these are traced, and not by a derivative or a map alone."""
-    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
-    return traced and isinstance(jnp.zeros(()), jax.core.Tracer)
+    traced = any(isinstance(leaf, Tracer) for leaf in leaves)
+    return traced and isinstance(jnp.zeros(()), Tracer)
 
 
 class _Constant(tuple):

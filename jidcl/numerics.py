@@ -13,7 +13,6 @@ import numpy as np
 
 from jidcl.checks import (
     check_choice,
-    is_number,
     is_traced,
 )
 
@@ -93,6 +92,12 @@ def power_of_two(
     return jnp.where(largest > 0, jnp.clip(power, float(info.tiny), most), 1)
 
 
+# Outside of a program every operation is compiled: there these are one program each, in
+# a program they are a part of it.
+_at_once = functools.partial(jax.jit, inline=True)
+
+
+@functools.partial(_at_once, static_argnames="keepdims")
 def safe_norm(x: jax.Array, *, keepdims: bool = False) -> jax.Array:
     """Euclidean norm over the last axis, of numbers of any size.
 
@@ -141,19 +146,43 @@ def not_above_zero(x: jax.Array) -> jax.Array:
 not_above_zero.defjvp(lambda primals, tangents: (not_above_zero(*primals), *tangents))
 
 
+@jax.custom_jvp
+def once(x: jax.Array) -> jax.Array:
+    """x, computed once wherever it is used: its digits are the same everywhere.
+
+    A compiler may compute what is used twice twice, and round it otherwise.
+    """
+    return jax.lax.optimization_barrier(x)
+
+
+once.defjvp(lambda primals, tangents: (once(*primals), *tangents))
+
+
+def at_least_one(total: jax.Array) -> jax.Array:
+    """A sum that is below 1 by rounding only, with its own derivative."""
+    return 1 - not_above_zero(1 - total)
+
+
+@functools.partial(_at_once, static_argnames="axis")
 def logsumexp(
-    x: jax.Array, axis: int, *, weights: jax.Array | None = None, keepdims: bool = False
+    x: jax.Array,
+    axis: int,
+    *,
+    tau: jax.Array | float = 1.0,
+    weights: jax.Array | None = None,
+    kept: jax.Array | None = None,
 ) -> jax.Array:
-    """log of the sum of weights times exp(x), of logits of any size.
+    """log of the sum of weights times exp(x / tau), for numbers of any size.
 
     Args:
-        x: logits, floating-point.
+        x: floating-point.
         axis: which to sum over.
-        weights: >= 0, broadcast against x; 1 when None.
-        keepdims: keep the axis with size 1.
+        tau: > 0, a scalar.
+        weights: > 0, broadcast against x; 1 when None.
+        kept: which entries count, of x's shape; all when None.
 
     Returns:
-        x without the axis; -inf where every logit is, or has no weight.
+        x without the axis; -inf where no entry counts, or all are -inf.
 
     Example:
         >>> float(logsumexp(jnp.array([3e9, 3e9]), 0)) > 2.9e9
@@ -161,17 +190,22 @@ def logsumexp(
 
     Source: the definition; see `share`.
     """
-    top = jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True))
-    base = jnp.where(top == -jnp.inf, 0, top)
-    entries = share(x, base)
+    x = once(x)
+    seen = x if kept is None else jnp.where(kept, x, -jnp.inf)
+    top = jax.lax.stop_gradient(jnp.max(seen, axis=axis, keepdims=True))
+    nothing = top == -jnp.inf
+    base = jnp.where(nothing, 0, top)
+    # Before it is divided, the largest less itself is 0, whatever its size.
+    below = not_above_zero((x - base) / tau)
+    entries = jnp.exp(below if kept is None else jnp.where(kept, below, -jnp.inf))
     entries = entries if weights is None else entries * weights
     total = jnp.sum(entries, axis=axis, keepdims=True)
-    nothing = total == 0  # its logarithm, and its derivatives, are not taken
-    value = base + jnp.log(jnp.where(nothing, 1, total))
-    value = jnp.where(nothing, -jnp.inf, value)
-    return value if keepdims else jnp.squeeze(value, axis)
+    # Where nothing counts, the logarithm and its derivatives are not taken.
+    value = base / tau + jnp.log(jnp.where(nothing, 1, total))
+    return jnp.squeeze(jnp.where(nothing, -jnp.inf, value), axis)
 
 
+@functools.partial(_at_once, static_argnames="axis")
 def log_softmax(x: jax.Array, axis: int) -> jax.Array:
     """x minus its `logsumexp` over the axis, <= 0: log-probabilities.
 
@@ -188,6 +222,7 @@ def log_softmax(x: jax.Array, axis: int) -> jax.Array:
 
     Source: the definition; see `share`.
     """
+    x = once(x)
     top = jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True))
     below = not_above_zero(x - top)
     return below - jnp.log(jnp.sum(jnp.exp(below), axis=axis, keepdims=True))
@@ -260,9 +295,13 @@ def numbers_in(precision: str) -> contextlib.AbstractContextManager:
 
 
 def at_least_float32(*dtypes: Any) -> Any:
-    """The widest of the dtypes, float32 if that is wider: where sums accumulate."""
+    """The widest of the dtypes, float32 if that is wider: where sums accumulate.
+
+    Float64 only where JAX has 64-bit types: its arrays hold no other.
+    """
     bits = max(jnp.finfo(dtype).bits for dtype in dtypes)
-    return jnp.float64 if bits == 64 else jnp.float32
+    wide = bits == 64 and jnp.result_type(float) == jnp.float64
+    return jnp.float64 if wide else jnp.float32
 
 
 def positive_or_nan(value: Any) -> Any:
@@ -284,6 +323,7 @@ def varying_zero(dtype: Any, *like: jax.Array) -> jax.Array:
     return functools.reduce(jnp.add, zeros).astype(dtype)
 
 
+@_at_once
 def unit(x: jax.Array) -> jax.Array:
     """x / ||x|| over the last axis, of numbers of any size; 0 stays 0.
 
@@ -302,6 +342,7 @@ def unit(x: jax.Array) -> jax.Array:
     return x / jnp.where(norm == 0, 1.0, norm)
 
 
+@_at_once
 def within(x: jax.Array, r: jax.Array | float) -> jax.Array:
     """x where ||x|| <= r, else r x / ||x||: the nearest point of the ball.
 
@@ -322,39 +363,6 @@ def within(x: jax.Array, r: jax.Array | float) -> jax.Array:
     inside = norm <= r * inverse
     # What is NaN is not inside, and stays NaN.
     return jnp.where(inside, x, r * (y / jnp.where(inside, 1, norm)))
-
-
-def in_dtype(name: str, value: Any, dtype: Any) -> jax.Array:
-    """A parameter as an array of a dtype that can hold it.
-
-    Args:
-        name: of the parameter.
-        value: a number, or an array of any shape.
-        dtype: floating-point.
-
-    Returns:
-        The array.
-
-    Raises:
-        ValueError: on a concrete number that is finite and above what the dtype holds,
-            or not 0 and below it: it would become another law.
-
-    Example:
-        >>> in_dtype("kappa", 1e300, jnp.float32)
-        Traceback (most recent call last):
-        ValueError: kappa must be at most 3.40282e+38 in float32, got 1e+300
-    """
-    if not is_traced(value) and is_number(name, value):
-        size = np.abs(np.asarray(value, np.float64))
-        info = jnp.finfo(dtype)
-        limit = float(info.max)
-        if (np.isfinite(size) & (size > limit)).any():
-            most = f"at most {limit:g} in {jnp.dtype(dtype)}"
-            raise ValueError(f"{name} must be {most}, got {value}")
-        if ((size > 0) & (size < float(info.tiny))).any():
-            least = f"0, or at least {float(info.tiny):g}, in {jnp.dtype(dtype)}"
-            raise ValueError(f"{name} must be {least}, got {value}")
-    return jnp.asarray(value, dtype)
 
 
 def log_sphere_area(n: int) -> float:

@@ -179,9 +179,8 @@ def kernel_ridge():
     one, flat = np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)
     of_block = np.float32([0.1])
     scores = np.zeros((1, 1, 1), np.float32)
-    return metrics.KernelRidge(
-        y, flat, one, flat, one, 0.5 * y, of_block, of_block, scores, (1,)
-    )
+    parts = y, flat, one, flat, one, 0.5 * y, of_block, of_block, scores
+    return metrics.KernelRidge(*map(jax.numpy.asarray, parts), (1,))
 
 
 def pair_draws():
@@ -215,7 +214,8 @@ def started(make, *shape):
     def function(**arguments):
         encoder = make(**arguments)
         params, state = encoder.init(jax.random.key(0))
-        return encoder.apply(params, state, jax.numpy.ones(shape))[0]
+        dtype = jax.tree.leaves(params)[0].dtype
+        return encoder.apply(params, state, np.ones(shape, dtype))[0]
 
     return function
 
@@ -256,7 +256,8 @@ def rate_of(**arguments):
 def updated(**arguments):
     optimiser = optim.make_optimiser(**arguments)
     params = jax.numpy.ones((2, 2))
-    return optimiser.update(params, optimiser.init(params), params)[0]
+    with jax.numpy_dtype_promotion("standard"):  # Optax needs it
+        return optimiser.update(params, optimiser.init(params), params)[0]
 
 
 def entropy_of(z, y):
@@ -323,7 +324,9 @@ LOSSES = {
         host=True,
     ),
     "accuracy": call(
-        losses.accuracy, logits=floats(8, 4, free=(1,)), labels=integers([0, 1] * 4)
+        losses.accuracy,
+        logits=floats(8, 4, free=(1, "infinite")),
+        labels=integers([0, 1] * 4),
     ),
     "align_maxent": call(
         losses.align_maxent,
@@ -419,7 +422,7 @@ LOSSES = {
         losses.infonce,
         y=VIEW,
         y_pos=OTHER,
-        y_neg=floats(6, 3, free=(0,)),
+        y_neg=floats(6, 3, free=(0, "infinite")),
         similarity=thing(losses.Similarity("lp", 2.0)),
         tau=TAU,
         lam=positive(3, free=("none",)),
@@ -478,7 +481,7 @@ LOSSES = {
     ),
     "sinkhorn_codes": call(
         losses.sinkhorn_codes,
-        scores=floats(8, 4, free=(0, 1)),
+        scores=floats(8, 4, free=(0, 1, "infinite")),
         epsilon=TAU,
         iterations=whole(2),
     ),
@@ -494,10 +497,12 @@ LOSSES = {
         epsilon=TAU,
         iterations=whole(2),
     ),
-    "to_lam": call(losses.to_lam, raw=floats(3, free=("rank", 0, "width", "number"))),
+    "to_lam": call(
+        losses.to_lam, raw=floats(3, free=("rank", 0, "width", "number", "infinite"))
+    ),
     "uniformity": call(
         losses.uniformity,
-        y=floats(8, 3, free=(0,)),
+        y=floats(8, 3, free=(0, "infinite")),
         y_neg=floats(6, 3, free=(0,)),
         p=number(1.5, 1),
         reduction=text("mean"),
@@ -531,7 +536,7 @@ METRICS = {
         t=Argument("labels", np.float32([0, 1] * 20), free=("bool",)),
         train=whole(20, 2),
         strength=TAU,
-        rounds=whole(3),
+        rounds=whole(40),
         host=True,
     ),
     "block_r2": call(
@@ -547,7 +552,7 @@ METRICS = {
         score=thing(entropy_of),
         z=Z,
         y=Y,
-        level=number(0.9, 1e-9, 0.999999),
+        level=number(0.9, above=0, high=1 - 1e-9),
         resamples=whole(4, 2),
         random=True,
     ),
@@ -770,7 +775,7 @@ LATENTS = {
         latents.ProductDensity,
         factors=sequence(
             (latents.Normal(1.0), latents.Laplace(1.0)),
-            free=("none", "object", "longer"),
+            free=("none", "object", "longer", "empty"),
         ),
         host=True,
     ),
@@ -834,7 +839,7 @@ LATENTS = {
     ),
     "make_density": call(
         latents.make_density,
-        {"param": "scale|p"},
+        {"param": "scale|p", "name": "density"},
         name=text("gennorm"),
         param=number(0.5, above=0, free=("array", "none")),
         p=number(2.5, above=0),
@@ -964,10 +969,10 @@ LATENTS = {
     "spectrum": call(latents.spectrum, factor=floats(3, 3)),
     "transform": call(
         latents.transform,
-        {"z": "mean"},
+        {"z": "mean", "groups": "group"},
         key=KEY,
         z=floats(4, 11, of=np.tanh, free=(0,)),
-        groups=sequence(["rotations"]),
+        groups=sequence(["rotations"], free=("longer",)),
         scale=TAU,
         random=True,
     ),

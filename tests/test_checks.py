@@ -159,3 +159,142 @@ def test_finite_counts_what_is_not():
     with refused("z must be finite, got 2 NaN or infinite values"):
         checks.check_finite("z", jnp.array([1.0, jnp.nan, -jnp.inf]))
     jax.jit(lambda x: checks.check_finite("x", x) or x)(jnp.nan)  # traced: skipped
+
+
+# Scalars, counts, keys, arrays -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check", "value", "message", "error"),
+    [
+        (checks.check_real, "1", "tau must be a real number, got '1'", TypeError),
+        (checks.check_real, 1j, "tau must be a real number, got 1j", TypeError),
+        (checks.check_real, None, "tau must be a real number, got None", TypeError),
+        (
+            checks.check_real,
+            np.ones(2, complex),
+            "tau must be a real number, got complex128 of shape [2]",
+            TypeError,
+        ),
+        (
+            checks.check_scalar,
+            np.ones(2),
+            "tau must be a scalar, got shape [2]",
+            ValueError,
+        ),
+        (checks.check_scalar, np.nan, "tau must be a number, got nan", ValueError),
+        (checks.check_count, 2.5, "tau must be an integer, got 2.5", TypeError),
+        (checks.check_count, True, "tau must be an integer, got True", TypeError),
+        (checks.check_count, 0, "tau must be >= 1, got 0", ValueError),
+        (
+            checks.check_numbers,
+            "ab",
+            "tau must be a sequence of numbers, got 'ab'",
+            TypeError,
+        ),
+        (checks.check_numbers, (), "number of tau must be >= 1, got 0", ValueError),
+        (
+            checks.check_numbers,
+            [1.0, None],
+            "every one of tau must be a real number, got None",
+            TypeError,
+        ),
+        (
+            checks.check_lengths,
+            3,
+            "tau must be a tuple of integers, got 3",
+            TypeError,
+        ),
+        (
+            checks.check_lengths,
+            (2, -1),
+            "every length of tau must be >= 0, got -1",
+            ValueError,
+        ),
+        (checks.check_callable, 3, "tau must be a function, got 3", TypeError),
+        (
+            checks.check_array,
+            [1.0],
+            "tau must be an array, got list",
+            TypeError,
+        ),
+        (
+            checks.check_array,
+            np.ma.masked_array([1.0]),
+            "tau must not be masked: fill or drop what is",
+            TypeError,
+        ),
+        (
+            checks.check_array,
+            np.array(["a"]),
+            "tau must hold numbers, got <U1",
+            TypeError,
+        ),
+        (
+            checks.check_array,
+            np.ones(2, ">f8"),
+            "tau must have the byte order of this machine, got >f8: "
+            "take x.astype(x.dtype.newbyteorder('='))",
+            TypeError,
+        ),
+        (
+            checks.check_key,
+            0,
+            "tau must be one typed key, as of jax.random.key, got 0",
+            TypeError,
+        ),
+    ],
+)
+def test_others_refuse(check, value, message, error):
+    with refused(message, error):
+        check("tau", value)
+
+
+def test_others_accept():
+    checks.check_scalar("tau", jnp.float32(0.5))
+    checks.check_single("tau", float("nan"))
+    checks.check_count("tau", np.int64(2), 2)
+    checks.check_count("tau", jnp.asarray(2), 2)
+    checks.check_numbers("tau", np.ones(2))
+    checks.check_lengths("tau", (2, 0))
+    checks.check_callable("tau", abs)
+    checks.check_key("tau", jax.random.key(0))
+    checks.check_key("tau", np.zeros(2, np.uint32))
+    for array in (np.ones(2), jnp.ones(2, jnp.bfloat16), np.float16(1)):
+        checks.check_array("tau", array)
+    with refused(
+        "tau must be one typed key, as of jax.random.key, got key<fry> of shape [2]",
+        TypeError,
+    ):
+        checks.check_key("tau", jax.random.split(jax.random.key(0)))
+
+
+def test_integers_within_their_range():
+    checks.check_integers("label", np.arange(3), (3,))
+    checks.check_within("label", np.arange(3), 3)
+    checks.check_within("label", np.zeros(0, int), 3)
+    with refused("label must be integers, got float64", TypeError):
+        checks.check_integers("label", np.ones(3))
+    with refused("label must have shape [2], got [3]"):
+        checks.check_integers("label", np.arange(3), (2,))
+    with refused("label must be in [0, 2) of two, got 0 to 2"):
+        checks.check_within("label", np.arange(3), 2, " of two")
+    jax.jit(lambda x: checks.check_within("x", x, 1) or x)(3)  # traced: skipped
+
+
+def test_partitions_and_rows():
+    checks.check_partition("blocks", [[1], (0, 2)], 3)
+    for blocks in ([[0, 1]], [[0, 1, 1]], 3, [[0.5], [1], [2]]):
+        with refused(f"blocks must hold each of 0 .. 2 once, got {blocks!r}"):
+            checks.check_partition("blocks", blocks, 3)
+    checks.check_same_rows("a", np.ones((2, 1)), "b", np.ones((2, 3)))
+    with refused("a and b must have the same number of rows, got 1 and 2"):
+        checks.check_same_rows("a", np.ones((1, 1)), "b", np.ones((2, 3)))
+    with refused("a must have shape [..., 3], got [2, 1]"):
+        checks.check_rows("a", np.ones((2, 1)), width=3)
+
+
+def test_type_takes_a_union():
+    checks.check_type("x", 1, int | str)
+    with refused("x must be a int or str, got 1.0", TypeError):
+        checks.check_type("x", 1.0, int | str)

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jidcl.latents.parameters import in_dtype
 from jidcl.numerics import (
     STREAMS,
-    in_dtype,
     log_softmax,
     log_sphere_area,
     logsumexp,

@@ -85,5 +85,5 @@ def test_batch_needs_a_negative(batch):
 def test_densities_that_the_space_does_not_carry():
     with pytest.raises(ValueError, match="must not be uniform on R"):
         sample_pair(jax.random.key(0), Real(2), Uniform(), Laplace(1.0), batch=4)
-    with pytest.raises(ValueError, match=r"density on Box.* got VonMisesFisher$"):
+    with pytest.raises(ValueError, match=r"density on Box.* got VonMisesFisher"):
         sample_pair(jax.random.key(0), Box(2), Uniform(), VonMisesFisher(1.0), batch=4)

@@ -67,7 +67,7 @@ def nearest_rows(
     _check(z, queries, own, label)
     check_at_least("tile", min(tile), 1)
     if on_host(z, queries):  # no distance depends on a shift, digits of float32 do
-        centre = np.mean(z, axis=0, dtype=np.float64)[None]
+        centre = np.mean(z, axis=0, keepdims=True, dtype=np.float64)
         z, queries = (
             jnp.asarray((np.asarray(x) - centre).astype(np.float32))
             for x in (z, queries)

@@ -120,15 +120,16 @@ def from_linen(module: Any, example: Array) -> Encoder:
 
     def draws(train):
         try:
-            jax.eval_shape(lambda *held: moved(*held, None, train), *begun)
+            jax.eval_shape(lambda p, s: moved(p, s, None, train), params, others)
         except InvalidRngError:
             return True
         return False
 
-    begun = jax.eval_shape(start, jax.random.key(0))
-    after = jax.eval_shape(moved, *begun, jax.random.key(0))
+    key = jax.random.key(0)
+    params, others = jax.eval_shape(start, key)
+    after = jax.eval_shape(moved, params, others, key)
     # What a step would make longer is what the module sows: nothing to train with.
-    kept = [name for name, held in begun[1].items() if _alike(held, after[name])]
+    kept = [name for name, held in others.items() if _alike(held, after[name])]
     random = draws(train=True) or draws(train=False)
 
     def init(key):

@@ -14,8 +14,9 @@ from jidcl.checks import (
     check_single,
     is_number,
 )
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.rejection import reject
-from jidcl.numerics import in_dtype, safe_norm, unit
+from jidcl.numerics import safe_norm, unit
 
 _CHUNK = 16  # proposals of one round: the worst anchors need a hundred and more
 

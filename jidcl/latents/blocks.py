@@ -141,8 +141,10 @@ def sample_blocks(key: Array, law: BlockLaw, *, batch: int) -> Array:
     return jnp.concatenate(
         block_latents(
             law,
-            jax.random.normal(k_content, (batch, law.content.shape[0])),
-            jax.random.normal(k_style, (batch, law.style.shape[0])),
+            jax.random.normal(
+                k_content, (batch, law.content.shape[0]), law.content.dtype
+            ),
+            jax.random.normal(k_style, (batch, law.style.shape[0]), law.style.dtype),
         ),
         axis=-1,
     )
@@ -183,7 +185,7 @@ def sample_block_pair(
     k_z, k_delta, k_mask = jax.random.split(key, 3)
     z = sample_blocks(k_z, law, batch=batch)
     shape = (batch, law.style.shape[0])
-    delta = jax.random.normal(k_delta, shape)
+    delta = jax.random.normal(k_delta, shape, law.change.dtype)
     changed = jax.random.bernoulli(k_mask, jnp.broadcast_to(change, shape))
     return changed_pair(law, z, delta, changed)
 

@@ -145,7 +145,7 @@ def transform(
         raise TypeError(f"groups must be a list of names, got {groups!r}")
     check_count("number of groups", len(groups))
     for name in groups:
-        check_choice("every one of groups", name, GROUPS)
+        check_choice("group", name, GROUPS)
     z = jnp.asarray(z)
     columns = sorted({column for name in groups for column in GROUPS[name]})
     index = jnp.asarray(columns)

@@ -27,8 +27,9 @@ from jidcl.checks import (
     check_type,
     check_unit_interval,
 )
-from jidcl.latents.densities import sample, sample_marginal
+from jidcl.latents.densities import check_inside, sample, sample_marginal
 from jidcl.latents.families import Density, Laplace, Uniform, check_scale
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.rejection import sample_truncated
 from jidcl.latents.spaces import Sphere
 from jidcl.numerics import of_finite, unit
@@ -186,6 +187,7 @@ def sample_cluster_vectors(
     """
     check_key("key", key)
     check_count("clusters", clusters)
+    check_count("n", n, 2)
     check_type("density", density, Density)
     check_memory("clusters", clusters, clusters * n)
     return sample_marginal(key, density, Sphere(n), shape=(clusters,))
@@ -216,7 +218,9 @@ def sample_conditional(
     check_features("v", v)
     check_type("conditional", conditional, Density | TruncatedLaplace)
     if not isinstance(conditional, TruncatedLaplace):
+        check_inside("v", v, Sphere(v.shape[-1]))
         return sample(key, conditional, Sphere(v.shape[-1]), v)
+    in_dtype("scale", conditional.scale, v.dtype)
     bound = conditional.limit
     z, _ = sample_truncated(key, Laplace(conditional.scale), v, -bound, bound)
     return unit(z) if conditional.project else z
@@ -262,7 +266,10 @@ def sample_instances(
     check_type("conditional", conditional, Density | TruncatedLaplace)
     check_instances(instances, v.shape[0])
     check_count("batch", batch)
+    if not isinstance(conditional, TruncatedLaplace):
+        check_inside("v", v, Sphere(v.shape[1]))
     check_memory("batch", batch, 4 * batch * v.shape[1])
+    v = jnp.asarray(v)
     k_index, k_z = jax.random.split(key)
     index = jax.random.randint(k_index, (batch,), 0, instances)
     label = class_of_index(index, v.shape[0])

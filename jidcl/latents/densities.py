@@ -37,11 +37,12 @@ from jidcl.latents.families import (
     noise,
     one_sided_mass,
 )
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.projected import log_prob_projected
 from jidcl.latents.rejection import reject, sample_truncated
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 from jidcl.latents.vmf import VonMisesFisher, log_prob_vmf, sample_vmf
-from jidcl.numerics import at_least_float32, in_dtype, unit
+from jidcl.numerics import at_least_float32, unit
 
 
 def sample_marginal(
@@ -148,7 +149,7 @@ def sample_with_acceptance(
     check_key("key", key)
     _check_law(density, space)
     check_features("mean", mean, space.n)
-    _check_inside("mean", mean, space)
+    check_inside("mean", mean, space)
     return _sample(key, density, space, mean)
 
 
@@ -185,6 +186,7 @@ def _sample(key, density: Density, space: Space, mean: jax.Array):
             drawn = mean + noise(key, density, mean.shape, mean.dtype)
             return unit(drawn), jnp.ones((), jnp.float32)
         case Box(), Laplace() | Normal() | GeneralisedNormal():
+            in_dtype("length", density.length, mean.dtype)
             return sample_truncated(key, density, mean, space.low, space.high)
         case Ball() | Simplex(), Laplace() | Normal() | GeneralisedNormal():
             return _sample_body(key, density, space, mean)
@@ -227,7 +229,7 @@ def log_prob(
     if mean is None:
         mean = space.centre().astype(z.dtype)
     check_features("mean", mean, space.n)
-    _check_inside("mean", mean, space)
+    check_inside("mean", mean, space)
     if any(len({1, *sizes}) > 2 for sizes in _aligned(z.shape, mean.shape)):
         raise ValueError(
             f"mean must broadcast against z {list(z.shape)}, got {list(mean.shape)}"
@@ -240,7 +242,7 @@ def _aligned(*shapes: tuple[int, ...]) -> Any:
 
 
 @compiled
-def _log_prob(density: Density, space: Space, z: jax.Array, mean: jax.Array):
+def _log_prob(density: Density, space: Space, z: jax.Array, mean: jax.Array) -> Any:
     shape = jnp.broadcast_shapes(z.shape, mean.shape)
     z, mean = jnp.broadcast_to(z, shape), jnp.broadcast_to(mean, shape)
     match space, density:
@@ -307,7 +309,8 @@ def _check_law(density: Any, space: Any) -> None:
     check_type("space", space, Space)
 
 
-def _check_inside(name: str, mean: jax.Array, space: Space) -> None:
+def check_inside(name: str, mean: jax.Array, space: Space) -> None:
+    """Raise `ValueError` unless concrete points are finite and lie on the space."""
     if is_traced(mean):
         return
     check_finite(name, mean)

@@ -25,9 +25,10 @@ from jidcl.checks import (
 )
 from jidcl.compiled import compiled
 from jidcl.latents.anisotropic import Anisotropic
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.rejection import propose_noise, reject
 from jidcl.latents.vmf import VonMisesFisher
-from jidcl.numerics import at_least_float32, in_dtype
+from jidcl.numerics import at_least_float32
 
 _register = jax.tree_util.register_dataclass
 LEAST_EXPONENT = 0.05
@@ -161,8 +162,7 @@ class ProductDensity:
         factors: densities, one for each factor of the space.
 
     Raises:
-        TypeError: on anything but a tuple, or numbers or text in it.
-        ValueError: on no factor.
+        TypeError: on a number or a text, or one among the factors.
 
     Example:
         >>> len(ProductDensity((Normal(1.0), Laplace(0.1))).factors)
@@ -181,8 +181,6 @@ class ProductDensity:
             isinstance(held, tuple | list) and any(isinstance(f, plain) for f in held)
         ):
             raise TypeError(f"factors must be a tuple of densities, got {held!r}")
-        if isinstance(held, tuple | list) and not held:
-            raise ValueError("factors must hold at least one density, got ()")
 
 
 Density = (
@@ -218,7 +216,7 @@ def make_density(name: str, param: Any = None, p: float = 3.0) -> Density:
 
     Source: Zimmermann et al. 2021, section 4 (the densities).
     """
-    check_choice("name", name, DENSITIES)
+    check_choice("density", name, DENSITIES)
     if name == "uniform":
         return Uniform()
     if param is None:

@@ -49,7 +49,8 @@ def moving_with(n: int, below: Array, sine: Array, kappa: Array) -> tuple[Array,
 @moving_with.defjvp
 def _moving_with_jvp(n, primals, tangents):
     below, sine = moving_with(n, *primals)
-    turn = _turn(n, below, sine, primals[2]) * tangents[2]
+    kappa = jnp.asarray(primals[2], below.dtype)
+    turn = _turn(n, below, sine, kappa) * tangents[2]
     moved = tangents[0] + sine * turn, tangents[1] + (1 - below) * turn
     return (below, sine), moved
 

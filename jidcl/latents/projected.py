@@ -7,9 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.numerics import in_dtype
+from jidcl.checks import check_at_least, is_number
+from jidcl.latents.parameters import in_dtype
 
 _PANELS, _ORDER, _DROP, _BISECTIONS = 16, 16, 40.0, 40
+LEAST = 32  # times the rounding of 1: narrower noise falls between numbers near 1
 
 
 def log_prob_projected(density: Any, z: jax.Array, mean: jax.Array) -> jax.Array:
@@ -25,8 +27,17 @@ def log_prob_projected(density: Any, z: jax.Array, mean: jax.Array) -> jax.Array
         mean: `[..., n]`, centre of the noise in R^n.
 
     Returns:
-        `[...]`, with respect to the surface measure.
+        `[...]`, with respect to the surface measure; NaN where a traced length is below
+        `LEAST` roundings.
+
+    Raises:
+        ValueError: on a concrete length below it.
     """
+    least = LEAST * float(jnp.finfo(z.dtype).eps)
+    if is_number("length", density.length):
+        check_at_least(
+            "length of noise around a point of a sphere", density.length, least
+        )
     flat = jax.vmap(lambda a, b: _log_ray(density, a, b))
     n = z.shape[-1]
     return flat(z.reshape(-1, n), mean.reshape(-1, n)).reshape(z.shape[:-1])
@@ -35,6 +46,8 @@ def log_prob_projected(density: Any, z: jax.Array, mean: jax.Array) -> jax.Array
 def _log_ray(density: Any, z: jax.Array, mean: jax.Array) -> jax.Array:
     n, p = z.shape[-1], density.p
     length = in_dtype("length", density.length, z.dtype)
+    least = LEAST * float(jnp.finfo(z.dtype).eps)
+    length = jnp.where(length < least, jnp.nan, length)
 
     def log_f(r):
         lead = tuple(range(r.ndim))

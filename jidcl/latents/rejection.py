@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.compiled import compiled
-from jidcl.numerics import in_dtype
 
 FLAT = 1e18  # times an interval's width: noise of such a length is uniform on it
 
@@ -97,7 +96,8 @@ def sample_truncated(
 
     Args:
         key: a typed key.
-        density: `Laplace`, `Normal` or `GeneralisedNormal`.
+        density: `Laplace`, `Normal` or `GeneralisedNormal`, of a length that the dtype
+            of mean holds.
         mean: `[..., n]` inside [low, high].
         low: lower bound.
         high: upper bound.
@@ -107,7 +107,7 @@ def sample_truncated(
     """
     dtype = mean.dtype
     # Longer noise has no other law to rounding, and its reach would underflow.
-    length = in_dtype("length", density.length, dtype)
+    length = jnp.asarray(density.length, dtype)
     length = jnp.minimum(length, FLAT * (high - low))
     mean = jnp.clip(mean, low, high)
     if density.p == 1:

@@ -21,7 +21,8 @@ from jidcl.checks import (
     check_single,
     check_type,
 )
-from jidcl.numerics import in_dtype, log_sphere_area, safe_norm, unit, within
+from jidcl.latents.parameters import in_dtype
+from jidcl.numerics import log_sphere_area, safe_norm, unit, within
 
 
 @runtime_checkable

@@ -31,8 +31,9 @@ from jidcl.latents.bessel import (
 from jidcl.latents.implicit import (
     moving_with,
 )
+from jidcl.latents.parameters import in_dtype
 from jidcl.latents.rejection import reject
-from jidcl.numerics import in_dtype, log_sphere_area, unit
+from jidcl.numerics import log_sphere_area, unit
 
 
 @jax.tree_util.register_dataclass

@@ -24,7 +24,8 @@ from jidcl.losses.regularised import (
     sinkhorn_codes,
     swav,
 )
-from jidcl.losses.similarity import Similarity, pairwise, rowwise
+from jidcl.losses.rows import pairwise, rowwise
+from jidcl.losses.similarity import Similarity
 from jidcl.losses.sketch import (
     draw_directions,
     gauss_infonce,

@@ -20,7 +20,8 @@ from jidcl.checks import (
 from jidcl.losses.contrastive import REDUCTIONS, reduce_rows
 from jidcl.losses.distributed import sharded_logsumexp
 from jidcl.losses.logsumexp import row_logsumexp
-from jidcl.losses.similarity import Similarity, rowwise, stretched
+from jidcl.losses.rows import rowwise, stretched
+from jidcl.losses.similarity import Similarity
 from jidcl.losses.tiles import Tile
 from jidcl.numerics import (
     at_least_float32,

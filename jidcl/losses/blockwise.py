@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jidcl.losses.settings import Settings, filled
 from jidcl.losses.similarity import against, pulled_across
 from jidcl.losses.tiles import Sizes, by_platform, cut_pairs, finite
-from jidcl.numerics import share
+from jidcl.numerics import at_least_one, share
 
 
 def forward(settings: Settings, a, b, scale) -> jax.Array:
@@ -72,8 +72,8 @@ def _forward(settings: Settings, tile, a, b, scale):
     shape = rows[0].shape[:2]
     empty = filled(-jnp.inf, shape, a, b, scale), filled(0, shape, a, b, scale)
     (top, total), _ = jax.lax.scan(over_columns, empty, columns)
-    nothing = total == 0  # its logarithm, and its derivatives, are not taken
-    lse = finite(top) + jnp.log(jnp.where(nothing, 1.0, total))
+    nothing = top == -jnp.inf  # its logarithm, and its derivatives, are not taken
+    lse = finite(top) + jnp.log(at_least_one(jnp.where(nothing, 1.0, total)))
     return jnp.where(nothing, -jnp.inf, lse).reshape(-1)[: a.shape[0]]
 
 
@@ -159,8 +159,8 @@ def _forward_across(settings: Settings, tile: Sizes, a, b, scale) -> jax.Array:
         return jax.lax.scan(over_others, empty, others)[0]
 
     top, total = jax.lax.map(over_rows, rows)
-    nothing = total == 0  # its logarithm, and its derivatives, are not taken
-    lse = finite(top) + jnp.log(jnp.where(nothing, 1.0, total))
+    nothing = top == -jnp.inf  # its logarithm, and its derivatives, are not taken
+    lse = finite(top) + jnp.log(at_least_one(jnp.where(nothing, 1.0, total)))
     return jnp.where(nothing, -jnp.inf, lse).reshape(-1)[: a.shape[0]]
 
 

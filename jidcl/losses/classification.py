@@ -23,7 +23,8 @@ from jidcl.checks import (
 )
 from jidcl.losses.distributed import sum_of_exponentials
 from jidcl.losses.logsumexp import row_logsumexp
-from jidcl.losses.similarity import DOT, pairwise
+from jidcl.losses.rows import pairwise
+from jidcl.losses.similarity import DOT
 from jidcl.losses.tiles import Tile
 from jidcl.numerics import at_least_float32, unit
 
@@ -120,6 +121,7 @@ def instance_cross_entropy(
     """
     check_choice("reduction", reduction, ("mean", "sum", "none"))
     check_unit_interval("smoothing", smoothing)
+    check_scalar("smoothing", smoothing)
     parts = _prepare(features, w, beta, bias, normalize_features, normalize_rows)
     devices = 1 if axis is None else jax.lax.axis_size(axis)
     classes = devices * w.shape[0]

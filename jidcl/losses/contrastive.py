@@ -26,7 +26,8 @@ from jidcl.checks import (
 )
 from jidcl.losses.distributed import FORMS, sharded_logsumexp
 from jidcl.losses.logsumexp import row_logsumexp
-from jidcl.losses.similarity import DOT, Similarity, rowwise, stretched
+from jidcl.losses.rows import rowwise, stretched
+from jidcl.losses.similarity import DOT, Similarity
 from jidcl.losses.tiles import Tile, check_tile
 from jidcl.numerics import at_least_float32, positive_or_nan
 from jidcl.types import Metrics
@@ -167,9 +168,9 @@ def infonce(
         tau = jnp.asarray(tau).astype(at_least_float32(y.dtype))
         tau = positive_or_nan(tau)
     if lam is not None:
-        lam = positive_or_nan(lam)
-        y, y_pos = (stretched(x, lam, similarity.p) for x in (y, y_pos))
-        y_neg = None if y_neg is None else stretched(y_neg, lam, similarity.p)
+        sure = positive_or_nan(lam)
+        y, y_pos = (stretched(x, sure, similarity.p) for x in (y, y_pos))
+        y_neg = None if y_neg is None else stretched(y_neg, sure, similarity.p)
     logsumexp = row_logsumexp
     if axis is not None:
         logsumexp = functools.partial(sharded_logsumexp, axis=axis, form=form)

@@ -74,6 +74,23 @@ def sharded_logsumexp(
     return _ring(settings, axis, a, b, scale)
 
 
+def device_mean(x: jax.Array, axis: str | None = None) -> jax.Array:
+    """Mean over devices, the same on every device.
+
+    Args:
+        x: this device's, any shape.
+        axis: the mesh axis; None: this device is alone.
+
+    Returns:
+        x's shape.
+
+    Example:
+        >>> float(device_mean(jnp.ones(())))
+        1.0
+    """
+    return x if axis is None else jax.lax.pmean(x, axis)
+
+
 def batch_mean(x: jax.Array, axis: str | None = None) -> jax.Array:
     """Mean over the leading axis, kept with size 1, of the rows of all devices.
 
@@ -88,8 +105,7 @@ def batch_mean(x: jax.Array, axis: str | None = None) -> jax.Array:
         >>> batch_mean(jnp.array([[1.0], [3.0]]))
         Array([[2.]], dtype=float32)
     """
-    mean = jnp.mean(x, axis=0, keepdims=True)
-    return mean if axis is None else jax.lax.pmean(mean, axis)
+    return device_mean(jnp.mean(x, axis=0, keepdims=True), axis)
 
 
 def sum_of_exponentials(parts: jax.Array, axis: str) -> jax.Array:

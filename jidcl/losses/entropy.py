@@ -52,7 +52,7 @@ def kernel_entropy(
         ValueError: on batch < 2 or variance <= 0.
 
     Example:
-        >>> y = jnp.asarray([[0.0], [1.0]])
+        >>> y = jax.numpy.asarray([[0.0], [1.0]])
         >>> round(float(kernel_entropy(y, variance=0.5)), 4)  # 1 + log(pi) / 2
         1.5724
 
@@ -101,7 +101,7 @@ def align_maxent(
         ValueError: on wrong shapes, batch < 2, or variance or weight <= 0.
 
     Example:
-        >>> y = jnp.asarray([[0.0], [1.0]])
+        >>> y = jax.numpy.asarray([[0.0], [1.0]])
         >>> loss, metrics = align_maxent(y, y, variance=0.5)
         >>> round(float(metrics["entropy"]), 4)  # 1 + log(pi) / 2
         1.5724

@@ -22,11 +22,8 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from jidcl.losses import blockwise, kernel_products
-from jidcl.losses.powers import abs_power, signed_power
-from jidcl.losses.similarity import (
-    Similarity,
-    in_bfloat16,
-)
+from jidcl.losses.rows import in_bfloat16
+from jidcl.losses.similarity import Similarity, abs_power, signed_power
 from jidcl.losses.tiles import finite
 from jidcl.numerics import safe_root, share
 
@@ -195,8 +192,8 @@ def _forward_kernel(plan, own_ref, other_ref, scale_ref, lse_ref):
 
     start = [jnp.full(plan.own, x, scale.dtype) for x in (-jnp.inf, 0)]
     top, total = jax.lax.fori_loop(0, plan.tiles, down, tuple(start))
-    nothing = total == 0
-    lse = finite(top) + jnp.log(jnp.where(nothing, 1.0, total))
+    nothing = top == -jnp.inf
+    lse = finite(top) + jnp.log(jnp.maximum(jnp.where(nothing, 1.0, total), 1.0))
     lse_ref[:] = jnp.where(nothing, -jnp.inf, lse)
 
 

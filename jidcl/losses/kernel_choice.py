@@ -83,7 +83,7 @@ def kernel_is_chosen(
     """Whether `tile="auto"` leaves such pairs to the kernels on a device.
 
     Args:
-        similarity: s, as `jidcl.losses.similarity.as_multiplied` has it.
+        similarity: s, as `jidcl.losses.rows.as_multiplied` has it.
         rows: of a, >= 1.
         cols: of b, >= 1.
         features: width of both, >= 1.

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from jidcl.losses.blockwise import Settings
-from jidcl.losses.similarity import in_bfloat16
+from jidcl.losses.rows import in_bfloat16
 from jidcl.losses.tiles import Kernel, finite
 from jidcl.numerics import share
 
@@ -150,8 +150,8 @@ def _forward_kernel(own_ref, other_ref, scale_ref, lse_ref, *, plan: _Plan):
 
     start = [jnp.full(plan.own, x, scale.dtype) for x in (-jnp.inf, 0)]
     top, total = jax.lax.fori_loop(0, plan.tiles, down, tuple(start))
-    nothing = total == 0
-    lse = jnp.where(nothing, 0.0, top) + jnp.log(jnp.where(nothing, 1.0, total))
+    nothing = top == -jnp.inf
+    lse = finite(top) + jnp.log(jnp.maximum(jnp.where(nothing, 1.0, total), 1.0))
     lse_ref[...] = jnp.where(nothing, -jnp.inf, lse)
 
 

@@ -18,13 +18,13 @@ from jidcl.compiled import (
 from jidcl.losses import blockwise
 from jidcl.losses.blockwise import Settings
 from jidcl.losses.kernel_choice import kernel_is_chosen
-from jidcl.losses.similarity import (
-    Similarity,
+from jidcl.losses.rows import (
     as_multiplied,
     is_norm,
     of_ordinary_size,
     pairwise,
 )
+from jidcl.losses.similarity import Similarity
 from jidcl.losses.tiles import SMALL, Kernel, Tile, check_tile
 from jidcl.numerics import at_least_float32, logsumexp, varying_zero
 
@@ -76,10 +76,9 @@ def row_logsumexp(
             check_memory(
                 "rows of one matrix (tile)", len(a), 2 * a.shape[0] * b.shape[0]
             )
-        logits = pairwise(similarity, a, b) / tau
-        if exclude_diagonal:
-            logits = jnp.where(_diagonal(*logits.shape), -jnp.inf, logits)
-        return logsumexp(logits, 1)
+        s = pairwise(similarity, a, b)
+        kept = ~_diagonal(*s.shape) if exclude_diagonal else None
+        return logsumexp(s, 1, tau=tau, kept=kept)
     of_self = a is b and similarity.kind == "lp" and not exclude_diagonal
     of_self = of_self and similarity.precision != "bfloat16"  # may become a product
     settings, a, b, scale = prepared(similarity, a, b, tau, exclude_diagonal, sizes)

@@ -18,8 +18,7 @@ from jidcl.checks import (
     check_scalar,
     check_type,
 )
-from jidcl.losses.contrastive import reduce_rows
-from jidcl.losses.distributed import batch_mean
+from jidcl.losses.distributed import batch_mean, device_mean
 from jidcl.numerics import at_least_float32, power_of_two
 from jidcl.types import Metrics
 
@@ -53,7 +52,8 @@ def standardised(
     power = power_of_two(z, axis=0, least=epsilon**0.5)
     power = power if axis is None else jax.lax.pmax(power, axis)
     z = z * (1 / power)
-    return z / jnp.sqrt(batch_mean(z * z, axis) + epsilon / power / power)
+    # Not over the power twice: a compiler takes its square, which may be 0.
+    return z / jnp.sqrt(batch_mean(z * z, axis) + (epsilon**0.5 / power) ** 2)
 
 
 def barlow(
@@ -168,7 +168,7 @@ def vicreg(
     weights = VICRegWeights() if weights is None else weights
     check_type("weights", weights, VICRegWeights)
     z, z_pos = _wide(z, z_pos)
-    apart = reduce_rows((z - z_pos) ** 2, "mean", axis)
+    apart = jnp.mean(batch_mean((z - z_pos) ** 2, axis))
     hinge, covariance = jnp.zeros((), z.dtype), jnp.zeros((), z.dtype)
     for view in (z, z_pos):
         cov = unbiased_covariance(view, axis)
@@ -196,8 +196,8 @@ def second_moments(a: jax.Array, b: jax.Array, axis: str | None = None) -> jax.A
         >>> float(second_moments(jnp.ones((2, 1)), jnp.array([[1.0], [2.0]]))[0, 0])
         1.5
     """
-    mean = jnp.matmul(a.T, b, precision=jax.lax.Precision.HIGHEST) / a.shape[0]
-    return mean if axis is None else jax.lax.pmean(mean, axis)
+    total = jnp.matmul(a.T, b, precision=jax.lax.Precision.HIGHEST)
+    return device_mean(total / a.shape[0], axis)
 
 
 def unbiased_covariance(y: jax.Array, axis: str | None = None) -> jax.Array:

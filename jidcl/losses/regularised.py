@@ -7,6 +7,8 @@ Those by moments are in `moments.py`. With `axis`, a mesh axis inside `jax.shard
 rows are this device's and every value is that of the whole batch.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -19,7 +21,8 @@ from jidcl.checks import (
 )
 from jidcl.losses.contrastive import NegativePolicy, infonce, reduce_rows
 from jidcl.losses.distributed import batch_mean, sum_of_exponentials
-from jidcl.losses.similarity import Similarity, pairwise, rowwise
+from jidcl.losses.rows import pairwise, rowwise
+from jidcl.losses.similarity import Similarity
 from jidcl.numerics import (
     log_softmax,
     logsumexp,
@@ -218,7 +221,7 @@ def sinkhorn_codes(
         if axis is None:
             log_q = log_softmax(log_q, 0)
         else:
-            mass = logsumexp(log_q, 0, keepdims=True)
+            mass = logsumexp(log_q, 0)[None]
             log_q = log_q - sum_of_exponentials(mass, axis)
         log_q = log_softmax(log_q, 1)
     return jnp.exp(log_q)
@@ -266,8 +269,10 @@ def swav(
     check_above("tau", tau, 0)
     check_scalar("tau", tau)
     scores = [pairwise(COSINE, view, prototypes) for view in (z, z_pos)]
-    balance = dict(epsilon=epsilon, iterations=iterations, axis=axis)
-    codes = [sinkhorn_codes(s, **balance) for s in scores]
+    balanced = functools.partial(
+        sinkhorn_codes, epsilon=epsilon, iterations=iterations, axis=axis
+    )
+    codes = [balanced(s) for s in scores]
     tau = positive_or_nan(tau)
     logs = [log_softmax(s / tau, 1) for s in scores]
     swapped = [

@@ -9,19 +9,15 @@ import jax.numpy as jnp
 from jidcl.checks import (
     check_at_least,
     check_choice,
-    check_features,
     check_finite,
-    check_rows,
-    check_same_shape,
-    check_type,
 )
-from jidcl.losses.powers import abs_power, pulled_rows, sums_of_powers
+from jidcl.compiled import compiled
 from jidcl.numerics import (
     PRODUCTS,
     at_least_float32,
-    power_of_two,
     safe_root,
     unit,
+    varying_zero,
 )
 
 SIMILARITIES = ("dot", "cosine", "lp")
@@ -40,6 +36,10 @@ class Similarity:
             always in kernels); or `"bfloat16"`: all pairs meet as rows rounded to it,
             summed in float32, with the error that `as_multiplied` states.
 
+    Raises:
+        ValueError: on an unknown choice, or p < 1.
+        TypeError: on a p that is an array of JAX.
+
     Example:
         >>> Similarity("lp", p=1)
         Similarity(kind='lp', p=1, power=True, precision='float32')
@@ -56,219 +56,27 @@ class Similarity:
         check_choice("similarity", self.kind, SIMILARITIES)
         check_choice("precision", self.precision, PRODUCTS)
         check_at_least("p", self.p, 1)
+        if isinstance(self.p, jax.Array):  # a setting of programs, so it is hashed
+            raise TypeError(f"p must be a number of Python, got {self.p!r}")
         check_finite("p", self.p)
 
 
 DOT = Similarity()
-
-
-def rowwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
-    """s(a_i, b_i), `[..., m], [..., m] -> [...]`.
-
-    Sums and results in float32 or wider, whatever the inputs are.
-
-    Args:
-        similarity: s.
-        a: `[..., m]`.
-        b: `[..., m]`.
-
-    Returns:
-        `[...]`, float32 or wider.
-
-    Raises:
-        ValueError: on arrays of different shapes.
-
-    Example:
-        >>> rowwise(Similarity("lp", p=1), jnp.zeros((1, 2)), jnp.ones((1, 2)))
-        Array([-2.], dtype=float32)
-
-    Source: Zimmermann et al. 2021 (the similarities).
-    """
-    check_type("similarity", similarity, Similarity)
-    check_features("a", a)
-    check_same_shape("b", b, "a", a)
-    a, b = _wide(a, b)
-    if similarity.kind == "lp":
-        return -_distance(similarity, a - b)
-    if similarity.kind == "cosine":
-        a, b = unit(a), unit(b)
-    return jnp.sum(a * b, axis=-1)
-
-
-def pairwise(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
-    """s(a_i, b_k) for all pairs, `[rows, m], [cols, m] -> [rows, cols]`.
-
-    Args:
-        similarity: s.
-        a: `[rows, m]`.
-        b: `[cols, m]`.
-
-    Returns:
-        `[rows, cols]`, float32 or wider.
-
-    Raises:
-        ValueError: on wrong shapes.
-
-    Example:
-        >>> pairwise(Similarity("lp"), jnp.zeros((1, 2)), jnp.eye(2))
-        Array([[-1., -1.]], dtype=float32)
-
-    Source: Zimmermann et al. 2021 (the similarities).
-
-    Notes:
-        The p-norm forms subtract before they square, so no digits cancel in the value
-        (the derivative for p = 2 takes products from the common centre: its error is
-        relative to the spread of all rows), and are
-        recomputed in the backward pass: nothing of size rows x cols x m is stored.
-        Dot products take the similarity's precision; narrow inputs are multiplied
-        as they are and summed in float32.
-    """
-    check_type("similarity", similarity, Similarity)
-    check_rows("a", a, 0)
-    check_rows("b", b, 0, width=a.shape[1])
-    if similarity.precision == "bfloat16":
-        similarity, a, b = as_multiplied(similarity, a, b)
-    if not is_norm(similarity):
-        return against(similarity, a, b.T)
-    power, a, b = of_ordinary_size(a, b)
-    return power * against(similarity, a, b.T)
-
-
-def is_norm(similarity: Similarity) -> bool:
-    """Whether s(k a, k b) = k s(a, b): sums of powers that are not of a's size."""
-    return similarity.kind == "lp" and not similarity.power
-
-
-def of_ordinary_size(
-    *arrays: jax.Array, axis: str | None = None
-) -> tuple[jax.Array, ...]:
-    """A power of two k, and the arrays over it: their powers do not overflow.
-
-    Args:
-        *arrays: floating-point, of any shape.
-        axis: mesh axis along which all devices take the same k, inside
-            `jax.shard_map`.
-
-    Returns:
-        `(k, *arrays)`: k a scalar, the arrays in their widest dtype, float32 at least.
-
-    Example:
-        >>> power, a = of_ordinary_size(jnp.array([3e20]))
-        >>> bool(0.5 < a[0] < 2), bool(power * a[0] == 3e20)
-        (True, True)
-    """
-    dtype = at_least_float32(*(x.dtype for x in arrays))
-    arrays = tuple(x.astype(dtype) for x in arrays)
-    sizes = [jnp.max(jnp.abs(jax.lax.stop_gradient(x)), initial=0) for x in arrays]
-    largest = functools.reduce(jnp.maximum, sizes)
-    largest = largest if axis is None else jax.lax.pmax(largest, axis)
-    power = power_of_two(largest, axis=None)
-    return power, *(x * (1 / power) for x in arrays)
-
-
-def as_multiplied(similarity: Similarity, a: jax.Array, b: jax.Array):
-    """All pairs as simpler ones: a cosine as a dot product, rows in their precision.
-
-    With `precision="bfloat16"`, float32 rows are rounded to it (they stay float32
-    arrays), and minus a sum of squares becomes a dot product with six features more:
-    products and their sums are those of matrix units.
-
-    Args:
-        similarity: s.
-        a: `[rows, m]`.
-        b: `[cols, m]`.
-
-    Returns:
-        `(similarity, a, b)` whose `against` is s of all pairs, to the precision.
-
-    Example:
-        >>> near, _, b = as_multiplied(
-        ...     Similarity("lp", 2, precision="bfloat16"), jnp.ones((2, 4)), jnp.eye(4)
-        ... )
-        >>> near.kind, b.shape
-        ('dot', (4, 10))
-
-    Source: Higham 2002, *Accuracy and Stability of Numerical Algorithms*, section 3.1
-        (errors of inner products).
-
-    Notes:
-        Errors with `"bfloat16"`, besides those of float32. Rounding to it errs by at
-        most u = 2^-8 of a number. An entry of a dot product errs by at most
-        (2 u + u^2) sum_d |a_d b_d|: 0.8 % of 1 for unit rows. Coordinate d of a
-        difference errs by at most e_d = u (|a_d| + |b_d|), also where the difference is
-        smaller: rows far from 0 should have their centre taken off first. So a sum of
-        powers errs by at most p sum_d e_d (|a_d - b_d| + e_d)^(p - 1), and its root by
-        the p-norm of e. Rounded rows are subtracted in float32: in bfloat16 every
-        difference, power and sum would be rounded again, for the same arithmetic.
-
-        A log-sum-exp errs by at most eps, the largest error of its entries over tau.
-        Gradients pass the rounding unchanged. Each softmax weight is right to a factor
-        within exp(+-2 eps), and rounded once more where a matrix unit multiplies it; it
-        meets rounded rows (the slope of |d|^p at a difference that errs by e_d: at
-        p = 1 the sign of differences below e_d is lost).
-    """
-    dtype = at_least_float32(a.dtype, b.dtype)
-    if similarity.kind == "cosine":
-        a, b = unit(a.astype(dtype)), unit(b.astype(dtype))
-        similarity = dataclasses.replace(similarity, kind="dot")
-    if in_bfloat16(similarity, dtype):
-        a, b = rounded(a.astype(dtype)), rounded(b.astype(dtype))
-        if (similarity.kind, similarity.p, similarity.power) == ("lp", 2, True):
-            similarity = dataclasses.replace(similarity, kind="dot")
-            a, b = _squares_as_products(a, b)
-    return similarity, a, b
-
-
-def in_bfloat16(similarity: Similarity, dtype) -> bool:
-    """Whether pairs whose sums have that dtype meet as rows rounded to bfloat16."""
-    return similarity.precision == "bfloat16" and dtype == jnp.float32
-
-
-@jax.custom_jvp
-def rounded(x: jax.Array) -> jax.Array:
-    """x to the 8 digits of bfloat16, float32; derivatives pass unchanged."""
-    return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)
-
-
-rounded.defjvp(lambda primals, tangents: (rounded(*primals), *tangents))
-
-
-def _squares_as_products(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Rows whose dot products are 2 a . b - a . a - b . b, as narrow as a and b.
-
-    A square norm is the sum of three numbers of 8 digits. What cancels are float32
-    sums of exact products: an error far below that of the rounded rows.
-    """
-
-    def parts(x):
-        norm = jnp.sum(x * x, axis=1, keepdims=True)
-        first = rounded(norm)
-        rest = jax.lax.stop_gradient(norm - first)
-        second = rounded(rest)
-        return jnp.concatenate([first, second, rounded(rest - second)], axis=1)
-
-    own, other = parts(a), parts(b)
-    ones = [jnp.where(x != x, x, 1) for x in (own, other)]
-    return (
-        jnp.concatenate([2 * a, ones[0], -own], axis=1),
-        jnp.concatenate([b, -other, ones[1]], axis=1),
-    )
+AT_ONCE, UNROLLED = 8, 16  # rows of a gradient, features of a sum
 
 
 def against(similarity: Similarity, a: jax.Array, b: jax.Array) -> jax.Array:
     """`pairwise` with the features of b first, `[rows, m], [m, cols]`: cheap tiles."""
     if similarity.kind == "lp":
-        a, b = _wide(a, b)
-        total = (
-            _squares(a, b) if similarity.p == 2 else sums_of_powers(similarity.p, a, b)
-        )
+        a, b = in_widest(a, b)
+        total = _squares(a, b) if similarity.p == 2 else _powers(similarity.p, a, b)
         return -(total if similarity.power else safe_root(total, similarity.p))
     dtype = at_least_float32(a.dtype, b.dtype)
     if similarity.kind == "cosine":
-        a, b = _wide(a, b)
+        a, b = in_widest(a, b)
         a, b = unit(a), unit(b.T).T
     elif a.dtype != b.dtype:
-        a, b = _wide(a, b)
+        a, b = in_widest(a, b)
     return _matmul(a, b, dtype, similarity.precision)
 
 
@@ -293,27 +101,20 @@ def pulled_across(similarity: Similarity, b: jax.Array, a: jax.Array):
     def value(total):
         return -(total if similarity.power else safe_root(total, p))
 
-    s, pull_value = jax.vjp(value, sums_of_powers(p, b, a))
+    s, pull_value = jax.vjp(value, _powers(p, b, a))
 
     def pull(cotangent):
         (weights,) = pull_value(cotangent)
-        there = pulled_rows(p, b.T, a.T, weights.T)
-        return there.T, pulled_rows(p, a, b, weights)
+        there = _pulled_rows(p, b.T, a.T, weights.T)
+        return there.T, _pulled_rows(p, a, b, weights)
 
     return s, pull
 
 
-def stretched(x: jax.Array, lam: jax.Array, p: float) -> jax.Array:
-    """x lam^(1/p): between such arrays, sum |a - b|^p is sum lam |a - b|^p of x."""
-    dtype = at_least_float32(x.dtype, lam.dtype)
-    scale = jnp.broadcast_to(lam.astype(dtype) ** (1 / p), x.shape)
-    return x.astype(dtype) * scale
-
-
 @jax.custom_jvp
 def _squares(a: jax.Array, b: jax.Array) -> jax.Array:
-    """`sums_of_powers` for p = 2; its derivative takes matrix products."""
-    return sums_of_powers(2.0, a, b)
+    """`_powers` for p = 2; its derivative takes matrix products."""
+    return _powers(2.0, a, b)
 
 
 @_squares.defjvp
@@ -329,6 +130,108 @@ def _squares_jvp(primals, tangents):
     return _squares(*primals), 2 * (own - cross)
 
 
+def _pulled_rows(p: float, a: jax.Array, b: jax.Array, weights: jax.Array):
+    """sum_k weights_ki d |a_di - b_kd|^p / d a_di, `[m, rows]`.
+
+    A few rows of b at once, a block of features at a time: the sums, the weights and
+    the block stay in the nearest cache.
+    """
+    m, rows = a.shape
+    width = min(m, UNROLLED)
+    blocks, turns = -(-m // width), -(-b.shape[0] // AT_ONCE)
+    more = turns * AT_ONCE - b.shape[0]
+    a = jnp.pad(a, ((0, blocks * width - m), (0, 0))).reshape(blocks, width, rows)
+    b = jnp.pad(b, ((0, more), (0, blocks * width - m)))
+    b = b.reshape(turns, AT_ONCE, blocks, width).transpose(2, 0, 1, 3)
+    weights = jnp.pad(weights, ((0, more), (0, 0))).reshape(turns, AT_ONCE, rows)
+
+    def of_block(block):
+        own, others = block
+
+        def add(total, part):
+            other, weight = part
+            for k in range(AT_ONCE):
+                d = own - other[k][:, None]
+                total = total + _weighted_slope(p, d, weight[k][None])
+            return total, None
+
+        start = jnp.zeros_like(own) + varying_zero(own.dtype, own, others, weights)
+        return jax.lax.scan(add, start, (others, weights))[0]
+
+    return p * jax.lax.map(of_block, (a, b)).reshape(blocks * width, rows)[:m]
+
+
+def _weighted_slope(p: float, d: jax.Array, weight: jax.Array) -> jax.Array:
+    """weight sign(d) |d|^(p - 1), by choices: products of signs are not vectorised."""
+    signed = jnp.where(d > 0, weight, -weight)
+    if p == 1:
+        return jnp.where(d == 0, 0.0, signed)
+    return signed * (d * d if p == 3 else _real_power(jnp.abs(d), p - 1))
+
+
+@compiled
+def _powers(p: float, a: jax.Array, b: jax.Array) -> jax.Array:
+    """sum_d |a_id - b_dk|^p, `[rows, cols]`.
+
+    A sum over features, written out block by block, so that it is one pass over the
+    result. Blocks travel in the carry: sliced inside the pass, they would keep the
+    compiler from vectorising it.
+    """
+    blocks = -(-a.shape[1] // UNROLLED)
+    fill = blocks * UNROLLED - a.shape[1] if blocks > 1 else 0
+    total = jnp.zeros((a.shape[0], b.shape[1]), a.dtype) + varying_zero(a.dtype, a, b)
+    if blocks < 2:
+        return _block_sum(p, total, a, b)
+    a, b = jnp.pad(a, ((0, 0), (0, fill))), jnp.pad(b, ((0, fill), (0, 0)))
+
+    def add(carry, _):
+        total, a, b = carry
+        total = _block_sum(p, total, a[:, :UNROLLED], b[:UNROLLED])
+        return (total, jnp.roll(a, -UNROLLED, 1), jnp.roll(b, -UNROLLED, 0)), None
+
+    return jax.lax.scan(add, (total, a, b), length=blocks)[0][0]
+
+
+@functools.partial(jax.checkpoint, static_argnums=0)
+def _block_sum(p: float, total: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+    for k in range(a.shape[1]):
+        total = total + abs_power(a[:, k, None] - b[k][None], p)
+    return total
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def abs_power(d: jax.Array, p: float) -> jax.Array:
+    """|d|^p, by products for p = 1, 2, 3; gradient 0 at d = 0 for every p >= 1."""
+    if p == 2:
+        return d * d
+    size = jnp.abs(d)
+    if p == 1:
+        return size
+    return size * d * d if p == 3 else _real_power(size, p)
+
+
+@abs_power.defjvp
+def _abs_power_jvp(p, primals, tangents):
+    (d,), (d_dot,) = primals, tangents
+    return abs_power(d, p), p * signed_power(d, p - 1) * d_dot
+
+
+def signed_power(d: jax.Array, p: float) -> jax.Array:
+    """sign(d) |d|^p for p >= 0, 0 at d = 0; every derivative finite there."""
+    if p in (0, 1, 2):
+        return [jnp.sign(d), d, d * jnp.abs(d)][int(p)]
+    return jnp.sign(d) * _real_power(jnp.abs(d), p)
+
+
+def _real_power(size: jax.Array, p: float) -> jax.Array:
+    """size^p for p > 0: exp(p log size) is vectorised, a power is not."""
+    if p == 0.5:
+        return safe_root(size, 2)
+    other = size != 0
+    log = jnp.log(jnp.where(other, size, 1.0))
+    return jnp.where(other, jnp.exp(p * log), 0.0)
+
+
 def _matmul(a: jax.Array, b: jax.Array, dtype, precision="float32") -> jax.Array:
     exact = jax.lax.Precision.HIGHEST if precision == "float32" else None
     if precision == "bfloat16" and dtype == jnp.float32:
@@ -336,17 +239,7 @@ def _matmul(a: jax.Array, b: jax.Array, dtype, precision="float32") -> jax.Array
     return jnp.matmul(a, b, precision=exact, preferred_element_type=dtype)
 
 
-def _distance(similarity: Similarity, d: jax.Array) -> jax.Array:
-    """sum |d|^p over the last axis, or its root; gradient 0 at d = 0."""
-    p = similarity.p
-    if similarity.power:
-        return jnp.sum(abs_power(d, p), axis=-1)
-    power = power_of_two(d)
-    total = jnp.sum(abs_power(d * (1 / power), p), axis=-1)
-    return power[..., 0] * safe_root(total, p)
-
-
-def _wide(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+def in_widest(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Both in their widest dtype, float32 at least."""
     dtype = at_least_float32(a.dtype, b.dtype)
-    return a.astype(dtype), b.astype(dtype)
+    return jnp.asarray(a, dtype), jnp.asarray(b, dtype)

@@ -25,17 +25,10 @@ from jidcl.checks import (
     check_scalar,
     check_unit_interval,
 )
-from jidcl.compiled import (
-    compiled,
-)
-from jidcl.losses.contrastive import (
-    NegativePolicy,
-    infonce,
-    reduce_rows,
-)
-from jidcl.losses.moments import (
-    unbiased_covariance,
-)
+from jidcl.compiled import compiled
+from jidcl.losses.contrastive import NegativePolicy, infonce, reduce_rows
+from jidcl.losses.distributed import device_mean
+from jidcl.losses.moments import unbiased_covariance
 from jidcl.losses.similarity import Similarity
 from jidcl.numerics import at_least_float32, unit
 from jidcl.types import Metrics
@@ -131,17 +124,15 @@ def sigreg(
     a = unit(directions.astype(dtype).T).T
     projected = jnp.matmul(y.astype(dtype), a, precision=jax.lax.Precision.HIGHEST)
     _, weights, normal = _quadrature(knots, t_max, dtype)
-    real, imaginary = _seen(projected, knots, float(t_max))
-    if axis is not None:
-        real, imaginary = jax.lax.pmean((real, imaginary), axis)
-    apart = (real - normal[:, None]) ** 2 + imaginary**2
+    phi = device_mean(_seen(projected, knots, float(t_max)), axis)
+    apart = (phi[:, 0] - normal[:, None]) ** 2 + phi[:, 1] ** 2
     rows = y.shape[0] * (1 if axis is None else jax.lax.axis_size(axis))
     return rows * jnp.mean(jnp.sum(weights[:, None] * apart, axis=0))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def _characteristic(x: jax.Array, knots: int, t_max: float):
-    """Mean over the rows of cos(t x) and of sin(t x), `[knots - 1, count]` each."""
+def _characteristic(x: jax.Array, knots: int, t_max: float) -> jax.Array:
+    """Means over the rows of cos(t x) and of sin(t x), `[knots - 1, 2, count]`."""
     return _characteristic_forward(x, knots, t_max)[0]
 
 
@@ -150,7 +141,7 @@ def _characteristic_forward(x, knots, t_max):
     one = jnp.cos(turn), jnp.sin(turn)
 
     def at_knot(now, _):
-        return _times(now, one), tuple(jnp.mean(part, axis=0) for part in now)
+        return _times(now, one), jnp.stack([jnp.mean(part, axis=0) for part in now])
 
     _, means = jax.lax.scan(at_knot, one, length=knots - 1)
     return means, one
@@ -160,11 +151,12 @@ def _characteristic_backward(knots, t_max, one, slopes):
     # d / dx of the means at t is t / rows [imag cos(t x) - real sin(t x)] with their
     # slopes, the real part of a polynomial in exp(i t_1 x).
     t, _, _ = _quadrature(knots, t_max, one[0].dtype)
-    real, imaginary = (t[:, None] / one[0].shape[0] * slope for slope in slopes)
+    slopes = t[:, None, None] / one[0].shape[0] * slopes
     zero = jnp.zeros_like(one[0])
     value = zero, zero
     for k in reversed(range(knots - 1)):
-        value = value[0] + imaginary[k][None], value[1] + real[k][None]
+        real, imaginary = slopes[k]
+        value = value[0] + imaginary[None], value[1] + real[None]
         value = _times(value, one)
     return (value[0],)
 
@@ -362,8 +354,8 @@ def gauss_infonce(
     """
     check_above("sigma", sigma, 0)
     check_scalar("sigma", sigma)
-    kernel = dict(similarity=Similarity("lp"), tau=2 * sigma**2)
-    return infonce(y, y_pos, **kernel, policy=CROSS_VIEW, axis=axis)
+    gauss, tau = Similarity("lp"), 2 * sigma**2
+    return infonce(y, y_pos, similarity=gauss, tau=tau, policy=CROSS_VIEW, axis=axis)
 
 
 def _pooled(views: jax.Array) -> jax.Array:

@@ -24,7 +24,7 @@ def mse(y: jax.Array, z: jax.Array) -> jax.Array:
     Source: the definition.
     """
     check_rows("y", y)
-    check_same_shape("z", z, "y", y)
+    check_same_shape("y", y, "z", z)
     return jnp.mean((y - z) ** 2)
 
 
@@ -50,7 +50,7 @@ def r2_loss(
     Source: Zimmermann et al. 2021, published code.
     """
     check_rows("y", y, 2)
-    check_same_shape("z", z, "y", y)
+    check_same_shape("y", y, "z", z)
     check_choice("reduction", reduction, ("mean", "none", "sum"))
     apart, power = z - y, power_of_two(z - jnp.mean(z, axis=0, keepdims=True), axis=0)
     missed = jnp.mean((apart * (1 / power)) ** 2, axis=0)

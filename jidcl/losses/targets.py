@@ -42,7 +42,7 @@ def ema_schedule(step: jax.Array, *, start: float, end: float, steps: int) -> ja
     check_count("steps", steps)
     check_real("step", step)
     step = jnp.asarray(step)
-    share = jnp.clip(step.astype(jnp.result_type(float)) / steps, 0, 1)
+    share = jnp.clip(step.astype(jnp.result_type(float)) / int(steps), 0, 1)
     return end - (end - start) * (1 + jnp.cos(jnp.pi * share)) / 2
 
 
@@ -135,7 +135,7 @@ def push(queue: jax.Array, rows: jax.Array) -> jax.Array:
     batch = rows.shape[0]
     if queue.shape[0] % batch:
         raise ValueError(
-            f"length of the queue must be a multiple of the batch of rows {batch}, got "
+            f"length of the queue must be a multiple of the batch {batch} of rows, got "
             f"{queue.shape[0]}"
         )
     kept = queue[: queue.shape[0] - batch]

@@ -244,8 +244,8 @@ def predict(fit: KernelRidge, y: Array) -> Array:
         part if wide else jnp.asarray(part, fit.y.dtype)
         for part in (fit.y_mean, fit.y_std, fit.z_mean, fit.z_std)
     )
-    y = ((np.asarray(y, np.float64) if wide else y) - y_mean) / y_std
-    squared = _squared_distances(jnp.asarray(y, fit.y.dtype), fit.y)
+    rows: Any = (np.asarray(y, np.float64) if wide else y) - y_mean
+    squared = _squared_distances(jnp.asarray(rows / y_std, fit.y.dtype), fit.y)
     parts = [
         dot(jnp.exp(-gamma * squared), weights)
         for gamma, weights in zip(
@@ -262,9 +262,8 @@ def predict(fit: KernelRidge, y: Array) -> Array:
 def _fit_on_host(z: Array, y: Array, settings: dict[str, Any]) -> KernelRidge:
     """The fit of columns that are centred and scaled in float64, in their own units."""
     _check_arrays(z, y)
-    (y_mean, y_std), (z_mean, z_std) = (
-        moments(widened(np.asarray(x), np), np) for x in (y, z)
-    )
+    held: list[Any] = [np.asarray(x) for x in (y, z)]
+    (y_mean, y_std), (z_mean, z_std) = (moments(widened(x, np), np) for x in held)
     fit = fit_kernel_ridge(
         ((z - z_mean) / z_std).astype(np.float32),
         ((y - y_mean) / y_std).astype(np.float32),

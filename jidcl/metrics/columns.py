@@ -298,7 +298,8 @@ def _orthonormal_on_host(y: np.ndarray, smallest: float) -> Any:
     q, t = np.zeros((samples, m)), np.zeros((m, m))
     if not np.isfinite(y).all():
         return q + np.nan, t + np.nan
-    part, upper, order = scipy.linalg.qr(y / sizes, mode="economic", pivoting=True)
+    found: Any = scipy.linalg.qr(y / sizes, mode="economic", pivoting=True)
+    part, upper, order = found
     rank = int(np.sum(np.abs(np.diag(upper)) > smallest))
     inverse = scipy.linalg.solve_triangular(upper[:rank, :rank], np.eye(rank))
     q[:, :rank] = part[:, :rank]

@@ -29,7 +29,7 @@ from jidcl.compiled import compiled
 from jidcl.metrics.columns import (
     on_host,
 )
-from jidcl.numerics import one_by_one
+from jidcl.numerics import logsumexp, one_by_one
 
 
 class Logistic(NamedTuple):
@@ -211,7 +211,7 @@ def _binary_loss(w, rows, target, ridge, strength: float) -> jax.Array:
 
 def _class_loss(w, rows, hot, ridge, strength: float) -> jax.Array:
     logits = rows @ w.reshape(ridge.shape)
-    losses = jax.nn.logsumexp(logits, axis=1) - jnp.sum(hot * logits, axis=1)
+    losses = logsumexp(logits, 1) - jnp.sum(hot * logits, axis=1)
     return jnp.sum(ridge.ravel() * w**2) / 2 + strength * jnp.sum(losses)
 
 

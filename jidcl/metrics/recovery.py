@@ -9,7 +9,7 @@ fitted.
 
 import warnings
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -257,15 +257,21 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
     """
     check_rows("score", score)
     check_at_least("columns of score", score.shape[1], score.shape[0])
-    # What is not finite has no place in an order, and need not end.
+    score = xp.asarray(score)
+    # What is not finite need not end: infinities become what outweighs all others.
     finite = xp.where(xp.isfinite(score), score, 0)
+    most = 1 + 2 * xp.sum(xp.abs(finite))
+    finite = xp.where(score == xp.inf, most, xp.where(score == -xp.inf, -most, finite))
     if xp is np:
         rows, columns = linear_sum_assignment(-finite)
     else:
-        rows, columns = optax.assignment.hungarian_algorithm(-jnp.asarray(finite))
+        rows, columns = _hungarian(-jnp.asarray(finite, jnp.result_type(float)))
         columns = columns[jnp.argsort(rows)]
     total = xp.sum(xp.take_along_axis(score, columns[:, None], axis=1))
     return columns, xp.where(xp.isnan(score).any(), xp.nan, total)
+
+
+_hungarian = compiled(optax.assignment.hungarian_algorithm)
 
 
 @host_first
@@ -352,8 +358,8 @@ def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     if xp is jnp and on_host(z, y):
         xp = np
     _, scaled = both(z, y, xp)
-    z = xp.asarray(z, scaled.dtype)
-    return fit_affine(scaled, z, xp=xp)(scaled)
+    held: Any = xp.asarray(z, scaled.dtype)
+    return fit_affine(scaled, held, xp=xp)(scaled)
 
 
 def both(

@@ -186,8 +186,9 @@ def _swav(settings: ObjectiveSettings, axis: Axis) -> Objective:
 
     def apply(trained, held, f, views, key):
         z = f(trained["f"], jnp.stack(views[:2]))
-        numbers = dict(tau=tau, epsilon=settings.epsilon)
-        value, metrics = swav(*z, trained["head"], **numbers, axis=axis)
+        value, metrics = swav(
+            z[0], z[1], trained["head"], tau=tau, epsilon=settings.epsilon, axis=axis
+        )
         return value, (held, metrics)
 
     return Objective(init, apply)
@@ -218,7 +219,7 @@ def _aninfonce(settings: ObjectiveSettings, axis: Axis) -> Objective:
 
     def apply(trained, held, f, views, key):
         y = f(trained["f"], jnp.stack(views[:2]))
-        value, metrics = aninfonce(*y, to_lam(trained["head"]), axis=axis)
+        value, metrics = aninfonce(y[0], y[1], to_lam(trained["head"]), axis=axis)
         return value, (held, metrics)
 
     return Objective(init, apply)

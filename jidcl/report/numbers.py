@@ -152,7 +152,10 @@ def judge_quick(claim: QuickClaim, record: Record) -> Verdict:
     # What is to be recovered early may as well be recovered with the gap closed.
     early = claim.expect == "identified early"
     wanted = (claim.expect, *(("identified",) if early else ()))
-    share = np.mean([w in wanted for w in words]) if words else float(mean)
+    # Where nothing was trained there are no words, and reaching it or not is all.
+    recovered = claim.expect not in ("not identified", "not reproduced")
+    right = [w in wanted for w in words] or [r == recovered for r in reached]
+    share = np.mean(right)
     inside, null_note = _inside_null(claim, record)
     ok = bool(np.isfinite(scores).all() and share >= MOST) and inside
     return Verdict(

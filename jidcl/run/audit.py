@@ -89,7 +89,8 @@ def _scores(rng: np.random.Generator, score: Callable, case: Planted):
     """(score of y, its nulls)."""
     seen = {"identity": case.x, "untrained": case.start}
     nulls = {name: [float(score(case.z, v, xp=np).mean)] for name, v in seen.items()}
-    mixed = shuffled(rng, case.y, xp=np)
+    y: Any = case.y
+    mixed = shuffled(rng, y, xp=np)
     nulls["shuffled"] = [float(score(case.z, mixed, xp=np).mean)]
     return score(case.z, case.y, xp=np), nulls
 

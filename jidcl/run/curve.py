@@ -1,6 +1,6 @@
 """The curve of a run: its points, and what lies between them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,15 @@ from jidcl.train.loop import ChunkEvent, NonFiniteLoss, first_bad
 
 
 def check_names(metrics: Iterable[str], probed: Iterable[str]) -> None:
-    """ValueError unless the names in a row of the curve differ."""
+    """Refuse names that a row of the curve would have twice.
+
+    Args:
+        metrics: names of a step's metrics.
+        probed: names of the probe's scores.
+
+    Raises:
+        ValueError: where one is in both, or is `step`.
+    """
     clash = sorted({*metrics} & {*probed} | {"step"} & {*metrics, *probed})
     if clash:
         raise ValueError(
@@ -19,20 +27,44 @@ def check_names(metrics: Iterable[str], probed: Iterable[str]) -> None:
 
 
 def means(seen: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The mean of each metric over the chunks that have it."""
+    """The mean of each metric over the chunks that have it.
+
+    Args:
+        seen: metrics of chunks, `[seeds]` each, by name.
+
+    Returns:
+        The means by name.
+    """
     names = dict.fromkeys(name for chunk in seen for name in chunk)
     return {k: np.mean([m[k] for m in seen if k in m], axis=0) for k in names}
 
 
 def living(row: dict[str, Any], alive: np.ndarray) -> dict[str, Any]:
-    """A point of the curve, of some seeds only."""
+    """A point of the curve, of some seeds only.
+
+    Args:
+        row: `step`, and a list over seeds for each name.
+        alive: positions of the seeds that are kept.
+
+    Returns:
+        The same for those seeds.
+    """
     return {k: v if k == "step" else [v[i] for i in alive] for k, v in row.items()}
 
 
 def packed(
     curve: list, seen: list[dict[str, np.ndarray]], dead: dict[str, str]
 ) -> dict[str, Any]:
-    """Curve, metrics since its last point, and dead seeds, as JSON holds them."""
+    """What a run keeps in its checkpoints, as JSON holds it.
+
+    Args:
+        curve: rows so far.
+        seen: metrics of the chunks since the last row.
+        dead: by seed, why it died.
+
+    Returns:
+        A dict of the three.
+    """
     chunks = [
         {name: [v.dtype.name, v.tolist()] for name, v in chunk.items()}
         for chunk in seen
@@ -41,30 +73,38 @@ def packed(
 
 
 def unpacked(chunks: list) -> list[dict[str, np.ndarray]]:
-    """The metrics that `packed` holds, each in its dtype."""
+    """The metrics that `packed` holds, each in its dtype.
+
+    Args:
+        chunks: its `seen`.
+
+    Returns:
+        Metrics of chunks, `[seeds]` each, by name.
+    """
     return [
         {name: np.asarray(values, dtype) for name, (dtype, values) in chunk.items()}
         for chunk in chunks
     ]
 
 
-def note_dead(dead: dict[str, str], event: ChunkEvent, seeds: int) -> None:
+def note_dead(dead: dict[str, str], event: ChunkEvent, seeds: Sequence[int]) -> None:
     """Remember the seeds of a chunk whose loss is not finite.
 
     Args:
         dead: by seed, why it died; added to.
         event: of the chunk.
-        seeds: how many there are.
+        seeds: all of them, in order.
 
     Raises:
         NonFiniteLoss: when none is left.
     """
-    for seed, step in event.bad.items():
-        if str(seed) not in dead:
-            where = first_bad(event.state, seed)
+    for index, step in event.bad.items():
+        seed = str(seeds[index])
+        if seed not in dead:
+            where = first_bad(event.state, index)
             told = f", first in {where}" if where else ""
-            dead[str(seed)] = f"loss not finite from step {step} on{told}"
-    if len(dead) == seeds:
+            dead[seed] = f"loss not finite from step {step} on{told}"
+    if len(dead) == len(seeds):
         raise NonFiniteLoss(
             f"no seed is left: {dead}: lower the learning rate, or look at the data"
         )

@@ -197,7 +197,14 @@ KINDS: Mapping[str, Callable[[Rng, np.ndarray], tuple[np.ndarray, bool, bool]]] 
 
 
 def parts_of(planted: Planted) -> dict[str, Any]:
-    """The sizes of a planted case, for a table of the worst ones."""
+    """Kind, law and sizes of a case, for a table of the worst ones.
+
+    Args:
+        planted: the case.
+
+    Returns:
+        `kind`, `law`, `rows`, `n` and `m`.
+    """
     rows, n = planted.z.shape
     return dict(
         kind=planted.kind, law=planted.law, rows=rows, n=n, m=planted.y.shape[1]

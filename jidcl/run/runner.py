@@ -313,7 +313,7 @@ class _Run:
                 some_may_fail=True,
             ):
                 state = event.state
-                note_dead(self.dead, event, len(self.seeds))
+                note_dead(self.dead, event, self.seeds)
                 check_names(event.metrics, untrained)
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds

@@ -277,7 +277,8 @@ def _parts(p: float, z, low, high, lam, beta) -> list:
         near = end < np.finfo(np.float64).eps ** 2
         tail = special.gammainc(order, np.where(near, 1.0, end))
         far = lam / beta * special.gamma(order) * tail
-        found.append(np.where(near, reach * ratio**p / (p + 1), far))
+        close = reach * np.where(near, ratio, 0) ** p / (p + 1)
+        found.append(np.where(near, close, far))
     return found
 
 

@@ -103,6 +103,8 @@ def _check_kappas(n: int, kappa: float, model_kappa: float) -> None:
     for name, value in (("kappa", kappa), ("model_kappa", model_kappa)):
         check_at_least(name, value, 0)
         check_scalar(name, value)
+        if not value <= 1e300:
+            raise ValueError(f"{name} must be <= 1e300, got {value!r}")
 
 
 def vmf_self_weight(n: int, kappa: float) -> float:

@@ -113,19 +113,16 @@ def gradient(
             lambda *args: _checked(problem.loss(*args)), has_aux=True
         )(run.params, run.state, batch, loss_key)
         made = _made(optimiser, jax.random.fold_in(stream_key(key, "optimiser"), 0))
-        extra = dict(
-            value=loss,
-            grad=grads,
-            value_fn=lambda at: problem.loss(at, run.state, batch, loss_key)[0],
-        )
+        told = dict(value=loss, grad=grads)
+        told["value_fn"] = lambda at: problem.loss(at, run.state, batch, loss_key)[0]
         # Optax raises Python floats to integer counts, which strict promotion refuses.
         with jax.numpy_dtype_promotion("standard"):
-            updates, opt_state = made.update(grads, run.opt_state, run.params, **extra)
+            updates, opt_state = made.update(grads, run.opt_state, run.params, **told)
         params = optax.apply_updates(run.params, updates)
         if edit is not None:
             params = edit(params, jax.random.fold_in(stream_key(key, "edit"), t), t)
-        own = {"loss": loss, "grad_norm": optax.tree.norm(grads)}
-        return Learner(params, state, opt_state, held), {**seen, **metrics, **own}
+        extra = {"loss": loss, "grad_norm": optax.tree.norm(grads)}
+        return Learner(params, state, opt_state, held), {**seen, **metrics, **extra}
 
     def sharded(mesh: Mesh) -> Program:
         inner = problem if problem.sharded is None else problem.sharded(mesh)
@@ -167,9 +164,9 @@ def gradient(
 
 def _made(optimiser: Any, key: Array) -> optax.GradientTransformationExtraArgs:
     """The transformation, which takes the loss and what else a batch tells."""
-    made = optimiser if hasattr(optimiser, "init") else optimiser(key)
+    made: Any = optimiser if hasattr(optimiser, "init") else optimiser(key)
     if isinstance(made, optax.MultiSteps):  # it passes on what it is given
-        return optax.GradientTransformationExtraArgs(made.init, made.update)
+        return optax.GradientTransformationExtraArgs(made.init, made.update)  # type: ignore
     return optax.with_extra_args_support(made)
 
 

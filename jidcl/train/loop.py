@@ -30,7 +30,8 @@ class ChunkEvent(NamedTuple):
         metrics: host arrays `[steps of the chunk, seeds]`.
         seconds: wall time of the chunk, compilation apart.
         compile_seconds: time spent compiling before it, 0 when cached.
-        bad: by seed, the first step of the chunk whose loss is NaN or infinite.
+        bad: by position of a seed, the first step of the chunk whose loss is NaN or
+            infinite.
     """
 
     step: int
@@ -267,7 +268,7 @@ def train(
         state, metrics = programs[size](state)
         host: dict[str, np.ndarray] = to_host(metrics)
         seconds = time.perf_counter() - began
-        bad = _not_finite(host["loss"], done, state)
+        bad = _not_finite(host["loss"], done)
         if bad and (not some_may_fail or len(bad) == host["loss"].shape[1]):
             raise NonFiniteLoss(_told(bad, state))
         done += size
@@ -318,29 +319,25 @@ def fit(
     return state, on_each_seed(program.evaluate, program, mesh=mesh)(state)
 
 
-def _not_finite(loss: np.ndarray, done: int, state: TrainState) -> dict[int, int]:
-    """By seed, the first step whose loss is not finite."""
+def _not_finite(loss: np.ndarray, done: int) -> dict[int, int]:
+    """By position, the first step whose loss is not finite."""
     bad = ~np.isfinite(loss)
-    if not bad.any():
-        return {}
-    seeds = to_host(state.seed)
     return {
-        int(seeds[i]): done + 1 + int(bad[:, i].argmax())
+        int(i): done + 1 + int(bad[:, i].argmax())
         for i in np.flatnonzero(bad.any(axis=0))
     }
 
 
-def first_bad(state: TrainState, seed: int) -> str:
+def first_bad(state: TrainState, index: int) -> str:
     """The first array of a seed's run that holds a NaN or an infinity, by its path.
 
     Args:
         state: of all seeds.
-        seed: one of them.
+        index: position of the seed.
 
     Returns:
         The path, such as `.params['dense']['kernel']`; empty where all are finite.
     """
-    (index,) = np.flatnonzero(to_host(state.seed) == seed)
     for path, leaf in jax.tree.leaves_with_path(state.run):
         if not jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact):
             continue
@@ -350,10 +347,11 @@ def first_bad(state: TrainState, seed: int) -> str:
 
 
 def _told(bad: dict[int, int], state: TrainState) -> str:
-    first = min(bad.values())
-    where = first_bad(state, next(seed for seed in bad if bad[seed] == first))
+    first, seeds = min(bad.values()), to_host(state.seed)
+    where = first_bad(state, next(i for i in bad if bad[i] == first))
+    which = sorted({int(seeds[i]) for i in bad})
     return (
-        f"loss is not finite from step {first} on, seeds {sorted(bad)}"
+        f"loss is not finite from step {first} on, seeds {which}"
         + (f", first in {where}" if where else "")
         + ": lower the learning rate, or look at the data"
     )

@@ -45,7 +45,7 @@ def test_packaged_claims_are_complete_and_name_presets_that_exist():
 
 def test_a_claim_names_the_records_that_it_needs():
     claims = load_claims("contrastive_ica")
-    assert len(claims.at("quick")) == 19
+    assert len(claims.at("quick")) == 21
     needed = {claim.id: claim.needs("quick") for claim in claims.at("quick")}
     assert needed["q-sphere"] == ("quick/sphere-vmf",)
     assert needed["t1r1-identity"] == ("identity/t1r1",)

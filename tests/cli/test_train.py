@@ -58,6 +58,7 @@ def test_what_trains_nothing_shows_its_scores_and_no_optimisation(
     assert {p.name for p in path.parent.iterdir()} == {
         "config.json",
         "env.json",
+        "lock",
         "result.json",
     }
     assert cli.main([*call, "--dry-run"]) == 0

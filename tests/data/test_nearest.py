@@ -118,3 +118,30 @@ def test_pairs_follow_the_published_rule(rng):
 def test_wrong_sets_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(jnp.arange(15.0).reshape(5, 3))
+
+
+@pytest.mark.parametrize("size", [1e20, 1e-25])
+def test_rows_of_any_size_are_those_of_a_tree(rng, size):
+    z, queries = rng.normal(size=(50, 3)), rng.normal(size=(20, 3))
+    want = cKDTree(z).query(queries)[1]
+    small = [jnp.asarray(size * x, jnp.float32) for x in (z, queries)]
+    np.testing.assert_array_equal(nearest_rows(*small), want)
+
+
+@pytest.mark.many_programs(reason="float64 arrays of NumPy, outside of a program")
+def test_float64_rows_far_from_0_keep_their_digits(rng):
+    z, queries = rng.normal(size=(50, 3)), rng.normal(size=(20, 3))
+    want = cKDTree(z).query(queries)[1]
+    got = nearest.nearest_rows(z + 1e8, queries + 1e8)
+    np.testing.assert_array_equal(got, want)
+
+
+def test_nothing_is_near_to_nan():
+    z = jnp.array([[0.0], [1.0]])
+    queries = jnp.array([[0.9], [jnp.nan]])
+    assert nearest_rows(z, queries).tolist() == [1, -1]
+    assert nearest_rows(z.at[0].set(jnp.nan), queries).tolist() == [-1, -1]
+    with pytest.raises(ValueError, match="^queries must be finite, got 1 NaN"):
+        nearest.nearest_rows(z, queries)
+    with pytest.raises(ValueError, match="^z must be finite, got 1 NaN"):
+        nearest.nearest_rows(z.at[0].set(jnp.nan), z)

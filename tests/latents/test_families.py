@@ -54,7 +54,7 @@ def test_every_density_has_its_own_tree_structure():
         (lambda: Normal(-1.0), "scale must be > 0, got -1.0"),
         (lambda: GeneralisedNormal(np.nan), "scale must be > 0, got nan"),
         (lambda: Laplace(jnp.float32(-2)), "scale must be > 0, got -2.0"),
-        (lambda: GeneralisedNormal(1.0, -0.5), "p must be > 0, got -0.5"),
+        (lambda: GeneralisedNormal(1.0, -0.5), "p must be >= 0.05, got -0.5"),
         (lambda: VonMisesFisher(-0.1), "kappa must be >= 0, got -0.1"),
         (
             lambda: make_density("laplce", 1.0),
@@ -62,7 +62,7 @@ def test_every_density_has_its_own_tree_structure():
             "'vmf'], got 'laplce' (did you mean 'laplace'?)",
         ),
         (lambda: make_density("normal", 0.0), "scale must be > 0, got 0.0"),
-        (lambda: make_density("gennorm", 1.0, 0.0), "p must be > 0, got 0.0"),
+        (lambda: make_density("gennorm", 1.0, 0.0), "p must be >= 0.05, got 0.0"),
     ],
 )
 def test_bad_densities(make, message):

@@ -11,7 +11,7 @@ from jax.sharding import PartitionSpec as P
 
 from jidcl.losses import Similarity, infonce, pairwise
 from jidcl.losses.logsumexp import row_logsumexp
-from jidcl.losses.similarity import as_multiplied
+from jidcl.losses.rows import as_multiplied
 from jidcl.losses.tiles import Kernel
 
 U = 2.0**-8  # the most that rounding to bfloat16 errs by, of a number

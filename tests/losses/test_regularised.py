@@ -123,7 +123,7 @@ def test_constant_outputs_have_the_values_of_chance():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda z: ntxent(z, z[:2]), "y_pos must have the shape of y"),
+        (lambda z: ntxent(z, z[:2]), "z_pos must have the shape of z"),
         (lambda z: simsiam(z, z, z, z[:2]), "z_pos must have the shape of p"),
         (lambda z: swav(z, z, jnp.ones((4, 2))), "prototypes must have shape"),
         (lambda z: swav(z, z, z, tau=0.0), "tau must be > 0"),

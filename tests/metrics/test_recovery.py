@@ -444,3 +444,15 @@ def test_shuffled_rows_on_the_host_are_the_same_rows(rng, y):
     assert not np.array_equal(mixed, y)
     np.testing.assert_array_equal(np.sort(mixed[:, 0]), np.sort(y[:, 0]))
     assert {tuple(row) for row in mixed} == {tuple(row) for row in y}
+
+
+@pytest.mark.parametrize("xp", [np, jnp])
+def test_an_infinite_score_wins_and_one_below_all_is_avoided(xp):
+    big = np.array([[0.1, 0.9, 0.2], [0.8, np.inf, 0.1]], np.float32)
+    columns, total = assign(xp.asarray(big), xp=xp)
+    np.testing.assert_array_equal(columns, [2, 1])
+    assert total == np.inf
+    low = np.array([[-np.inf, -5.0], [3.0, 4.0]], np.float32)
+    columns, total = assign(xp.asarray(low), xp=xp)
+    np.testing.assert_array_equal(columns, [1, 0])
+    assert total == -2

@@ -147,8 +147,8 @@ def test_a_malformed_system_is_refused_by_name():
             System(**{**parts, name: value})
     with pytest.raises(TypeError, match="missing 1 required .* 'presets'"):
         System(**{k: v for k, v in parts.items() if k != "presets"})
-    wrong = System(**{**parts, "floor_kind": lambda config: "orakle"})
-    with pytest.raises(ValueError, match="did you mean 'oracle'"):
+    wrong = System(**{**parts, "floor_kind": lambda config: "referense"})
+    with pytest.raises(ValueError, match="did you mean 'reference'"):
         wrong.floor(quick("contrastive_ica")[1])
 
 

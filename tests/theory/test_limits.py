@@ -403,7 +403,10 @@ def test_projected_normal_ratio_by_quadrature(n, sigma):
         (lambda: theory.vmf_limit(1, 1.0), "n must be >= 2, got 1"),
         (lambda: theory.vmf_mean_cosine(3, -1.0), "kappa must be >= 0, got -1.0"),
         (lambda: theory.vmf_log_normaliser(3, math.nan), "kappa must be >= 0, got nan"),
-        (lambda: theory.vmf_limit(3, 1, model_kappa=-1), "kappa must be >= 0, got -1"),
+        (
+            lambda: theory.vmf_limit(3, 1, model_kappa=-1),
+            "model_kappa must be >= 0, got -1",
+        ),
         (lambda: theory.box_limit(0, 0, 1, 1, 1), "n must be >= 1, got 0"),
         (lambda: theory.box_limit(1, 1, 0, 1, 1), "low must be < high, got low=1"),
         (lambda: theory.box_moment(1, 0, 1, 0, 1), "lam must be > 0, got 0"),
@@ -436,3 +439,77 @@ def test_projected_normal_ratio_by_quadrature(n, sigma):
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         call()
+
+
+# --- To the ends of the ranges of what is accepted ------------------------------------
+
+
+@pytest.mark.parametrize("kappa", [1e8, 1e19, 1e200, 1e299])
+def test_sphere_quantities_at_large_concentrations_are_closed_forms(kappa):
+    # On S^2: log mu = kappa - log(2 kappa), A = 1 - 1 / kappa.
+    assert theory.vmf_limit(3, kappa) == pytest.approx(1 - np.log(2 * kappa))
+    entropy = 1 + np.log(2 * np.pi) - np.log(kappa)
+    assert theory.vmf_entropy(3, kappa) == pytest.approx(entropy)
+    assert theory.vmf_moment(3, kappa) == pytest.approx(kappa)
+    assert theory.vmf_self_weight(3, kappa) == pytest.approx(2 * kappa)
+    assert theory.vmf_correction(3, kappa) == pytest.approx(kappa / 2)
+    # A normal law in the tangent space, in any dimension.
+    for n in (2, 10, 100):
+        entropy = (n - 1) / 2 * (1 + np.log(2 * np.pi / kappa))
+        assert theory.vmf_entropy(n, kappa) == pytest.approx(entropy, rel=1e-4)
+
+
+def test_what_float64_does_not_hold_is_infinite_or_refused():
+    assert theory.vmf_moment(1000, 1e19) == math.inf
+    assert theory.vmf_self_weight(1000, 1e19) == math.inf
+    assert theory.vmf_correction(1000, 1e19) == math.inf
+    assert theory.box_moment(2, 0, 1, 1e-200, 1) == math.inf
+    assert theory.box_self_weight(1000, 0, 1, 1e-5, 2) == math.inf
+    with pytest.raises(ValueError, match="^kappa must be <= 1e300, got 1e[+]301$"):
+        theory.vmf_entropy(3, 1e301)
+
+
+@pytest.mark.parametrize("beta", [1.0, 2.0, 3.0])
+def test_box_quantities_of_very_narrow_and_very_wide_laws(beta):
+    gamma = special.gamma(1 / beta)
+    for lam in (1e-9, 1e-200):
+        limit = 1 / beta + np.log(2 * lam / beta * gamma)
+        assert theory.box_limit(1, 0, 1, lam, beta) == pytest.approx(limit, rel=1e-6)
+        energy = theory.box_mean_energy(0, 1, lam, beta)
+        assert energy == pytest.approx(1 / beta, rel=1e-6)
+    for lam in (1e5, 1e60):
+        # E|z - z'|^beta of two uniform numbers is 2 / ((beta + 1) (beta + 2)).
+        want = 2 / ((beta + 1) * (beta + 2)) * lam**-beta
+        energy = theory.box_mean_energy(0, 1, lam, beta)
+        assert energy == pytest.approx(want, rel=1e-4)
+        assert theory.box_limit(1, 0, 1, lam, beta) == pytest.approx(0, abs=1e-9)
+    assert abs(theory.box_limit(1, 0, 1, 1e200, beta)) < 1e-150
+
+
+def test_gauss_quantities_have_no_units():
+    for size in (1e-150, 1e100, 1e200):
+        got = theory.gauss_limit(1, size, size / 10, 4 / size / size or 5e-324)
+        if 1e-300 < size**-2 * 4 < 1e300:
+            assert got == pytest.approx(theory.gauss_limit(1, 1.0, 0.1, 4.0))
+        root = np.sqrt(theory.best_gauss_coefficient(size, size / 10))
+        want = np.sqrt(theory.best_gauss_coefficient(1.0, 0.1)) / size
+        assert root == pytest.approx(want, rel=1e-6)
+    value = -(math.log(2) + 400 * math.log(10)) / 2 - 0.5
+    assert theory.gauss_limit(1, 1e200, 1e-200, 1.0) == pytest.approx(value)
+    assert theory.best_gauss_coefficient(1e-200, 1e200) == 0
+
+
+@pytest.mark.parametrize("n", [2, 3, 100])
+def test_projected_normal_laws_of_any_width(n):
+    # Narrow: normal in the tangent space, of density (2 pi sigma^2)^(-(n - 1) / 2).
+    for sigma in (1e-9, 1e-100):
+        got = theory.projected_normal_log_ratio(n, sigma, 1.0)
+        area = np.log(2) + n / 2 * np.log(np.pi) - math.lgamma(n / 2)
+        want = area - (n - 1) / 2 * (np.log(2 * np.pi) + 2 * np.log(sigma))
+        assert got == pytest.approx(want, rel=1e-6)
+    assert theory.projected_normal_tv(n, 1e-9) == pytest.approx(1, abs=1e-6)
+    assert theory.projected_normal_mean_cosine(n, 1e-9) == pytest.approx(1, abs=1e-6)
+    for cosine in (-1.0, 0.5):
+        assert theory.projected_normal_log_ratio(n, 1e200, cosine) == pytest.approx(
+            0, abs=1e-10
+        )

@@ -1,5 +1,6 @@
 """Two processes of four devices each train, stop, resume and record as one of eight."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -7,6 +8,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -117,3 +119,33 @@ def test_other_hosts_are_refused(hosts):
 def test_an_index_beyond_the_count_is_refused():
     with pytest.raises(ValueError, match="COUNT of hosts must be >= 3, got 2"):
         join("a:1,2,2")
+
+
+def listening(port):
+    """Local addresses that listen on a port, in the kernel's hexadecimal digits."""
+    lines = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            lines += pathlib.Path(table).read_text().splitlines()[1:]
+    rows = [line.split() for line in lines]
+    return {
+        row[1] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"
+    }
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/net/tcp").exists(), reason="needs /proc")
+def test_process_0_listens_at_the_address_it_was_given_and_at_no_other():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = f"from jidcl.train.hosts import join; join('127.0.0.1:{port},2,0')"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as waiting:
+        found, deadline = set(), time.monotonic() + 60
+        while not found and time.monotonic() < deadline:
+            time.sleep(0.2)
+            found = listening(port)
+        waiting.kill()
+    local = "0100007F"  # 127.0.0.1
+    assert found
+    assert all(address.split(":")[0].endswith(local) for address in found), found

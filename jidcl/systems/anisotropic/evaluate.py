@@ -73,7 +73,9 @@ def evaluate(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> On
         same = 0 * seen + config.outputs**-0.5
         worse = perturb(worse_key, pair)
         truths = jax.tree.map(lambda z, w: jnp.concatenate([z[None], w]), pair, worse)
-        losses = jax.lax.map(lambda z: objective(config, *z, true_lam), truths)
+        losses = jax.lax.map(
+            lambda of: objective(config, of.z, of.z_pos, true_lam), truths
+        )
         losses = {
             "loss": objective(config, seen, f(x_pos)[1], lam),
             "reference": losses[0],

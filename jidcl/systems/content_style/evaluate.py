@@ -22,7 +22,7 @@ from jidcl.systems.content_style.presets import ContentStyle
 from jidcl.systems.content_style.process import draw_latents, objective
 from jidcl.systems.shared.sources import Source
 from jidcl.systems.shared.wiring import mean_over_batches, over_batches
-from jidcl.theory import apply_oracle, fit_oracle
+from jidcl.theory import fit_oracle
 from jidcl.types import Array, Evaluation, Losses, Metrics, Pair
 
 Encode = Callable[[Array], Array]
@@ -142,7 +142,7 @@ def reference_losses(
         oracle = fit_oracle(
             "none", lambda y, y_pos: value(place(y), place(y_pos), y), pairs
         )
-        scale = apply_oracle(oracle, "none", jnp.ones((1,)))[0]
+        scale = oracle.scale
 
     def score(key):
         latents = draw_latents(config, law, key, config.eval_batch)
