@@ -118,16 +118,12 @@ def _tested(test: str, columns: Any) -> tuple[Any, str]:
     if test == "fisher_z":
         return metrics.fisher_z(x, y, z if given else None), "Fisher's z"
     if test == "g_test":
-        whole = columns.astype(int)
+        whole: Any = columns.astype(int)
         if (whole != columns).any() or (whole < 0).any():
             raise ValueError("columns of a G-test must be whole numbers from 0")
         levels = max(2, int(whole.max()) + 1)
-        found = metrics.g_test(
-            np.ascontiguousarray(whole[:, 0]),
-            np.ascontiguousarray(whole[:, 1]),
-            whole[:, 2:] if given else None,
-            levels=levels,
-        )
+        pair: Any = np.ascontiguousarray(whole[:, :2].T)
+        found = metrics.g_test(*pair, whole[:, 2:] if given else None, levels=levels)
         return found, f"G-test, {levels} levels"
     if not given:
         return metrics.kci_unconditional(x, y), "KCI, no condition, gamma null"

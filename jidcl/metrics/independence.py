@@ -196,7 +196,7 @@ def _g_test(x: Any, y: Any, z: Any, *, levels: int) -> Tested:
     k = 0 if z is None else z.shape[-1]
     code = x.astype(int) * levels + y.astype(int)
     for j in range(k):  # the first column of z is the most significant
-        code = code + levels ** (k + 1 - j) * z[..., j].astype(int)
+        code = code + levels ** (k + 1 - j) * z[..., j].astype(int)  # type: ignore
     flat = code.reshape(-1, code.shape[-1])
     counts = jax.vmap(lambda c: jnp.bincount(c, length=levels ** (k + 2)))(flat)
     shape = (*code.shape[:-1], levels**k, levels, levels)

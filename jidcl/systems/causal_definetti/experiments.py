@@ -49,10 +49,8 @@ def shared_data(config: CausalDeFinetti) -> Any:
     """The recorded data sets, None where data are drawn."""
     if config.source == "drawn":
         return None
-    own = dict(repetitions=config.repetitions)
-    if config.experiment == "binary":
-        return recorded_binary(config.environments, **own)
-    return recorded_pairs(config.environments, **own)
+    recorded = recorded_binary if config.experiment == "binary" else recorded_pairs
+    return recorded(config.environments, repetitions=config.repetitions)
 
 
 def _data_of_pairs(config: CausalDeFinetti, frozen: Any, key: Array, structure=None):
@@ -156,8 +154,8 @@ def power(config: CausalDeFinetti, frozen: Any, key: Array) -> Evaluation:
     """Fisher's z on linear Gaussian pairs, beside its closed form."""
     with jax.ensure_compile_time_eval():
         true = [float(linear_pair(*held).y1_x2_given_y2) for held in GAUSSIAN]
-    own = dict(alpha=config.alpha)
-    forms = np.array([fisher_power(r, config.environments, **own) for r in true])
+    count, alpha = config.environments, config.alpha
+    forms = np.array([fisher_power(r, count, alpha=alpha) for r in true])
     a, theta, e, psi, h = np.array(GAUSSIAN).T[:, :, None, None, None]
     shape = (6, len(GAUSSIAN), config.repetitions, config.environments)
     normal = jax.random.normal(key, shape, float)[..., None]
