@@ -123,7 +123,8 @@ def _tested(test: str, columns: Any) -> tuple[Any, str]:
             raise ValueError("columns of a G-test must be whole numbers from 0")
         levels = max(2, int(whole.max()) + 1)
         pair: Any = np.ascontiguousarray(whole[:, :2].T)
-        found = metrics.g_test(*pair, whole[:, 2:] if given else None, levels=levels)
+        x, y = pair[0], pair[1]
+        found = metrics.g_test(x, y, whole[:, 2:] if given else None, levels=levels)
         return found, f"G-test, {levels} levels"
     if not given:
         return metrics.kci_unconditional(x, y), "KCI, no condition, gamma null"
