@@ -882,14 +882,14 @@ LATENTS = {
         latents.recorded_binary,
         environments=thing(20),
         counts=thing((20,)),
-        repetitions=thing(2),
+        repetitions=thing(2, free=("number",)),
         host=True,
     ),
     "recorded_pairs": call(
         latents.recorded_pairs,
         environments=thing(20),
         counts=thing((20,)),
-        repetitions=thing(2),
+        repetitions=thing(2, free=("number",)),
         host=True,
     ),
     "sample_binary": call(

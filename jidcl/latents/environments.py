@@ -19,6 +19,7 @@ import numpy as np
 
 from jidcl.checks import (
     check_above,
+    check_array,
     check_choice,
     check_count,
     check_key,
@@ -229,6 +230,8 @@ def binary_variables(factors: Any, graph: Any) -> Any:
 
     Source: Guo et al. 2023, multivariate experiment.
     """
+    check_array("factors", factors)
+    check_array("graph", graph)
     factors, graph = jnp.asarray(factors), jnp.asarray(graph)
     count = factors.shape[0] if factors.ndim else 0
     check_shape("graph", graph, (count, count))

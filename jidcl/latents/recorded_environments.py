@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jidcl.checks import check_choice, check_count
+from jidcl.checks import check_choice, check_count, check_type
 from jidcl.latents.environments import PairDraws, table_of
 
 
@@ -45,6 +45,7 @@ def recorded_pairs(
     """
     for name, value in (("repetitions", repetitions), ("environments", environments)):
         check_count(name, value)
+    check_type("counts", counts, tuple | list)
     check_choice("environments", str(environments), [str(count) for count in counts])
     stream, held = np.random.RandomState(seed), []
     for count in counts:
@@ -99,6 +100,7 @@ def recorded_binary(
     """
     for name, value in (("repetitions", repetitions), ("environments", environments)):
         check_count(name, value)
+    check_type("counts", counts, tuple | list)
     check_choice("environments", str(environments), [str(count) for count in counts])
     stream, coins = np.random.RandomState(seed), random.Random(seed)
     tables: list[Any] = []

@@ -26,7 +26,7 @@ from jidcl.checks import (
     is_traced,
 )
 from jidcl.compiled import compiled
-from jidcl.numerics import safe_root
+from jidcl.numerics import unit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -290,8 +290,8 @@ def _fisher_z(x: Any, y: Any, z: Any) -> Tested:
     columns = [_rest(column, ()) for column in columns]
     basis: list[Any] = []
     for column in given:
-        basis.append(_unit(_rest(_rest(column, basis), basis)))
-    a, b = (_unit(_rest(_rest(column, basis), basis)) for column in columns)
+        basis.append(unit(_rest(_rest(column, basis), basis)))
+    a, b = (unit(_rest(_rest(column, basis), basis)) for column in columns)
     r = jnp.clip(jnp.sum(a * b, axis=-1), -1, 1)
     # |r| = 1 to rounding is the largest that float64 tells from 1.
     statistic = jnp.sqrt(1.0 * left) * jnp.arctanh(r * (1 - 2.0**-52))
@@ -304,11 +304,6 @@ def _rest(column: jax.Array, basis: Any) -> jax.Array:
     for other in basis:
         column = column - other * jnp.sum(other * column, axis=-1, keepdims=True)
     return column
-
-
-def _unit(column: jax.Array) -> jax.Array:
-    size = safe_root(jnp.sum(column**2, axis=-1, keepdims=True), 2.0)
-    return column / jnp.where(size > 0, size, 1)
 
 
 # Ranks --------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def test_settings_outside_of_the_key_leave_the_draws_unchanged(system):
         if found and found[-1] != moved:
             moved = found[-1]  # all of them at once: tracing takes long
             alone.append(field.name)
-    assert len(alone) > 5
+    assert len(alone) > min(5, len(dataclasses.fields(config)) // 3)
     assert changed or "random_" not in same[0]
     if draws(module, moved) != same:
         for name in alone:
