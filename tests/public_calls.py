@@ -37,7 +37,7 @@ RECORDS = {
     "OU_PAIRS", "OUTPUTS", "Objective", "OracleMap", "PLANE_MAPS", "PNormDensity",
     "PUBLISHED_WIDTHS", "Pair", "PlaneMap", "Problem", "Program", "Rank", "Running",
     "Space", "System", "Uniform", "Views", "__version__",
-    "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES", "Tested", "VARIES",
+    "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES", "PValue", "VARIES",
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
 LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}

@@ -93,7 +93,7 @@ def recorded_binary(
         ValueError: where `environments` is none of `counts`.
 
     Example:
-        >>> recorded_binary(50, counts=(50,), repetitions=2)[0].sum()
+        >>> float(recorded_binary(50, counts=(50,), repetitions=2)[0].sum())
         100.0
 
     Source: Guo et al. 2023, published code (seed 42).

@@ -26,7 +26,7 @@ from jidcl.metrics.decoding import (
 )
 from jidcl.metrics.graphs import normalised_shd
 from jidcl.metrics.independence import (
-    Tested,
+    PValue,
     chatterjee_xi,
     fisher_z,
     g_test,
@@ -60,7 +60,7 @@ from jidcl.metrics.recovery import (
 
 __all__ = [
     "normalised_shd",
-    "Tested",
+    "PValue",
     "chatterjee_xi",
     "fisher_z",
     "g_test",

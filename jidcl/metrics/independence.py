@@ -41,7 +41,7 @@ ASSUMPTIONS = {
 }
 
 
-class Tested(NamedTuple):
+class PValue(NamedTuple):
     """A test's statistic and p-value, `[...]` each.
 
     Attributes:
@@ -49,7 +49,7 @@ class Tested(NamedTuple):
         p: probability of such a statistic under independence.
 
     Example:
-        >>> Tested(1.0, 0.5).p
+        >>> PValue(1.0, 0.5).p
         0.5
 
     Source: this library.
@@ -146,7 +146,7 @@ def _check_varies(name: str, array: Any) -> None:
 
 def g_test(
     x: jax.Array, y: jax.Array, z: jax.Array | None = None, *, levels: int = 2
-) -> Tested:
+) -> PValue:
     """G-test of categories, x independent of y given every column of z.
 
     G = 2 sum O log(O / E) over cells of (x, y, z), E = row * column / total within
@@ -160,7 +160,7 @@ def g_test(
         levels: number of categories of every variable, >= 2.
 
     Returns:
-        `Tested`, `[...]`.
+        `PValue`, `[...]`.
 
     Raises:
         ValueError: on other shapes, or a category that is not below `levels`.
@@ -192,7 +192,7 @@ def g_test(
 
 
 @in_float64
-def _g_test(x: Any, y: Any, z: Any, *, levels: int) -> Tested:
+def _g_test(x: Any, y: Any, z: Any, *, levels: int) -> PValue:
     k = 0 if z is None else z.shape[-1]
     code = x.astype(int) * levels + y.astype(int)
     for j in range(k):  # the first column of z is the most significant
@@ -203,14 +203,14 @@ def _g_test(x: Any, y: Any, z: Any, *, levels: int) -> Tested:
     return g_of_counts(jnp.asarray(counts, float).reshape(shape))
 
 
-def g_of_counts(counts: jax.Array) -> Tested:
+def g_of_counts(counts: jax.Array) -> PValue:
     """The G-test of a table of counts.
 
     Args:
         counts: `[..., cells of z, levels of x, levels of y]`.
 
     Returns:
-        `Tested`, `[...]`, in the dtype of the counts.
+        `PValue`, `[...]`, in the dtype of the counts.
 
     Example:
         >>> float(g_of_counts(jnp.full((1, 2, 2), 5.0)).p)
@@ -226,7 +226,7 @@ def g_of_counts(counts: jax.Array) -> Tested:
     terms = counts * jnp.log(jnp.where(held, odds, 1))
     statistic = jnp.maximum(2 * jnp.sum(terms, axis=(-1, -2, -3)), 0)
     df = counts.shape[-3] * (counts.shape[-2] - 1) * (counts.shape[-1] - 1)
-    return Tested(statistic, _chi_square_tail(statistic, df))
+    return PValue(statistic, _chi_square_tail(statistic, df))
 
 
 def _chi_square_tail(statistic: jax.Array, df: int) -> jax.Array:
@@ -243,7 +243,7 @@ def _chi_square_tail(statistic: jax.Array, df: int) -> jax.Array:
 # Correlation --------------------------------------------------------------------------
 
 
-def fisher_z(x: jax.Array, y: jax.Array, z: jax.Array | None = None) -> Tested:
+def fisher_z(x: jax.Array, y: jax.Array, z: jax.Array | None = None) -> PValue:
     """Fisher's z: partial correlation of x and y given the columns of z.
 
     statistic = sqrt(samples - k - 3) atanh(r), two-sided normal tail.
@@ -254,7 +254,7 @@ def fisher_z(x: jax.Array, y: jax.Array, z: jax.Array | None = None) -> Tested:
         z: `[..., samples, k]`; None: no condition.
 
     Returns:
-        `Tested`, `[...]`; the sign is that of the correlation.
+        `PValue`, `[...]`; the sign is that of the correlation.
 
     Raises:
         ValueError: on other shapes, fewer than k + 4 samples, NaN or a constant
@@ -283,7 +283,7 @@ def _check_single(name: str, array: Any) -> None:
 
 
 @in_float64
-def _fisher_z(x: Any, y: Any, z: Any) -> Tested:
+def _fisher_z(x: Any, y: Any, z: Any) -> PValue:
     columns = [x[..., 0], y[..., 0]]
     given = [] if z is None else [z[..., j] for j in range(z.shape[-1])]
     left = x.shape[-2] - len(given) - 3
@@ -295,7 +295,7 @@ def _fisher_z(x: Any, y: Any, z: Any) -> Tested:
     r = jnp.clip(jnp.sum(a * b, axis=-1), -1, 1)
     # |r| = 1 to rounding is the largest that float64 tells from 1.
     statistic = jnp.sqrt(1.0 * left) * jnp.arctanh(r * (1 - 2.0**-52))
-    return Tested(statistic, erfc(jnp.abs(statistic) / np.sqrt(2.0)))
+    return PValue(statistic, erfc(jnp.abs(statistic) / np.sqrt(2.0)))
 
 
 def _rest(column: jax.Array, basis: Any) -> jax.Array:
@@ -309,7 +309,7 @@ def _rest(column: jax.Array, basis: Any) -> jax.Array:
 # Ranks --------------------------------------------------------------------------------
 
 
-def chatterjee_xi(x: jax.Array, y: jax.Array) -> Tested:
+def chatterjee_xi(x: jax.Array, y: jax.Array) -> PValue:
     """Chatterjee's xi: how far y is a function of x; 0 where they are independent.
 
     xi = 1 - n sum |r_{i+1} - r_i| / (2 sum l_i (n - l_i)) in the order of x, r_i
@@ -321,7 +321,7 @@ def chatterjee_xi(x: jax.Array, y: jax.Array) -> Tested:
         y: of the same shape.
 
     Returns:
-        `Tested`, `[...]`.
+        `PValue`, `[...]`.
 
     Raises:
         ValueError: on other shapes, fewer than 3 samples, NaN or a constant column.
@@ -340,7 +340,7 @@ def chatterjee_xi(x: jax.Array, y: jax.Array) -> Tested:
 
 
 @in_float64
-def _xi(x: Any, y: Any) -> Tested:
+def _xi(x: Any, y: Any) -> PValue:
     def one(x, y):
         n, y = len(x), y[jnp.argsort(x)]
         ordered = jnp.sort(y)
@@ -354,4 +354,4 @@ def _xi(x: Any, y: Any) -> Tested:
     x, y = jnp.asarray(x[..., 0], float), jnp.asarray(y[..., 0], float)
     flat = [a.reshape(-1, a.shape[-1]) for a in (x, y)]
     found = jax.vmap(one)(*flat)
-    return Tested(*(a.reshape(x.shape[:-1]) for a in found))
+    return PValue(*(a.reshape(x.shape[:-1]) for a in found))

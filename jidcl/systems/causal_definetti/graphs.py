@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jidcl.metrics.independence import Tested, g_of_counts
+from jidcl.metrics.independence import PValue, g_of_counts
 
 
 class Searched(NamedTuple):
@@ -40,7 +40,7 @@ def _margin(table: jax.Array, x: int, y: int, z: Any) -> jax.Array:
     return held.reshape(*table.shape[:axes], -1, 2, 2)
 
 
-def level_test(table: jax.Array, held: Any, j: int, k: int) -> Tested:
+def level_test(table: jax.Array, held: Any, j: int, k: int) -> PValue:
     """V_j at position 1 against V_k at position 2, given position 1 of all others.
 
     Args:
@@ -50,13 +50,13 @@ def level_test(table: jax.Array, held: Any, j: int, k: int) -> Tested:
         k: another variable.
 
     Returns:
-        `Tested`.
+        `PValue`.
     """
     count = table.ndim // 2
     return g_of_counts(_margin(table, j, count + k, [m for m in held if m != j]))
 
 
-def edge_test(table: jax.Array, j: int, k: int, given: Any) -> Tested:
+def edge_test(table: jax.Array, j: int, k: int, given: Any) -> PValue:
     """V_j against V_k given others, all at position 1.
 
     Args:
@@ -66,7 +66,7 @@ def edge_test(table: jax.Array, j: int, k: int, given: Any) -> Tested:
         given: the others that are conditioned on.
 
     Returns:
-        `Tested`.
+        `PValue`.
     """
     return g_of_counts(_margin(table, j, k, list(given)))
 
