@@ -69,10 +69,11 @@ def complaints(cases):
     ]
 
 
+@pytest.mark.many_programs(reason="every public function, traced or on the host")
 def test_a_sample_of_wrong_arguments_is_refused_by_name():
     tried = [case for case in harness.cases(CALLS) if only_traced(case)][::EVERY]
     assert len(tried) > 600
-    assert complaints(tried) == []
+    assert "\n".join(complaints(tried)) == ""
 
 
 @pytest.mark.long

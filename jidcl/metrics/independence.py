@@ -8,6 +8,7 @@ Assumptions, and what each test is blind to, are in `ASSUMPTIONS`.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -294,8 +295,8 @@ def _fisher_z(x: Any, y: Any, z: Any) -> PValue:
     a, b = (unit(_rest(_rest(column, basis), basis)) for column in columns)
     r = jnp.clip(jnp.sum(a * b, axis=-1), -1, 1)
     # |r| = 1 to rounding is the largest that float64 tells from 1.
-    statistic = jnp.sqrt(1.0 * left) * jnp.arctanh(r * (1 - 2.0**-52))
-    return PValue(statistic, erfc(jnp.abs(statistic) / np.sqrt(2.0)))
+    statistic = math.sqrt(left) * jnp.arctanh(r * (1 - 2.0**-52))
+    return PValue(statistic, erfc(jnp.abs(statistic) / math.sqrt(2.0)))
 
 
 def _rest(column: jax.Array, basis: Any) -> jax.Array:
