@@ -1,3 +1,4 @@
+import gc
 import json
 import shutil
 
@@ -112,6 +113,7 @@ def restored_from(folder):
         return saver.restore(start(make_mesh()))
     finally:
         saver.close()
+        gc.collect()  # readers that Orbax leaves behind a damaged file
 
 
 def same(state, other):
@@ -140,6 +142,12 @@ DAMAGES = {
 }
 
 
+left_behind = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+@left_behind
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
     saved, tmp_path, damage
@@ -169,6 +177,7 @@ def test_one_flipped_bit_of_a_number_is_seen(saved, tmp_path):
         assert same(restored_from(tmp_path).state, states[4])
 
 
+@left_behind
 def test_without_a_whole_checkpoint_nothing_is_restored_or_deleted(saved, tmp_path):
     origin, _ = saved
     shutil.copytree(origin, tmp_path, dirs_exist_ok=True)
