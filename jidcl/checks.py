@@ -128,14 +128,13 @@ def check_callable(name: str, value: Any) -> None:
 
 def check_whole(name: str, value: Any) -> None:
     """Raise `TypeError` unless `value` is a whole number."""
+    wrong = TypeError(f"{name} must be an integer, got {value!r}")
+    if isinstance(value, bool):
+        raise wrong
     try:
         operator.index(value)
-    except TypeError:
-        pass
-    else:
-        if not isinstance(value, bool):
-            return
-    raise TypeError(f"{name} must be an integer, got {value!r}")
+    except TypeError as error:
+        raise wrong from error
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:

@@ -12,6 +12,7 @@ ORDERINGS = ("falls", "above", "equal")
 UNITS = ("percent", "nats", "raw")
 FOUR_WORDS = ("identified", "identified early", "not identified", "not optimised")
 ALREADY = "already in x"  # a null is as good as the score that reaches the claim
+FLOORS = ("limit", "reference", "none")  # what a loss is compared with
 BEHAVIOUR = ("reproduced", "not reproduced", "not testable as published")
 VOCABULARIES = {"four words": (*FOUR_WORDS, ALREADY), "behaviour": BEHAVIOUR}
 

@@ -4,6 +4,7 @@ Imports no JAX: it reads records.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from jidcl.report.records import Record
 from jidcl.report.verdict import ANALOGUE, Verdict
 from jidcl.report.words import (
     MOST,
-    NOT_FINITE,
     admitted,
     all_latents,
     beats_nulls,
+    dead_words,
     gap_bar,
     has_floor,
+    mostly,
     mostly_closed,
     row_word,
     seed_words,
@@ -158,23 +160,15 @@ def judge_quick(claim: QuickClaim, record: Record) -> Verdict:
     share = np.mean(right)
     inside, null_note = _inside_null(claim, record)
     ok = bool(np.isfinite(scores).all() and share >= MOST) and inside
-    return Verdict(
-        claim=claim.id,
-        source=claim.source,
-        text=claim.text,
-        metric=claim.metric,
-        word=row_word(words) if words else "-",
+    return _verdict(
+        claim,
+        record,
+        scores,
+        against=claim.threshold,
+        words=words,
         expected=claim.expect,
         ok=ok,
-        outcome="as expected" if ok else "not as expected",
-        score=float(scores.mean()),
-        std=deviation(scores),
-        difference=float(scores.mean() - claim.threshold),
-        unit=claim.unit,
-        seeds=tuple(words),
-        nulls=mean_nulls(record, claim.metric, claim.scale),
-        note="; ".join(filter(None, (note, null_note))),
-        **gap_columns(record, claim.metric, claim.gap_bar),
+        notes=(note, null_note),
     )
 
 
@@ -220,7 +214,7 @@ def judge_published(claim: PublishedClaim, record: Record) -> Verdict:
     if claim.direction == "fails":
         holds = holds and mostly_closed(record, claim.gap_bar)
     if recovers and bound == "least" and record.trained:
-        holds = holds and bool(beats_nulls(record, claim.metric).mean() >= MOST)
+        holds = holds and mostly(record, beats_nulls(record, claim.metric))
     missed = "" if also is None or also.ok else f"the same run misses {also.claim}"
     holds = holds and not missed
     count = len(record.seeds)
@@ -230,22 +224,49 @@ def judge_published(claim: PublishedClaim, record: Record) -> Verdict:
         outcome = "reproduced"
     else:
         outcome = f"consistent, {count} of {claim.seeds} seeds"
+    return _verdict(
+        claim,
+        record,
+        scores,
+        against=claim.mean,
+        words=words,
+        expected=_published(claim),
+        ok=holds,
+        outcome=outcome,
+        notes=(note, null_note, missed),
+    )
+
+
+def _verdict(
+    claim: QuickClaim | PublishedClaim,
+    record: Record,
+    scores: np.ndarray,
+    *,
+    against: float,
+    expected: str,
+    ok: bool,
+    words: Sequence[str] = (),
+    outcome: str = "",
+    notes: Sequence[str] = (),
+) -> Verdict:
+    """The verdict on one number; a null has no nulls of its own."""
+    null = getattr(claim, "of_null", "")
     return Verdict(
         claim=claim.id,
         source=claim.source,
         text=claim.text,
-        metric=claim.metric,
+        metric=f"{claim.metric} ({null})" if null else claim.metric,
         word=row_word(words) if words else "-",
-        expected=_published(claim),
-        ok=holds,
-        outcome=outcome,
+        expected=expected,
+        ok=ok,
+        outcome=outcome or ("as expected" if ok else "not as expected"),
         score=float(scores.mean()),
         std=deviation(scores),
-        difference=difference,
+        difference=float(scores.mean() - against),
         unit=claim.unit,
         seeds=tuple(words),
-        nulls=mean_nulls(record, claim.metric, claim.scale),
-        note="; ".join(filter(None, (note, null_note, missed))),
+        nulls={} if null else mean_nulls(record, claim.metric, claim.scale),
+        note="; ".join(filter(None, notes)),
         **gap_columns(record, claim.metric, claim.gap_bar),
     )
 
@@ -277,16 +298,15 @@ def _worded(
 
     Nothing is said of optimisation where nothing was trained.
     """
-    lost = [NOT_FINITE] * len(record.dead)
     if claim.vocabulary == "behaviour":
-        words = [*(BEHAVIOUR[not r] for r in reached), *lost]
+        words = [*(BEHAVIOUR[not r] for r in reached), *dead_words(record)]
         return words, _unlike(words, BEHAVIOUR[not mean])
     if not record.trained:
         return [], ""
     share = claim.unit == "percent" and claim.bound == "least"
     words = seed_words(record, claim.metric, reached, bar=claim.gap_bar, nulls=share)
     suggested = word_of_means(record, claim.metric, mean, claim.gap_bar)
-    return words + lost, _unlike(words + lost, suggested)
+    return words, _unlike(words, suggested)
 
 
 def _unlike(words: list[str], suggested: str) -> str:
@@ -302,23 +322,11 @@ def _reference(claim: PublishedClaim, record: Record) -> Verdict:
     difference = float(scores.mean() - claim.mean)
     # Both means are over few seeds: their spreads add to the band.
     ok = abs(difference) <= max(band(claim), 2 * deviation(scores))
-    own = not claim.of_null  # a null has no nulls
-    return Verdict(
-        claim=claim.id,
-        source=claim.source,
-        text=claim.text,
-        metric=claim.metric if own else f"{claim.metric} ({claim.of_null})",
-        word=BEHAVIOUR[not ok] if claim.vocabulary == "behaviour" else "-",
-        expected=_published(claim),
-        ok=ok,
-        outcome="as expected" if ok else "not as expected",
-        score=float(scores.mean()),
-        std=deviation(scores),
-        difference=difference,
-        unit=claim.unit,
-        nulls=mean_nulls(record, claim.metric, claim.scale) if own else {},
-        **gap_columns(record, claim.metric, claim.gap_bar),
+    verdict = _verdict(
+        claim, record, scores, against=claim.mean, expected=_published(claim), ok=ok
     )
+    word = BEHAVIOUR[not ok] if claim.vocabulary == "behaviour" else "-"
+    return dataclasses.replace(verdict, word=word)
 
 
 def _beside(claim: PublishedClaim, record: Record) -> Verdict:
@@ -353,7 +361,7 @@ def _inside_null(
             f"{int(inside.sum())} of {inside.size} inside the 99 % interval of random "
             f"rotations, {scale * low.mean():.1f} to {scale * high.mean():.1f}"
         )
-        return bool(inside.mean() >= MOST), note
+        return mostly(record, inside), note
     null = float(values_of(record, claim.metric, claim.null).mean())
     what = "x itself" if claim.null == "identity" else f"the null {claim.null}"
     note = f"{what} scores {scale * null:.1f}"

@@ -6,8 +6,9 @@ Imports no JAX.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jidcl.claims import FLOORS
+
 SCHEMA_VERSION = 2
-KINDS = ("limit", "reference", "none")
 
 
 def checked(data: Any, fields: Sequence[str], *, where: str) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def _check_forms(held: Mapping[str, Any], where: str) -> None:
         "seconds": ("numbers by name", numbers),
         "dead": ("text by seed", texts),
         "programs": ("a list of objects", rows),
-        "floor_kind": (f"one of {KINDS}", lambda v: v in (*KINDS, "oracle")),
+        "floor_kind": (f"one of {FLOORS}", lambda v: v in (*FLOORS, "oracle")),
     }
     for name, (form, test) in forms.items():
         if name in held and not test(held[name]):

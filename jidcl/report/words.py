@@ -106,7 +106,7 @@ def seed_words(
         nulls: whether its best value is 1, so that it has to beat its nulls.
 
     Returns:
-        A word a seed, see the table above.
+        A word a seed, see the table above; dead seeds come last.
     """
     beats = beats_nulls(record, metric) if nulls else np.ones(reached.shape, bool)
     closed, known = gap_closed(record, bar), has_floor(record)
@@ -120,7 +120,32 @@ def seed_words(
             words.append(NOT_JUDGED)
         else:
             words.append(four_words(bool(is_closed), bool(is_reached)))
-    return words
+    return words + dead_words(record)
+
+
+def dead_words(record: Record) -> list[str]:
+    """A word for each seed that died.
+
+    Args:
+        record: of a finished run.
+
+    Returns:
+        `NOT_FINITE`, as often as there are such seeds.
+    """
+    return [NOT_FINITE] * len(record.dead)
+
+
+def mostly(record: Record, each: np.ndarray) -> bool:
+    """Whether something holds for at least 4 of 5 seeds; for a dead one it does not.
+
+    Args:
+        record: of a finished run.
+        each: whether it holds, for each living seed.
+
+    Returns:
+        True where it does.
+    """
+    return bool(np.sum(each) >= MOST * (len(each) + len(record.dead)))
 
 
 def explained(record: Record, metric: str, bar: float | None = None) -> np.ndarray:
@@ -253,7 +278,7 @@ def mostly_closed(record: Record, own: float | None = None) -> bool:
     Returns:
         True where it is.
     """
-    return bool(gap_closed(record, own).mean() >= MOST)
+    return mostly(record, gap_closed(record, own))
 
 
 def word_of_means(

@@ -5,11 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jidcl.checks import check_choice
-from jidcl.claims import Claims
+from jidcl.claims import FLOORS, Claims
 from jidcl.systems.shared.settings import Settings
 from jidcl.types import Program
-
-FLOORS = ("limit", "reference", "none")
 
 
 class Erratum(NamedTuple):

@@ -470,3 +470,13 @@ def test_a_dead_seed_counts_against_a_row_and_is_in_no_mean():
     assert "identified: 4 identified, 1 not finite" in cells(verdict)
     six = dataclasses.replace(alive, dead={"4": "x", "5": "x"})
     assert (judge(six, QUICK).ok, judge(six, QUICK).word) == (False, "mixed")
+    # Whoever asks: a run without a claim, a closed gap, nulls, a law of rotations.
+    assert judge_free(six)[0].word == "mixed"
+    lost = {"4": "x", "5": "x"}
+    fails = record([0.99] * 4, mcc=0.6, dead=lost)
+    assert judge(dataclasses.replace(fails, dead={}), FAILS).ok
+    assert not judge(fails, FAILS).ok
+    turned = dataclasses.replace(FAILS, direction="recovers", null="rotation")
+    assert judge(dataclasses.replace(fails, dead={}), turned).ok
+    assert not judge(fails, turned).ok
+    assert not judge(record([0.99] * 4, dead=lost), ROW).ok
