@@ -20,7 +20,7 @@ from jidcl.systems.anisotropic.presets import Anisotropic, learned, study
 
 SCORES = ("r2", "mcc", "lam_error", "lam_error_sorted", "lam_pearson", "block_r2")
 OTHERS = ("r2_per_dim", "head_r2", "head_mcc", "decoder_loss")
-LOSSES = ("loss", "floor", "gap", "gap_se")
+LOSSES = ("loss", "reference", "gap", "gap_se")
 STUDIES = {"mismatch": ("study", study), "mnist": ("mnist", learned)}
 
 

@@ -43,7 +43,7 @@ def of_seed(record: Record, index: int) -> Record:
         for name in ("scores", "losses", "nulls", "untrained", "errors", "perturbed")
     }
     return dataclasses.replace(
-        record, seeds=[record.seeds[index]], curve=curve, **parts
+        record, seeds=[record.seeds[index]], curve=curve, dead={}, **parts
     )
 
 

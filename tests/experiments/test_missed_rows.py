@@ -1,8 +1,9 @@
 """The studies of missed rows: closed-form maps, folds, and what the results say."""
 
-import importlib.util
+import importlib
 import json
 import pathlib
+import re
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +15,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def missed():
-    path = ROOT / "experiments" / "missed_rows.py"
-    spec = importlib.util.spec_from_file_location("missed_rows", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "experiments")
+        yield importlib.import_module("missed_rows")
 
 
 def infonce(y, y_pos):
@@ -94,3 +91,11 @@ def test_the_page_shows_the_numbers_of_the_best_bent_maps():
         saved = line(row, lambda r: r["scaled"]["loss"] - r["bent"]["loss"], 2)
         assert f"{name}R² of the best bent map | {scores} |" in page
         assert f"{name}nats less than the best scaling | {saved} |" in page
+
+
+@pytest.mark.parametrize("folder", ["experiments", "benchmarks"])
+def test_scripts_name_the_losses_of_a_record_as_it_does(folder):
+    """A record has a reference, where it once had a floor, and scripts read it."""
+    gone = re.compile(r"""["'](floor|oracle_loss|train_floor)["']""")
+    for path in sorted((ROOT / folder).glob("*.py")):
+        assert not gone.search(path.read_text()), path.name
