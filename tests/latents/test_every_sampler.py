@@ -201,6 +201,7 @@ SAMPLERS = {
     "init_blocks": lambda key: latents.init_blocks(key, 2, 2, stat=True, causal=True),
     "ou_step": lambda key: latents.ou_step(key, Normal(1.0), Z, 0.5),
     "sample": lambda key: sample(key, Laplace(0.5), Box(2), centres(Box, 5)),
+    "sample_binary": lambda key: latents.sample_binary(key, 5),
     "sample_block_pair": lambda key: latents.sample_block_pair(
         key, BLOCKS, batch=5, change=0.75
     ),
@@ -219,6 +220,7 @@ SAMPLERS = {
     "sample_ou_pair": lambda key: latents.sample_ou_pair(
         key, Normal(1.0), rho=0.5, shape=(5, 2)
     ),
+    "sample_pairs": lambda key: latents.sample_pairs(key, 5),
     "sample_with_acceptance": lambda key: sample_with_acceptance(
         key, VonMisesFisher(4.0), Sphere(3), centres(Sphere, 5)
     ),
@@ -243,7 +245,7 @@ def test_draws_depend_on_the_key_alone_and_map_over_keys(name):
     alone = jax.jit(SAMPLERS[name])(jax.random.split(jax.random.key(3), 2)[1])
     alone = jax.device_get(alone)
     for both, one in zip(jax.tree.leaves(mapped), jax.tree.leaves(alone), strict=True):
-        assert one.dtype in (np.float32, np.int32)
+        assert one.dtype in (np.float32, np.int32, np.bool_)
         assert np.isfinite(both).all()
         np.testing.assert_allclose(both[1], one, rtol=1e-5, atol=1e-5)
     first, second = jax.tree.leaves(mapped)[0]
