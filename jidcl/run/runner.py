@@ -36,6 +36,7 @@ from jidcl.run.folders import (
     run_folder,
     write_environment,
 )
+from jidcl.run.traced import shared_program
 from jidcl.systems.registry import load_system
 from jidcl.train import hosts, loop
 from jidcl.train.checkpoint import Checkpoints
@@ -230,15 +231,19 @@ class _Run:
         self.home, self.folder = folders
         self.system, self.preset = load_system(system), preset
         self.name, self.save_seconds = system, save_seconds
-        made = self.system.make_program
-        program = self.system.program(config)
+        program = shared_program(self.system, config)
         # One copy on each device, for all programs.
         with numbers_in(program.precision):
             shared = place(program.shared, mesh)
         self.program = dataclasses.replace(program, shared=shared)
         self.phases = [
-            (dataclasses.replace(made(phase), shared=shared), until)
-            for phase, until in phases_of(config, program)
+            (
+                dataclasses.replace(
+                    shared_program(self.system, config, phase), shared=shared
+                ),
+                until,
+            )
+            for phase, (_, until) in enumerate(phases_of(config, program))
         ]
         self.steps = self.phases[-1][1] if self.phases else 0
         self.seconds = {"train": 0.0, "compile": 0.0, "evaluate": 0.0}
