@@ -1,6 +1,7 @@
 """Runs that differ in traced settings alone are one program, with their own numbers."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -87,7 +88,8 @@ def test_arrays_that_a_program_shares_stay_beside_its_settings():
     system = dataclasses.replace(SYSTEM, make_program=make_program)
     config = tiny("quick/uniformity-1")
     program = shared_program(system, config)
-    _, metrics = program.step({}, with_shared({"g": 1}, program.shared), None, 0)
+    step: Any = program.step
+    _, metrics = step({}, with_shared({"g": 1}, program.shared), None, 0)
     assert float(metrics["loss"]) == pytest.approx(config.tau)
     assert set(seen) == {"g", "shared"}
     assert set(seen["shared"]) == {"a"}
