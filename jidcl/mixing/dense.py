@@ -2,7 +2,8 @@
 
 Parameters are one dict `{"kernels": [layers, n, n], "cond": [layers]}` with
 `x = z @ kernel` in each layer and a leaky ReLU between layers, so one layer is a linear
-mixing. `cond` is the 2-norm condition number of each layer, recorded with the run.
+mixing, and one whose first kernel is the identity begins with the activation. `cond` is
+the 2-norm condition number of each layer, recorded with the run.
 """
 
 from collections.abc import Mapping
@@ -202,16 +203,24 @@ def mix(
     return z
 
 
-def unmix(params: Params, x: jax.Array, *, slope: float = SLOPE) -> jax.Array:
+def unmix(
+    params: Params, x: jax.Array, *, slope: float = SLOPE, activation="leaky_relu"
+) -> jax.Array:
     """z = g^{-1}(x) of a leaky-ReLU mixing, by solving layer by layer.
+
+    A smooth leaky ReLU is inverted by Newton's method, to rounding.
 
     Args:
         params: from one of the `init_*` functions.
         x: `[batch, n]`.
         slope: the slope given to `mix`.
+        activation: leaky_relu or smooth_leaky_relu, as given to `mix`.
 
     Returns:
         `[batch, n]`.
+
+    Raises:
+        ValueError: on wrong shapes, or an activation that has no inverse.
 
     Example:
         >>> g = init_orthogonal(jax.random.key(0), 3, layers=2)
@@ -224,11 +233,30 @@ def unmix(params: Params, x: jax.Array, *, slope: float = SLOPE) -> jax.Array:
     kernels = _kernels(params)
     check_rows("x", x, width=kernels.shape[-1])
     _check_slope(slope)
+    check_choice("activation", activation, ("leaky_relu", "smooth_leaky_relu"))
     for i in reversed(range(kernels.shape[0])):
         x = jnp.linalg.solve(kernels[i].T, x.T).T
         if i:
             x = jnp.where(x > 0, x, x / slope)
+            if activation == "smooth_leaky_relu":
+                x = _to_smooth(x, slope)
     return x
+
+
+@compiled
+def _to_smooth(h: jax.Array, slope: float) -> jax.Array:
+    """Where the smooth leaky ReLU has the value that the plain one has at h.
+
+    It is convex and lies above the plain one: from h on the right Newton's steps fall
+    to the root. Where the slope is tiny each goes 1 to the left.
+    """
+    value = _activate(h, slope, "leaky_relu")
+
+    def newton(_, h):
+        rate = slope + (1 - slope) * jax.nn.sigmoid(h)
+        return h - (_activate(h, slope, "smooth_leaky_relu") - value) / rate
+
+    return jax.lax.fori_loop(0, 40, newton, h)
 
 
 def _kernels(params: Params) -> jax.Array:

@@ -1,9 +1,12 @@
-"""Additive coupling layers: invertible in closed form, volume-preserving.
+"""Flows: additive coupling layers and affine autoregressive layers.
 
-Parameters are `{"kernels": [layers, n/2, n/2]}`. Halves p and q of z take turns,
-`q += tanh(p W_i)` for even i and `p += tanh(q W_i)` for odd i.
+Coupling layers preserve volume and are invertible in closed form. Their parameters are
+`{"kernels": [layers, n/2, n/2]}`. Halves p and q of z take turns, `q += tanh(p W_i)`
+for even i and `p += tanh(q W_i)` for odd i (Klindt, LeCun and Balestriero 2026,
+published code).
 
-Source: Klindt, LeCun and Balestriero 2026, published code.
+In an autoregressive layer each entry of z is scaled and shifted by numbers that depend
+on those before it. The Jacobian is triangular.
 """
 
 from collections.abc import Mapping
@@ -102,6 +105,112 @@ def uncouple(params: Params, x: jax.Array) -> jax.Array:
     Source: Klindt, LeCun and Balestriero 2026, published code.
     """
     return _layers(params, "x", x, -1)
+
+
+def init_autoregressive(key: jax.Array, n: int, *, layers: int = 2) -> Params:
+    """Weights of affine autoregressive layers, normal over the square root of n.
+
+    Args:
+        key: a typed key.
+        n: width of z and x, >= 1.
+        layers: number of layers, >= 1.
+
+    Returns:
+        `{"scales": [layers, n, n], "shifts": [layers, n, n]}`, of which the entries
+        above the diagonal count.
+
+    Raises:
+        ValueError: if n or layers < 1.
+
+    Example:
+        >>> init_autoregressive(jax.random.key(0), 4)["scales"].shape
+        (2, 4, 4)
+
+    Source: Reizinger et al. 2022, appendix on experiments (an affine autoregressive
+        flow); the layers are of this library.
+    """
+    check_key("key", key)
+    check_count("n", n)
+    check_count("layers", layers)
+    drawn = jax.random.normal(key, (2, layers, n, n)) / n**0.5
+    return {"scales": drawn[0], "shifts": drawn[1]}
+
+
+def autoregress(params: Params, z: jax.Array) -> jax.Array:
+    """x = g(z): `z_i exp(tanh((z S)_i)) + (tanh(2 z) T)_i` in each layer.
+
+    S and T are strictly triangular: entry i sees those before it. The order of the
+    entries is turned round between two layers.
+
+    Args:
+        params: of `init_autoregressive`.
+        z: `[..., n]`.
+
+    Returns:
+        `[..., n]`.
+
+    Example:
+        >>> g = init_autoregressive(jax.random.key(0), 4)
+        >>> z = jnp.ones((3, 4))
+        >>> bool(jnp.allclose(unautoregress(g, autoregress(g, z)), z, atol=1e-5))
+        True
+
+    Source: this library.
+    """
+    kernels = _triangular(params)
+    check_features("z", z, kernels[0].shape[-1])
+    for scale, shift in zip(*kernels, strict=True):
+        log_scale, moved = _conditioned(scale, shift, z)
+        z = (z * jnp.exp(log_scale) + moved)[..., ::-1]
+    return z
+
+
+def unautoregress(params: Params, x: jax.Array) -> jax.Array:
+    """z = g^{-1}(x) of `autoregress`, one entry after another.
+
+    Args:
+        params: of `init_autoregressive`.
+        x: `[..., n]`.
+
+    Returns:
+        `[..., n]`.
+
+    Example:
+        >>> g = init_autoregressive(jax.random.key(0), 4)
+        >>> unautoregress(g, jnp.ones((3, 4))).shape
+        (3, 4)
+
+    Source: this library.
+    """
+    scales, shifts = _triangular(params)
+    n = scales.shape[-1]
+    check_features("x", x, n)
+    for scale, shift in zip(scales[::-1], shifts[::-1], strict=True):
+        x = x[..., ::-1]
+        z = jnp.zeros_like(x)
+        for _ in range(n):  # each time one more entry is exact
+            log_scale, moved = _conditioned(scale, shift, z)
+            z = (x - moved) * jnp.exp(-log_scale)
+        x = z
+    return x
+
+
+def _triangular(params: Params) -> tuple[jax.Array, jax.Array]:
+    """S and T of an autoregressive flow, `[layers, n, n]` each."""
+    names = ("scales", "shifts")
+    if not isinstance(params, Mapping) or not set(names) <= set(params):
+        raise TypeError(f"params must be a dict with {list(names)}, got {params!r}")
+    scales, shifts = (params[name] for name in names)
+    check_features("scales of params", scales)
+    layers, n = scales.shape[0], scales.shape[-1]
+    for name in names:
+        check_shape(f"{name} of params", params[name], (layers, n, n))
+    return jnp.triu(scales, 1), jnp.triu(shifts, 1)
+
+
+def _conditioned(scale, shift, z) -> tuple[jax.Array, jax.Array]:
+    """Log-scale and shift of every entry, from those before it."""
+    return jnp.tanh(z @ scale), jnp.tanh(2 * z) @ shift
 
 
 def check_even(n: int) -> None:

@@ -85,3 +85,127 @@ def test_one_seed_draws_the_same_alone_and_among_others():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# Moebius maps -------------------------------------------------------------------------
+
+
+def moebius_params(key, n, linear=None):
+    g = mixing.init_moebius(jax.random.key(key), n)
+    g = {k: jnp.asarray(v, jnp.float64) for k, v in g.items()}
+    g["q"] = jnp.linalg.qr(g["q"])[0]
+    return g | ({} if linear is None else {"linear": linear})
+
+
+def contrast(j):
+    """Hadamard's ratio of a matrix, in NumPy."""
+    lengths = np.log(np.linalg.norm(j, axis=-2)).sum(-1)
+    return lengths - np.linalg.slogdet(j)[1]
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+@pytest.mark.many_programs(reason="eager operations in float64")
+def test_moebius_inverts_is_conformal_and_has_the_jacobian_of_jax(x64, rng, n):
+    z = jnp.asarray(rng.uniform(-0.5, 0.5, size=(20, n)))
+    g = moebius_params(n, n)
+    x = jax.jit(mixing.moebius)(g, z)
+    np.testing.assert_allclose(jax.jit(mixing.unmoebius)(g, x), z, atol=1e-9)
+    own = jax.jit(mixing.moebius_jacobian)(g, z)
+    by_jax = jax.jit(jax.vmap(jax.jacfwd(mixing.moebius, 1), (None, 0)))(g, z)
+    np.testing.assert_allclose(own, by_jax, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(contrast(np.asarray(own)), 0, atol=1e-9)
+    rate = 1 / np.sum((np.asarray(z) - np.asarray(g["pole"])) ** 2, axis=1)
+    lengths = np.linalg.norm(own, axis=1)
+    np.testing.assert_allclose(lengths, np.repeat(rate[:, None], n, 1), rtol=1e-9)
+
+
+@pytest.mark.many_programs(reason="eager operations in float64")
+def test_a_distorted_moebius_map_inverts_and_is_not_conformal(x64, rng):
+    linear = mixing.unit_determinant(jnp.asarray(rng.uniform(size=(3, 3))))
+    assert abs(np.linalg.det(linear)) == pytest.approx(1)
+    g = moebius_params(1, 3, linear)
+    z = jnp.asarray(rng.uniform(-0.5, 0.5, size=(20, 3)))
+    x = mixing.moebius(g, z)
+    np.testing.assert_allclose(mixing.unmoebius(g, x), z, atol=1e-8)
+    by_jax = jax.vmap(jax.jacfwd(mixing.moebius, 1), (None, 0))(g, z)
+    own = mixing.moebius_jacobian(g, z)
+    np.testing.assert_allclose(own, by_jax, rtol=1e-9, atol=1e-12)
+    assert contrast(np.asarray(own)).min() > 0.01
+
+
+def test_the_pole_lies_outside_and_images_are_centred():
+    keys = jax.random.split(jax.random.key(3), 2000)
+    drawn = jax.jit(jax.vmap(lambda key: mixing.init_moebius(key, 2)))(keys)
+    pole = np.abs(np.asarray(drawn["pole"])).ravel()
+    assert pole.min() > 0.5
+    # E[|a| given |a| > 1/2] = phi(1/2) / Phi(-1/2); four standard errors of 4000.
+    assert abs(pole.mean() - 1.1411) < 4 * 0.49 / 4000**0.5
+    one = jax.tree.map(lambda leaf: leaf[0], drawn)
+    z = jax.random.uniform(jax.random.key(4), (20_000, 2), minval=-0.5, maxval=0.5)
+    x = np.asarray(jax.jit(mixing.moebius)(one, z))
+    error = x.std(axis=0) * (1 / 4096 + 1 / 20_000) ** 0.5
+    assert (np.abs(x.mean(axis=0)) < 4 * error).all()
+
+
+@pytest.mark.parametrize("c", [0.0, 0.5, 0.9, 0.999])
+def test_rows_and_columns_at_an_angle_have_their_contrasts(c):
+    rows, columns = (mixing.angled(c, columns=own) for own in (False, True))
+    want = 0.5 * np.log(1 + c**2), -0.5 * np.log(1 - c**2)
+    got = [contrast(np.asarray(a, np.float64)) for a in (rows, columns)]
+    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-6)
+
+
+# Autoregressive flows and smooth networks ---------------------------------------------
+
+
+@pytest.mark.many_programs(reason="eager operations in float64")
+def test_autoregressive_layers_invert_and_are_triangular(x64, rng):
+    g = mixing.init_autoregressive(jax.random.key(0), 4, layers=3)
+    g = {k: jnp.asarray(v, jnp.float64) for k, v in g.items()}
+    z = jnp.asarray(rng.normal(size=(10, 4)))
+    x = mixing.autoregress(g, z)
+    np.testing.assert_allclose(mixing.unautoregress(g, x), z, atol=1e-9)
+    np.testing.assert_allclose(
+        mixing.autoregress(g, mixing.unautoregress(g, z)), z, atol=1e-9
+    )
+    first = {k: v[:1] for k, v in g.items()}
+    j = np.asarray(jax.vmap(jax.jacfwd(mixing.autoregress, 1), (None, 0))(first, z))
+    j = j[:, ::-1]  # entries were turned round
+    assert np.abs(np.triu(j, 1)).max() == 0
+    log_scale = np.tanh(np.asarray(z) @ np.triu(np.asarray(g["scales"][0]), 1))
+    got = np.linalg.slogdet(j)[1]
+    np.testing.assert_allclose(got, log_scale.sum(axis=1), atol=1e-10)
+    assert contrast(j).max() > 0.05
+
+
+@pytest.mark.many_programs(reason="eager operations in float64")
+@pytest.mark.parametrize("slope", [0.2, 1.0, 1e-6])
+def test_smooth_networks_invert(x64, rng, slope):
+    kernels = np.stack([np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in range(3)])
+    kernels[0] = np.eye(3)  # the activation comes first
+    g = {"kernels": jnp.asarray(kernels)}
+    z = jnp.asarray(2 * rng.normal(size=(20, 3)))
+    own = dict(slope=slope, activation="smooth_leaky_relu")
+    x = mixing.mix(g, z, **own)
+    np.testing.assert_allclose(mixing.unmix(g, x, **own), z, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mixing.unit_determinant(jnp.ones((2, 3))), "a must be square, as"),
+        (lambda: mixing.unit_determinant(jnp.ones((2, 2))), "a must have full rank"),
+        (lambda: mixing.angled(1.0), "cosine must be < 1, got 1.0: the matrix is sing"),
+        (lambda: mixing.angled(-0.1), r"cosine must be in \[0, 1\], got -0.1"),
+        (lambda: mixing.init_moebius(jax.random.key(0), 0), "n must be >= 1, got 0"),
+        (
+            lambda: mixing.unmix(
+                {"kernels": jnp.ones((1, 2, 2))}, jnp.ones((1, 2)), activation="relu"
+            ),
+            "activation must be one of",
+        ),
+    ],
+)
+def test_mixings_refuse_by_name(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
