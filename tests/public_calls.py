@@ -299,6 +299,41 @@ def on_host(function):
 
 
 LOSSES = {
+    "LatentPrior": call(
+        losses.LatentPrior,
+        kind=text("beta"),
+        alpha=number(3.0, above=0),
+        beta=number(11.0, above=0),
+        host=True,
+    ),
+    "annealed_precision": call(
+        losses.annealed_precision,
+        t=number(10.0),
+        steps=whole(100),
+        start=number(1.0, above=0),
+        end=number(100.0, above=0),
+        share=UNIT_INTERVAL,
+    ),
+    "decoder_variance": call(losses.decoder_variance, x=VIEW, x_rec=OTHER),
+    "gaussian_elbo": call(
+        losses.gaussian_elbo,
+        x=VIEW,
+        x_rec=OTHER,
+        kl=floats(8, seed=2),
+        gamma2=number(10.0, above=0),
+        weight=number(1.0, 0),
+    ),
+    "gaussian_nll": call(
+        losses.gaussian_nll, x=VIEW, x_rec=OTHER, gamma2=number(10.0, above=0)
+    ),
+    "sampled_kl": call(
+        losses.sampled_kl,
+        mean=VIEW,
+        log_var=OTHER,
+        noise=floats(8, 3, seed=2),
+        prior=thing(losses.LatentPrior("uniform")),
+        guard=number(0.01, 0),
+    ),
     "NegativePolicy": call(
         losses.NegativePolicy,
         negatives=text("in_batch"),

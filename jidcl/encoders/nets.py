@@ -13,7 +13,7 @@ from jidcl.encoders.norm import BatchNorm
 
 PUBLISHED_WIDTHS = (10, 50, 50, 50, 50, 10)
 ACTIVATIONS = ("leaky_relu", "gelu")
-INITS = ("looks_linear", "he_normal", "fan_in_uniform")
+INITS = ("looks_linear", "he_normal", "fan_in_uniform", "xavier_uniform")
 
 
 class MLP(nnx.Module):
@@ -31,7 +31,8 @@ class MLP(nnx.Module):
             the sphere it starts without a fold, which training cannot undo.
             `"he_normal"` (zero bias). `"fan_in_uniform"`: the published
             U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for kernels and biases, which starts
-            with almost equal outputs and a plateau.
+            with almost equal outputs and a plateau. `"xavier_uniform"`: the same
+            biases, and kernels U(-a, a) with a^2 = 6 / (fan_in + fan_out).
         output: an output space.
         output_size: where a learnable one starts.
         batch_norm: batch normalisation between each hidden affine layer and its
@@ -208,7 +209,7 @@ def _semi_orthogonal(key: jax.Array, rows: int, columns: int) -> jax.Array:
 
 
 def _linear(fan_in: int, fan_out: int, init: str, rngs: nnx.Rngs) -> nnx.Linear:
-    if init != "fan_in_uniform":
+    if init not in ("fan_in_uniform", "xavier_uniform"):
         he_normal = nnx.initializers.he_normal()
         return nnx.Linear(fan_in, fan_out, kernel_init=he_normal, rngs=rngs)
     bound = fan_in**-0.5
@@ -216,7 +217,9 @@ def _linear(fan_in: int, fan_out: int, init: str, rngs: nnx.Rngs) -> nnx.Linear:
     def bias_init(key, shape, dtype=jnp.float32):
         return jax.random.uniform(key, shape, dtype, -bound, bound)
 
-    kernel_init = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+    kernel_init = nnx.initializers.xavier_uniform()
+    if init == "fan_in_uniform":
+        kernel_init = nnx.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
     return nnx.Linear(
         fan_in, fan_out, kernel_init=kernel_init, bias_init=bias_init, rngs=rngs
     )

@@ -37,9 +37,19 @@ from jidcl.losses.sketch import (
 )
 from jidcl.losses.supervised import mse, r2_loss
 from jidcl.losses.targets import ema_schedule, ema_update, init_queue, push
-from jidcl.losses.variational import bernoulli_nll, gaussian_kl
+from jidcl.losses.variational import (
+    LatentPrior,
+    annealed_precision,
+    bernoulli_nll,
+    decoder_variance,
+    gaussian_elbo,
+    gaussian_kl,
+    gaussian_nll,
+    sampled_kl,
+)
 
 __all__ = [
+    "LatentPrior",
     "NegativePolicy",
     "Similarity",
     "VICRegWeights",
@@ -49,17 +59,21 @@ __all__ = [
     "alignment",
     "aninfonce",
     "aninfonce_ensemble",
+    "annealed_precision",
     "barlow",
     "bernoulli_nll",
     "bits_above_chance",
     "byol",
     "class_logits",
+    "decoder_variance",
     "draw_directions",
     "ema_schedule",
     "ema_update",
     "from_lam",
     "gauss_infonce",
+    "gaussian_elbo",
     "gaussian_kl",
+    "gaussian_nll",
     "infonce",
     "init_queue",
     "instance_cross_entropy",
@@ -72,6 +86,7 @@ __all__ = [
     "push",
     "r2_loss",
     "rowwise",
+    "sampled_kl",
     "sigreg",
     "simsiam",
     "sinkhorn_codes",

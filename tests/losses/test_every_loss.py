@@ -23,6 +23,7 @@ from jidcl.train.sharding import make_mesh
 # Functions of other things than arrays of numbers with a gradient.
 OTHERS = {
     "accuracy": "counts",
+    "annealed_precision": "of a count of steps",
     "draw_directions": "draws",
     "ema_schedule": "of a count of steps",
     "init_queue": "draws",
@@ -110,7 +111,27 @@ ROWS = {
     ),
     "from_lam": Row(((M,),), spread=(None,), positive=(0,), narrow="bfloat16"),
     "gauss_infonce": Row(PAIR),
+    "decoder_variance": Row(PAIR, narrow="bfloat16"),
+    "gaussian_elbo": Row(
+        (*PAIR, (BATCH,), ()),
+        lambda x, x_rec, kl, gamma2: losses.gaussian_elbo(x, x_rec, kl, gamma2=gamma2),
+        spread=(0, 0, 0, None),
+        positive=(3,),
+        narrow="bfloat16",
+    ),
     "gaussian_kl": Row(PAIR, narrow="bfloat16"),
+    "gaussian_nll": Row(
+        PAIR,
+        lambda x, x_rec: losses.gaussian_nll(x, x_rec, gamma2=3.0),
+        narrow="bfloat16",
+    ),
+    "sampled_kl": Row(
+        (*PAIR, VIEW),
+        lambda *arrays: losses.sampled_kl(
+            *arrays, prior=losses.LatentPrior("beta", 2.0, 3.0)
+        ),
+        narrow="bfloat16",
+    ),
     "infonce": Row(
         (*PAIR, VIEW, ()),
         lambda y, y_pos, y_neg, tau: losses.infonce(

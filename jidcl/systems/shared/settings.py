@@ -21,7 +21,7 @@ SCENES = ("ident3d", "figures", "sprites", "triangles", "shapes3d", "masks")
 WITH_LEVELS = ("ident3d", "figures")  # and with hue conversions
 IMAGE_ENCODERS = ("cnn", "resnet18", "resnet50")
 PRECISIONS = ("float32", "fast", "bfloat16")  # of jidcl.numerics.products_in
-INITS = ("looks_linear", "he_normal", "fan_in_uniform")
+INITS = ("looks_linear", "he_normal", "fan_in_uniform", "xavier_uniform")
 OPTIMISERS = ("adam", "adamw", "muon")
 SCHEDULES = ("constant", "cosine", "half_constant_cosine")
 
@@ -229,7 +229,8 @@ class Network(Settings):
     Attributes:
         widths: hidden widths of the encoder in units of its input size.
         slope: negative slope of the encoder's leaky ReLU.
-        init: looks_linear, he_normal, or fan_in_uniform (the published one).
+        init: looks_linear, he_normal, fan_in_uniform (the published one of most
+            papers) or xavier_uniform.
     """
 
     widths: tuple[int, ...] = (10, 50, 50, 50, 50, 10)
