@@ -37,6 +37,7 @@ RECORDS = {
     "OU_PAIRS", "OUTPUTS", "Objective", "OracleMap", "PLANE_MAPS", "PNormDensity",
     "PUBLISHED_WIDTHS", "Pair", "PlaneMap", "Problem", "Program", "Rank", "Running",
     "Space", "System", "Uniform", "Views", "__version__",
+    "BestPosterior", "ImaLikelihood", "LinearVAE", "PPCA",
     "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES", "PValue", "VARIES",
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
@@ -564,6 +565,25 @@ Z, Y = floats(40, 2, free=(1,)), floats(40, 3, seed=2, free=(1,))
 LATENTS_OF, OUTPUTS_OF = floats(40, 2), floats(40, 3, seed=2)
 SAME = floats(40, 2, seed=4)
 METRICS = {
+    "amari_distance": call(
+        metrics.amari_distance,
+        w=floats(4, 3, 3, free=("rank",)),
+        a=floats(4, 3, 3, seed=1, free=("rank",)),
+    ),
+    "c_ima_of_mean_jacobian": call(
+        metrics.c_ima_of_mean_jacobian, j=floats(4, 5, 3, free=(0, 1, 2))
+    ),
+    "column_norm_variance": call(
+        metrics.column_norm_variance, j=floats(4, 5, 3, free=(0, 1, "rank", "wider"))
+    ),
+    "conformal_contrast": call(
+        metrics.conformal_contrast, j=floats(4, 3, 3, free=(0, 1, 2, "rank"))
+    ),
+    "global_c_ima": call(metrics.global_c_ima, j=floats(4, 5, 3, free=(0, 1, 2))),
+    "jacobians": call(
+        metrics.jacobians, function=thing(jax.numpy.tanh), z=floats(4, 3, free=(0, 1))
+    ),
+    "local_c_ima": call(metrics.local_c_ima, j=floats(4, 5, 3, free=(0, 1, 2, "rank"))),
     "assign": call(metrics.assign, score=floats(2, 3, free=(0, 1))),
     "balanced_logistic": call(
         metrics.balanced_logistic,
@@ -1108,10 +1128,58 @@ MIXING = {
         params=thing(mixing_of()),
         x=floats(5, 3, free=(0,)),
         slope=number(0.2, 1e-9, 1),
+        activation=text("leaky_relu"),
     ),
 }
 
+
+def doubled(z):
+    """A decoder."""
+    return 2 * z
+
+
+POSTERIOR = {
+    "decode": thing(doubled),
+    "x": floats(3),
+    "mean": floats(3, seed=1),
+    "log_var": floats(3, seed=2),
+    "gamma2": number(2.0, above=0),
+    "prior": thing(losses.LatentPrior()),
+    "nodes": whole(3),
+}
 THEORY = {
+    "best_posterior": call(theory.best_posterior, **POSTERIOR, steps=whole(6)),
+    "expected_elbo": call(theory.expected_elbo, **POSTERIOR),
+    "ima_likelihood": call(
+        theory.ima_likelihood, log_prior=floats(4), j=floats(4, 3, 3, free=("wider",))
+    ),
+    "linear_gap": call(
+        theory.linear_gap,
+        w=floats(4, 3, free=(0, 1)),
+        gamma2=number(10.0, above=0),
+        host=True,
+    ),
+    "linear_vae": call(
+        theory.linear_vae,
+        w=floats(4, 3, free=(1,)),
+        b=floats(4),
+        x=floats(4, seed=1),
+        gamma2=number(10.0, above=0),
+        host=True,
+    ),
+    "ppca": call(
+        theory.ppca,
+        s=given(np.diag([4.0, 2.0, 1.0]) + 0.1),
+        k=whole(2, 1, 3),
+        gamma2=number(2.0, above=0, free=("none",)),
+        host=True,
+    ),
+    "small_noise_variance": call(
+        theory.small_noise_variance,
+        j=floats(4, 5, 3, free=(1, "rank")),
+        gamma2=number(2.0, above=0),
+        curvature=positive(4, 3),
+    ),
     "affine_solution": call(
         theory.affine_solution,
         v=rows(4, 3, free=(0,)),

@@ -108,8 +108,10 @@ class LatentPrior:
         return -jnp.sum(logs, axis=-1)
 
     def _log_beta(self, like: Array) -> Array:
+        # `betaln` of JAX is exact to 1e-6 only.
+        log_gamma = jax.scipy.special.gammaln
         alpha, beta = (jnp.asarray(v, like.dtype) for v in (self.alpha, self.beta))
-        return jax.scipy.special.betaln(alpha, beta)
+        return log_gamma(alpha) + log_gamma(beta) - log_gamma(alpha + beta)
 
 
 def sampled_kl(

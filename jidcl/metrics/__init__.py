@@ -31,6 +31,15 @@ from jidcl.metrics.independence import (
     fisher_z,
     g_test,
 )
+from jidcl.metrics.jacobian import (
+    amari_distance,
+    c_ima_of_mean_jacobian,
+    column_norm_variance,
+    conformal_contrast,
+    global_c_ima,
+    jacobians,
+    local_c_ima,
+)
 from jidcl.metrics.kernel_independence import (
     KernelTest,
     hsic,
@@ -59,6 +68,13 @@ from jidcl.metrics.recovery import (
 )
 
 __all__ = [
+    "amari_distance",
+    "c_ima_of_mean_jacobian",
+    "column_norm_variance",
+    "conformal_contrast",
+    "global_c_ima",
+    "jacobians",
+    "local_c_ima",
     "normalised_shd",
     "PValue",
     "chatterjee_xi",

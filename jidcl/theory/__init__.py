@@ -40,8 +40,32 @@ from jidcl.theory.projected import (
     projected_normal_mean_cosine,
     projected_normal_tv,
 )
+from jidcl.theory.variational import (
+    PPCA,
+    BestPosterior,
+    ImaLikelihood,
+    LinearVAE,
+    best_posterior,
+    expected_elbo,
+    ima_likelihood,
+    linear_gap,
+    linear_vae,
+    ppca,
+    small_noise_variance,
+)
 
 __all__ = [
+    "PPCA",
+    "BestPosterior",
+    "ImaLikelihood",
+    "LinearVAE",
+    "best_posterior",
+    "expected_elbo",
+    "ima_likelihood",
+    "linear_gap",
+    "linear_vae",
+    "ppca",
+    "small_noise_variance",
     "LinearPair",
     "environments_needed",
     "fisher_power",

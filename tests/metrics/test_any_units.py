@@ -268,5 +268,14 @@ def test_every_public_score_is_looked_at_here():
     others |= {"KernelTest", "PValue"}
     others |= {"g_test", "normalised_shd"}  # of categories and edges
     others |= {"equal_blocks", "plane_grid", "shuffled"}  # they compute nothing
+    others |= {  # of Jacobians, see test_jacobian
+        "amari_distance",
+        "c_ima_of_mean_jacobian",
+        "column_norm_variance",
+        "conformal_contrast",
+        "global_c_ima",
+        "jacobians",
+        "local_c_ima",
+    }
     others |= {"legacy_levels", "ordinal_levels"}  # they count, see test_decoding
     assert set(metrics.__all__) - here == others
