@@ -23,6 +23,7 @@ SYSTEMS = {
     "scenes": "Zimmermann et al. 2021: contrastive ICA from pictures (Table 4)",
     "causal3d": "von Kuegelgen et al. 2021: views of pictures with a causal graph",
     "dislib": "Reizinger et al. 2024: labels of pictures, other factors read (Table 4)",
+    "ima_vae": "Reizinger et al. 2022: why the gap of a variational bound helps",
     "causal_definetti": "Guo et al. 2023: structure from exchangeable environments",
 }
 

@@ -1,0 +1,234 @@
+"""Scores, losses and nulls of the IMA-VAE.
+
+The device draws, encodes, takes derivatives and computes losses; scores of the rows
+follow on the host.
+"""
+
+import math
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.losses import LatentPrior, gaussian_nll
+from jidcl.metrics import (
+    amari_distance,
+    c_ima_of_mean_jacobian,
+    global_c_ima,
+    jacobians,
+    mcc,
+    read_back,
+    shuffled,
+)
+from jidcl.numerics import generators
+from jidcl.systems.ima_vae.presets import ImaVae
+from jidcl.systems.ima_vae.process import (
+    Networks,
+    decode,
+    draw_sources,
+    encode,
+    negative_elbo,
+    observe,
+    prior_cdf,
+    to_sources,
+    true_code,
+)
+from jidcl.systems.shared.wiring import errors_of, mean_of, over_batches
+from jidcl.theory import best_posterior, small_noise_variance
+from jidcl.types import Array, Evaluation, Losses, OnHost, Params
+
+COMPARED = 128  # rows of a batch whose best posterior is found
+DRAWS = 16  # samples of each posterior
+NODES = {2: 7, 3: 5, 4: 4}  # of the quadrature, by dimension; beyond: 3
+NEWTON = 30
+
+
+def probe(config: ImaVae, nets: Networks, params, state, g: Params, key) -> OnHost:
+    """MCC of new rows, for the curve of a run."""
+    source = draw_sources(config, key, min(config.eval_batch, 4096))
+    y = encode(config, nets, params, observe(config, g, source))[0]
+    y = LatentPrior(config.prior).latents(y)
+    return OnHost((source, y), _mcc_of_rows)
+
+
+def _mcc_of_rows(arrays, xp: ModuleType):
+    return {"mcc": mcc(*arrays, xp=xp).mean}
+
+
+def evaluate(config: ImaVae, nets: Networks, params, state, g: Params, key) -> OnHost:
+    """Scores, loss and reference over `eval_batches` new batches, and the nulls.
+
+    Args:
+        config: settings of the run.
+        nets: encoder and decoder.
+        params: of both.
+        state: of the run.
+        g: weights of the mixing.
+        key: a typed key.
+
+    Returns:
+        An `Evaluation`, to be finished on the host. `reference` is the loss of the true
+        decoder with the best diagonal posterior of each row, `chance` that of a
+        collapsed posterior, `limit` the entropy of the data.
+    """
+    null_key, key = jax.random.split(key)
+    score = partial(_batch, config, nets, params, state, g)
+    arrays = over_batches(score, key, config.eval_batches)
+    arrays["key"] = jax.random.key_data(null_key)
+    entropy = 0.0
+    if config.source == "gaussian":
+        entropy = config.n / 2 * math.log(2 * math.pi * math.e)
+    finish = partial(_finish, cdf=config.prior != config.source, entropy=entropy)
+    return OnHost(arrays, finish)
+
+
+def _batch(config: ImaVae, nets: Networks, params, state, g: Params, key) -> Any:
+    """Rows, derivatives and losses of one batch."""
+    k_source, k_noise, k_prior, k_draws = jax.random.split(key, 4)
+    prior = LatentPrior(config.prior)
+    source = draw_sources(config, k_source, config.eval_batch)
+    x = observe(config, g, source)
+    mean, log_var = encode(config, nets, params, x)
+    noise = jax.random.normal(k_noise, mean.shape)
+    y, sampled = (prior.latents(s) for s in (mean, mean + jnp.exp(log_var / 2) * noise))
+
+    def f(s):
+        return decode(config, nets, params, g, prior.latents(s))
+
+    # s of the prior: that of new sources.
+    s = true_code(config, draw_sources(config, k_prior, config.eval_batch))
+    j = jacobians(f, jnp.concatenate([s, mean]))
+    of_prior, of_means = jnp.split(j, 2)
+    back = encode(config, nets, params, f(s))[0]
+    some = slice(min(COMPARED, config.eval_batch))
+    of_losses = _losses(config, nets, params, state, g, x[some], source[some], k_draws)
+    gamma2 = of_losses.pop("gamma2")
+    predicted = small_noise_variance(of_means, gamma2, _curvature(prior, mean))
+    variance = jnp.exp(log_var)
+
+    def to_latents(x):
+        return prior.latents(encode(config, nets, params, x)[0])
+
+    return {
+        "rows": {
+            "z": source,
+            "y": y,
+            "sampled": sampled,
+            "share": prior_cdf(config, y),
+            "x": x,
+            "j": of_prior,
+            "j_mixing": jacobians(lambda z: observe(config, g, z), source),
+            "j_encoder": jacobians(to_latents, x),
+        },
+        "means": {
+            "mse_x": jnp.mean((f(mean) - x) ** 2),
+            "mse_z": jnp.mean((prior.latents(back) - prior.latents(s)) ** 2),
+            "variance_ratio": jnp.mean(variance) / jnp.mean(predicted),
+            "kl": of_losses.pop("kl"),
+            "gamma2": gamma2,
+        },
+        "losses": of_losses,
+    }
+
+
+def _curvature(prior: LatentPrior, s: Array) -> Array:
+    """-(log p)'' of each coordinate of s."""
+    slope = jax.grad(lambda s: jnp.sum(prior.log_density(s)))
+    return -jax.jvp(slope, (s,), (jnp.ones_like(s),))[1]
+
+
+def _losses(config: ImaVae, nets, params, state, g, x, source, key) -> Any:
+    """-ELBO of the model, of the true decoder at its best, of a collapsed posterior."""
+    prior, n = LatentPrior(config.prior), config.n
+    noise = jax.random.normal(key, (DRAWS, *x.shape))
+    ended = {}  # gamma2 is at its end
+
+    def one(noise):
+        own = negative_elbo(config, nets, params, ended, g, x, noise)
+        return jnp.mean(own[0]), jax.tree.map(jnp.mean, own[1])
+
+    loss, terms = jax.tree.map(jnp.mean, jax.vmap(one)(noise))
+    gamma2 = terms["gamma2"]
+
+    def truth(s):
+        return observe(config, g, to_sources(config, prior.latents(s)))
+
+    s = true_code(config, source)
+    j = jacobians(truth, s)
+    start = jnp.log(small_noise_variance(j, gamma2, _curvature(prior, s) + 1e-3))
+
+    def best(x, s, log_var):
+        def true_decoder(z):
+            return observe(config, g, to_sources(config, z))
+
+        return best_posterior(
+            true_decoder, x, s, log_var, gamma2=gamma2, prior=prior,
+            nodes=NODES.get(n, 3), steps=NEWTON,
+        ).elbo  # fmt: skip
+
+    constant = jnp.broadcast_to(jnp.mean(x, axis=0, keepdims=True), x.shape)
+    return {
+        "loss": loss,
+        "reference": -jnp.mean(jax.vmap(best)(x, s, start)),
+        "chance": jnp.mean(gaussian_nll(x, constant, gamma2=gamma2)),
+        **terms,
+    }
+
+
+def _finish(
+    arrays: dict[str, Any], xp: ModuleType, *, cdf: bool, entropy: float
+) -> Evaluation:
+    """Scores and nulls of each batch's rows, averaged; the losses of all batches."""
+    rows, losses = arrays["rows"], arrays["losses"]
+    batches = len(rows["z"])
+    each, nulls = [], []
+    for i, own in enumerate(generators(arrays["key"], batches, xp)):
+        held = {name: part[i] for name, part in rows.items()}
+        found, null = _scores(held, own, cdf, xp)
+        each.append(found | {k: v[i] for k, v in arrays["means"].items()})
+        nulls.append(null)
+    scores, errors = mean_of(each, xp), errors_of(each, xp)
+    limit = entropy + scores.pop("log_det")
+    errors.pop("log_det", None)
+    scores["elbo_gap"] = xp.mean(losses["loss"]) - limit
+    z, y = (rows[name][0][:1000] for name in ("z", "y"))
+    return Evaluation(
+        scores=scores,
+        losses=Losses(losses["loss"], losses["reference"], losses["chance"], limit),
+        nulls={"mcc": mean_of(nulls, xp)},
+        samples={
+            "z": z,
+            "y": y,
+            "z_hat": read_back(z, y, xp=xp),
+            "matrix": mcc(z, y, xp=xp).matrix,
+        },
+        errors=errors,
+    )
+
+
+def _scores(rows: dict[str, Any], key, cdf: bool, xp: ModuleType):
+    """(scores, nulls of the MCC) of one batch."""
+    z, y = rows["z"], rows["y"]
+    found = mcc(z, y, xp=xp)
+    mixing = rows["j_mixing"]
+    scores = {
+        "mcc": found.mean,
+        "mcc_per_dim": found.per_dim,
+        "mcc_sampled": mcc(z, rows["sampled"], xp=xp).mean,
+        "c_ima": global_c_ima(rows["j"], xp=xp),
+        "c_ima_mean_jacobian": c_ima_of_mean_jacobian(rows["j"], xp=xp),
+        "c_ima_mixing": global_c_ima(mixing, xp=xp),
+        "amari": amari_distance(rows["j_encoder"], mixing, xp=xp),
+        # The determinant by what the contrast takes off the lengths of the columns.
+        "log_det": xp.mean(xp.sum(xp.log(xp.sum(mixing**2, axis=-2)), axis=-1) / 2)
+        - global_c_ima(mixing, xp=xp),
+    }
+    if cdf:
+        scores["mcc_cdf"] = mcc(z, rows["share"], xp=xp).mean
+    nulls = {
+        "shuffled": mcc(z, shuffled(key, y, xp=xp), xp=xp).mean,
+        "identity": mcc(z, rows["x"], xp=xp).mean,
+    }
+    return scores, nulls

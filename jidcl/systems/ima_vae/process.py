@@ -1,0 +1,191 @@
+"""Wiring of the IMA-VAE: sources, mixing, networks, and its bound.
+
+Where its equations live: mixings in `jidcl.mixing`, the ELBO in
+`jidcl.losses.variational`, closed forms and the best posterior in
+`jidcl.theory.variational`, scores of Jacobians in `jidcl.metrics.jacobian`.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.encoders import Encoder, make_mlp
+from jidcl.losses import (
+    LatentPrior,
+    annealed_precision,
+    decoder_variance,
+    gaussian_elbo,
+    gaussian_kl,
+    sampled_kl,
+)
+from jidcl.mixing import (
+    angled,
+    autoregress,
+    init_autoregressive,
+    init_moebius,
+    init_orthogonal,
+    mix,
+    moebius,
+    unit_determinant,
+)
+from jidcl.systems.ima_vae.presets import CONFORMAL, ImaVae
+from jidcl.types import Array, Metrics, Params
+
+EDGE = 1e-6  # of the unit interval, which quantiles stay away from
+
+
+class Networks(NamedTuple):
+    """The encoder and the decoder of a configuration, without state."""
+
+    encoder: Encoder
+    decoder: Encoder
+
+
+def build_networks(config: ImaVae) -> Networks:
+    """Encoder `[batch, n] -> [batch, 2 n]` and decoder `[batch, n] -> [batch, n]`."""
+    n, widths, slope, init = config.n, config.widths, config.slope, config.init
+    encoder = make_mlp(n, m=2 * n, widths=widths, slope=slope, init=init)
+    return Networks(encoder, make_mlp(n, widths=widths, slope=slope, init=init))
+
+
+# Data --------------------------------------------------------------------------------
+
+
+def freeze(config: ImaVae, key: Array) -> Params:
+    """The weights of a mixing."""
+    n, layers = config.n, config.mixing_layers
+    of_linear = jax.random.fold_in(key, 0)
+    if config.mixing_seed >= 0:
+        key = jax.random.key(config.mixing_seed)
+    if config.mixing in CONFORMAL:
+        g = init_moebius(jax.random.fold_in(key, 1), n)
+        if config.mixing == "distorted":
+            g["linear"] = unit_determinant(jax.random.uniform(of_linear, (n, n)))
+        if config.mixing == "angled":
+            g["linear"] = angled(config.cosine)
+        return g
+    if config.mixing == "flow":
+        return init_autoregressive(key, n, layers=layers)
+    kernels = init_orthogonal(key, n, layers=layers)["kernels"]
+    if config.mixing == "triangular":
+        # Of a normal matrix: its determinant is the product of the diagonal.
+        drawn = jax.random.normal(jax.random.fold_in(key, 1), kernels.shape) / n**0.5
+        eye = jnp.broadcast_to(jnp.eye(n)[None], kernels.shape)
+        kernels = jnp.triu(drawn, 1) + eye
+    first = jnp.eye(n)[None]  # the activation comes before the first matrix
+    return {"kernels": jnp.concatenate([first, kernels])}
+
+
+def observe(config: ImaVae, g: Params, source: Array) -> Array:
+    """x of sources, `[batch, n] -> [batch, n]`."""
+    if config.mixing in CONFORMAL:
+        return moebius(g, source)
+    if config.mixing == "flow":
+        return autoregress(g, source)
+    return mix(g, source, slope=0.2, activation="smooth_leaky_relu")
+
+
+def draw_sources(config: ImaVae, key: Array, batch: int) -> Array:
+    """Independent sources, `[batch, n]`."""
+    shape = batch, config.n
+    if config.source == "gaussian":
+        return jax.random.normal(key, shape)
+    return jax.random.uniform(key, shape, minval=-0.5, maxval=0.5)
+
+
+def to_sources(config: ImaVae, z: Array) -> Array:
+    """The sources that latents of the prior stand for, one by one: the true decoder's.
+
+    Quantile of the source after the distribution function of the prior; a function of
+    each latent alone, which leaves columns orthogonal.
+    """
+    if config.prior == config.source == "gaussian":
+        return z
+    share = jnp.clip(prior_cdf(config, z), EDGE, 1 - EDGE)
+    if config.source == "gaussian":
+        return jax.scipy.special.ndtri(share)
+    return share - 0.5
+
+
+def prior_cdf(config: ImaVae, z: Array) -> Array:
+    """Distribution function of the prior."""
+    if config.prior == "uniform":
+        return z
+    if config.prior == "gaussian":
+        return jax.scipy.special.ndtr(z)
+    return jnp.where(z < 0, 0.5 * jnp.exp(z), 1 - 0.5 * jnp.exp(-jnp.abs(z)))
+
+
+def true_code(config: ImaVae, source: Array) -> Array:
+    """The encoder's s that stands for true sources."""
+    if config.prior == config.source == "gaussian":
+        return source
+    share = source + 0.5
+    if config.source == "gaussian":
+        share = jax.scipy.special.ndtr(source)
+    share = jnp.clip(share, EDGE, 1 - EDGE)
+    if config.prior == "uniform":
+        return jnp.log(share) - jnp.log1p(-share)
+    if config.prior == "gaussian":
+        return jax.scipy.special.ndtri(share)
+    away = share - 0.5
+    return -jnp.sign(away) * jnp.log1p(-2 * jnp.abs(away))
+
+
+# The model ---------------------------------------------------------------------------
+
+
+def init(config: ImaVae, nets: Networks, key: Array) -> tuple[Params, Any]:
+    """Parameters of both networks, and the step where gamma2 is annealed."""
+    of_encoder, of_decoder = jax.random.split(key)
+    params = {"f": nets.encoder.init(of_encoder)[0]}
+    if config.decoder == "learned":
+        params["g"] = nets.decoder.init(of_decoder)[0]
+    if config.variance == "learned":
+        params["log_gamma2"] = jnp.log(jnp.asarray(config.gamma2, jnp.float32))
+    return params, {"t": jnp.zeros((), jnp.int32)} if config.anneal_share else {}
+
+
+def encode(config: ImaVae, nets: Networks, params: Params, x: Array):
+    """Mean and log-variance of the posterior of s, `[batch, n]` each."""
+    y = nets.encoder.apply(params["f"], {}, x)[0]
+    return y[:, : config.n], y[:, config.n :]
+
+
+def decode(config: ImaVae, nets: Networks, params: Params, g: Params, z: Array):
+    """The decoder's mean at latents, `[batch, n]`."""
+    if config.decoder == "true":
+        return observe(config, g, to_sources(config, z))
+    return nets.decoder.apply(params["g"], {}, z)[0]
+
+
+def precision(config: ImaVae, params: Params, state: Any, x: Array, x_rec: Array):
+    """gamma2 of a step; the closed form is a constant to the gradient."""
+    if config.variance == "learned":
+        return jnp.exp(params["log_gamma2"])
+    if config.variance == "closed_form":
+        return 1 / jax.lax.stop_gradient(decoder_variance(x, x_rec))
+    if config.anneal_share and state:
+        return annealed_precision(
+            state["t"],
+            steps=config.steps,
+            start=config.anneal_from,
+            end=config.gamma2,
+            share=config.anneal_share,
+        )
+    return jnp.asarray(config.gamma2, jnp.float32)
+
+
+def negative_elbo(
+    config: ImaVae, nets: Networks, params: Params, state: Any, g: Params, x, noise
+) -> tuple[Array, Metrics]:
+    """-ELBO of each row by one sample, `[batch]`; the KL and gamma2."""
+    prior = LatentPrior(config.prior)
+    mean, log_var = encode(config, nets, params, x)
+    kl, drawn = sampled_kl(mean, log_var, noise, prior=prior)
+    if config.kl == "analytic":
+        kl = gaussian_kl(mean, log_var)
+    x_rec = decode(config, nets, params, g, drawn["z"])
+    gamma2 = precision(config, params, state, x, x_rec)
+    return -gaussian_elbo(x, x_rec, kl, gamma2=gamma2), {"kl": kl, "gamma2": gamma2}

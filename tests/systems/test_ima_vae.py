@@ -1,0 +1,144 @@
+"""Wiring of the IMA-VAE: priors and sources, floors, refusals."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from jidcl.claims import load_claims
+from jidcl.losses import LatentPrior
+from jidcl.systems.ima_vae import problem as system
+from jidcl.systems.ima_vae import process
+from jidcl.systems.ima_vae.presets import MIXINGS, ImaVae, presets
+from jidcl.train import summarised
+
+SMALL = ImaVae(batch=16, eval_batch=512, eval_batches=2, steps=4, chunk=2)
+LAWS = {
+    "uniform": stats.uniform(),
+    "gaussian": stats.norm(),
+    "laplace": stats.laplace(),
+}
+
+
+@pytest.mark.many_programs(reason="eager operations")
+@pytest.mark.parametrize("prior", LAWS)
+@pytest.mark.parametrize("source", ["uniform", "gaussian"])
+def test_true_codes_stand_for_their_sources_and_have_the_prior_as_law(prior, source):
+    config = ImaVae(mixing="mlp", source=source, prior=prior)
+    z = process.draw_sources(config, jax.random.key(0), 500)
+    latents = LatentPrior(prior).latents(process.true_code(config, z))
+    np.testing.assert_allclose(process.to_sources(config, latents), z, atol=2e-4)
+    share = LAWS[prior].cdf(np.asarray(latents))
+    np.testing.assert_allclose(process.prior_cdf(config, latents), share, atol=1e-5)
+    # 1000 numbers; a false alarm in one of 10,000 of fresh keys.
+    assert stats.kstest(share.ravel(), "uniform").pvalue > 1e-4
+
+
+@pytest.mark.many_programs(reason="a program for each mixing")
+@pytest.mark.parametrize("mixing", MIXINGS)
+def test_every_mixing_is_finite_and_one_of_a_kind(mixing):
+    source = "uniform" if mixing in ("moebius", "distorted", "angled") else "gaussian"
+    config = ImaVae(mixing=mixing, source=source)
+    g = jax.jit(lambda key: process.freeze(config, key))(jax.random.key(0))
+    z = process.draw_sources(config, jax.random.key(1), 64)
+    x = jax.jit(lambda g, z: process.observe(config, g, z))(g, z)
+    assert x.shape == z.shape
+    assert np.isfinite(x).all()
+    assert np.linalg.matrix_rank(np.cov(np.asarray(x).T)) == 2
+
+
+def evaluated(config):
+    """The evaluation of networks that nobody trained."""
+    problem = system.make_problem(config)
+
+    @jax.jit
+    def run(key):
+        frozen = problem.freeze(jax.random.fold_in(key, 0))
+        params, state = problem.init(jax.random.fold_in(key, 1))
+        own = problem.evaluate(params, state, frozen, jax.random.fold_in(key, 2))
+        return summarised(own)
+
+    with jax.debug_key_reuse(False):
+        return run(jax.random.key(3))
+
+
+def test_the_true_decoder_at_its_best_loses_the_contrast():
+    # Theorem 1: its -ELBO is the entropy plus C_IMA, but for terms of 1 / gamma2.
+    config = dataclasses.replace(
+        SMALL, mixing="triangular", source="gaussian", prior="gaussian", gamma2=1e4
+    )
+    found = evaluated(config)
+    losses, scores = found.losses, found.scores
+    beyond = float(losses["reference"] - losses["limit"])
+    contrast = float(scores["c_ima_mixing"])
+    assert contrast > 0.05
+    # Rows of the reference are fewer than those of the entropy: their spread.
+    assert abs(beyond - contrast) < 0.15
+    assert float(losses["loss"]) > float(losses["reference"])
+    assert float(scores["mcc"]) <= 1
+    assert set(found.nulls["mcc"]) == {"shuffled", "identity"}
+
+
+def test_precision_is_annealed_by_the_step_and_learned_in_the_log():
+    annealed = dataclasses.replace(SMALL, anneal_share=0.5, anneal_from=10.0)
+    learned = dataclasses.replace(SMALL, variance="learned", gamma2=50.0)
+    closed = dataclasses.replace(SMALL, variance="closed_form", gamma2=1e3)
+    seen = {}
+    for name, config in (("a", annealed), ("l", learned), ("c", closed)):
+        program = system.make_program(config)
+
+        @jax.jit
+        def run(key, program=program):
+            g = program.freeze(jax.random.fold_in(key, 0))
+            held = program.start(g, jax.random.fold_in(key, 1))
+            first = program.step(held, g, jax.random.fold_in(key, 2), jnp.int32(0))
+            again = program.step(first[0], g, jax.random.fold_in(key, 2), jnp.int32(1))
+            return first[1]["gamma2"], again[1]["gamma2"]
+
+        with jax.debug_key_reuse(False):
+            seen[name] = [float(v) for v in run(jax.random.key(0))]
+    np.testing.assert_allclose(seen["a"], [10.0, 100.0], rtol=1e-4)
+    assert seen["l"][0] == pytest.approx(50.0, rel=1e-4)
+    assert seen["l"][1] != seen["l"][0]
+    assert seen["c"][0] not in (1e3, seen["c"][1])
+
+
+def test_every_claim_has_its_run():
+    rows = presets()
+    for claim in load_claims("ima_vae").all:
+        for budget in claim.budgets:
+            for name in claim.needs(budget):
+                assert name.replace("smoke/", "quick/") in rows
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"gamma2": 1e8},
+            "gamma2 must be <= 1e\\+06, got 1e\\+08: half of it times the",
+        ),
+        ({"gamma2": 0.0}, "gamma2 must be > 0"),
+        ({"mixing": "moebious"}, "did you mean 'moebius'"),
+        ({"source": "gaussian"}, "source must be 'uniform' for mixing 'moebius': a so"),
+        ({"mixing": "angled", "n": 3}, "n must be 2 and cosine below 1 for mixing"),
+        ({"mixing": "angled", "cosine": 1.0}, "n must be 2 and cosine below 1"),
+        ({"kl": "analytic"}, "prior must be 'gaussian' for kl 'analytic'"),
+        ({"cosine": 0.5}, "cosine cannot act here, with mixing 'moebius'"),
+        ({"mixing_layers": 2}, "mixing_layers cannot act here"),
+        ({"anneal_from": 1.0}, "anneal_from cannot act here, with anneal_share 0"),
+        (
+            {"variance": "learned", "anneal_share": 0.1},
+            "anneal_share cannot act here, with variance 'learned'",
+        ),
+        ({"variance": "closed_form", "gamma2": 10.0}, "gamma2 cannot act here"),
+        ({"prior": "beta"}, "prior must be one of"),
+        ({"n": 1}, "n must be >= 2"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ImaVae(**settings)
