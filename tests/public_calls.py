@@ -581,7 +581,7 @@ METRICS = {
     ),
     "global_c_ima": call(metrics.global_c_ima, j=floats(4, 5, 3, free=(0, 1, 2))),
     "jacobians": call(
-        metrics.jacobians, function=thing(jax.numpy.tanh), z=floats(4, 3, free=(0, 1))
+        metrics.jacobians, f=thing(jax.numpy.tanh), z=floats(4, 3, free=(0, 1))
     ),
     "local_c_ima": call(metrics.local_c_ima, j=floats(4, 5, 3, free=(0, 1, 2, "rank"))),
     "assign": call(metrics.assign, score=floats(2, 3, free=(0, 1))),

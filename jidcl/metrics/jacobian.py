@@ -15,13 +15,13 @@ from jidcl.checks import check_array, check_callable, check_float, check_rows
 from jidcl.metrics.columns import host_first
 
 
-def jacobians(function: Callable[[jax.Array], jax.Array], z: jax.Array) -> jax.Array:
+def jacobians(f: Callable[[jax.Array], jax.Array], z: jax.Array) -> jax.Array:
     """Jacobians of a function of rows at each row, by k forward derivatives.
 
     Outputs of any shape are flattened: pictures of thousands of pixels take k passes.
 
     Args:
-        function: `[rows, k] -> [rows, ...]`, each row on its own; it must have forward
+        f: `[rows, k] -> [rows, ...]`, each row on its own; it must have forward
             derivatives.
         z: where, `[rows, k]`.
 
@@ -35,13 +35,13 @@ def jacobians(function: Callable[[jax.Array], jax.Array], z: jax.Array) -> jax.A
 
     Source: the definition.
     """
-    check_callable("function", function)
+    check_callable("f", f)
     check_rows("z", z)
     z = jnp.asarray(z)
 
     def along(direction: jax.Array) -> jax.Array:
         steps = jnp.broadcast_to(direction[None], z.shape)
-        found = jax.jvp(function, (z,), (steps,))[1]
+        found = jax.jvp(f, (z,), (steps,))[1]
         return found.reshape(z.shape[0], -1)
 
     return jax.vmap(along, out_axes=-1)(jnp.eye(z.shape[1], dtype=z.dtype))

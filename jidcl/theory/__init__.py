@@ -34,6 +34,7 @@ from jidcl.theory.limits import (
     vmf_moment,
     vmf_self_weight,
 )
+from jidcl.theory.linear_vae import PPCA, LinearVAE, linear_gap, linear_vae, ppca
 from jidcl.theory.oracle import OracleMap, apply_oracle, best_scale, fit_oracle
 from jidcl.theory.projected import (
     projected_normal_log_ratio,
@@ -41,16 +42,11 @@ from jidcl.theory.projected import (
     projected_normal_tv,
 )
 from jidcl.theory.variational import (
-    PPCA,
     BestPosterior,
     ImaLikelihood,
-    LinearVAE,
     best_posterior,
     expected_elbo,
     ima_likelihood,
-    linear_gap,
-    linear_vae,
-    ppca,
     small_noise_variance,
 )
 
