@@ -581,7 +581,9 @@ METRICS = {
     ),
     "global_c_ima": call(metrics.global_c_ima, j=floats(4, 5, 3, free=(0, 1, 2))),
     "jacobians": call(
-        metrics.jacobians, f=thing(jax.numpy.tanh), z=floats(4, 3, free=(0, 1))
+        metrics.jacobians,
+        f=thing(jax.numpy.tanh),
+        z=floats(4, 3, free=(0, 1, "infinite")),
     ),
     "local_c_ima": call(metrics.local_c_ima, j=floats(4, 5, 3, free=(0, 1, 2, "rank"))),
     "assign": call(metrics.assign, score=floats(2, 3, free=(0, 1))),
@@ -1148,7 +1150,7 @@ POSTERIOR = {
     "nodes": whole(3),
 }
 THEORY = {
-    "best_posterior": call(theory.best_posterior, **POSTERIOR, steps=whole(6)),
+    "best_posterior": call(theory.best_posterior, **POSTERIOR, steps=whole(20)),
     "expected_elbo": call(theory.expected_elbo, **POSTERIOR),
     "ima_likelihood": call(
         theory.ima_likelihood, log_prior=floats(4), j=floats(4, 3, 3, free=("wider",))
@@ -1176,9 +1178,9 @@ THEORY = {
     ),
     "small_noise_variance": call(
         theory.small_noise_variance,
-        j=floats(4, 5, 3, free=(1, "rank")),
+        j=floats(4, 5, 3, free=(1, "rank", "infinite")),
         gamma2=number(2.0, above=0),
-        curvature=positive(4, 3),
+        curvature=positive(4, 3, free=("infinite",)),
     ),
     "affine_solution": call(
         theory.affine_solution,

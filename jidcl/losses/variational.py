@@ -101,11 +101,15 @@ class LatentPrior:
             return -jnp.sum(s**2 + math.log(2 * math.pi), axis=-1) / 2
         if self.kind == "laplace":
             return -jnp.sum(jnp.abs(s) + math.log(2), axis=-1)
-        below, above = jax.nn.softplus(-s), jax.nn.softplus(s)
+        return self._log_law(s) - jnp.sum(_log_slope(s), axis=-1)
+
+    def _log_law(self, s: Array) -> Array:
+        """log p_0(sigmoid(s)) of a squashed prior."""
         if self.kind == "uniform":
-            return -jnp.sum(below + above, axis=-1)
-        logs = self.alpha * below + self.beta * above + self._log_beta(s)
-        return -jnp.sum(logs, axis=-1)
+            return jnp.sum(0 * s, axis=-1)
+        below, above = jax.nn.softplus(-s), jax.nn.softplus(s)
+        logs = (self.alpha - 1) * below + (self.beta - 1) * above
+        return -jnp.sum(logs + self._log_beta(s), axis=-1)
 
     def _log_beta(self, like: Array) -> Array:
         # `betaln` of JAX is exact to 1e-6 only.
@@ -156,13 +160,14 @@ def sampled_kl(
     check_at_least("guard", guard, 0)
     s = mean + jnp.exp(log_var / 2) * noise
     log_q = -jnp.sum(log_var + noise**2 + math.log(2 * math.pi), axis=-1) / 2
-    kl = log_q - prior.log_density(s)
-    if prior.squashed:
-        slope = jax.nn.softplus(s) + jax.nn.softplus(-s)  # -log z (1 - z)
-        exact = jnp.sum(slope, axis=-1)
-        guarded = -jnp.sum(jnp.log(jnp.exp(-slope) + guard), axis=-1)
-        exact, log_q = (0.0, log_q + exact) if guard == 0 else (exact, log_q + guarded)
-        kl = kl if guard == 0 else kl + guarded - exact
+    if not prior.squashed:
+        kl = log_q - prior.log_density(s)
+    else:
+        slope = _log_slope(s)
+        if guard != 0:
+            slope = -jnp.log(jnp.exp(-slope) + guard)
+        log_q = log_q + jnp.sum(slope, axis=-1)
+        kl = log_q - prior._log_law(s)
     return kl, {"z": prior.latents(s), "log_q": log_q}
 
 
@@ -319,6 +324,11 @@ def gaussian_kl(mean: jax.Array, log_var: jax.Array) -> jax.Array:
     check_same_shape("log_var", log_var, "mean", mean)
     # expm1 keeps the digits where the posterior is nearly the prior.
     return jnp.sum(mean**2 + jnp.expm1(log_var) - log_var, axis=-1) / 2
+
+
+def _log_slope(s: Array) -> Array:
+    """-log of the sigmoid's slope, -log z (1 - z)."""
+    return jax.nn.softplus(s) + jax.nn.softplus(-s)
 
 
 def _check_prior(prior: Any) -> None:

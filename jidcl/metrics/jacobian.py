@@ -79,8 +79,10 @@ def local_c_ima(j: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     for k in range(j.shape[-1]):  # what is left of each column beside those before
         column = left[..., k : k + 1]
         size = xp.sqrt(xp.sum(column**2, axis=-2, keepdims=True))
+        # What is left of a column that depends on others is rounding.
+        size = xp.where(size <= 4 * xp.finfo(j.dtype).eps, 0 * size, size)
         total = total - xp.log(size[..., 0, 0])
-        unit = column / size
+        unit = column / xp.where(size == 0, xp.ones_like(size), size)
         left = left - unit * xp.sum(unit * left, axis=-2, keepdims=True)
     return xp.maximum(total, 0)
 

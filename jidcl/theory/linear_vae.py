@@ -87,6 +87,8 @@ def linear_vae(w: Any, b: Any, x: Any, gamma2: float) -> LinearVAE:
 
     Source: Lucas et al. 2019; Reizinger et al. 2022, appendix.
     """
+    check_precision(gamma2)
+    check_finite("gamma2", gamma2)
     w = _matrix("w", w)
     for name, value in (("b", b), ("x", x)):
         check_features(name, value)
@@ -94,16 +96,18 @@ def linear_vae(w: Any, b: Any, x: Any, gamma2: float) -> LinearVAE:
         check_finite(name, value)
     check_precision(gamma2)
     seen = np.asarray(x, np.float64) - np.asarray(b, np.float64)
-    precision = np.eye(w.shape[1]) + gamma2 * w.T @ w
-    mean = np.linalg.solve(precision, gamma2 * w.T @ seen)
+    # Least squares of both terms: also where W^T W is singular.
+    k, root = w.shape[1], math.sqrt(gamma2)
+    terms = np.concatenate([root * w, np.eye(k)])
+    mean = np.linalg.lstsq(terms, np.append(root * seen, np.zeros(k)))[0]
     residual = w @ mean - seen
     # The exponent at its maximum over z: no term cancels another.
     exponent = gamma2 * residual @ residual + mean @ mean
     dim = len(seen)
-    log_det = np.linalg.slogdet(precision)[1] - dim * math.log(gamma2)
+    log_det = _log_det(w, gamma2) - dim * math.log(gamma2)
     log_px = -(dim * math.log(2 * math.pi) + log_det + exponent) / 2
     gap = linear_gap(w, gamma2)
-    own = 1 / np.diag(precision)
+    own = 1 / (1 + gamma2 * np.sum(w**2, axis=0))
     return LinearVAE(mean, own, float(log_px), gap, float(log_px) - gap, residual)
 
 
@@ -130,10 +134,12 @@ def linear_gap(w: Any, gamma2: float) -> float:
 
     Source: Reizinger et al. 2022, appendix (the linear case of theorem 1).
     """
+    check_precision(gamma2)
+    check_finite("gamma2", gamma2)
     w = _matrix("w", w)
     check_precision(gamma2)
-    precision = np.eye(w.shape[1]) + gamma2 * w.T @ w
-    apart = np.sum(np.log(np.diag(precision))) - np.linalg.slogdet(precision)[1]
+    each = np.log1p(gamma2 * np.sum(w**2, axis=0))
+    apart = np.sum(each) - _log_det(w, gamma2)
     return max(float(apart) / 2, 0.0)
 
 
@@ -185,6 +191,12 @@ def ppca(s: Any, k: int, *, gamma2: float | None = None) -> PPCA:
     model[:k] += beyond
     terms = math.log(2 * math.pi) + np.log(model) + values / model
     return PPCA(axes * np.sqrt(beyond), variance, float(-terms.sum() / 2))
+
+
+def _log_det(w: np.ndarray, gamma2: float) -> float:
+    """log det(1 + gamma2 W^T W)."""
+    roots = np.linalg.svd(w, compute_uv=False)
+    return float(np.sum(np.log1p(gamma2 * roots**2)))
 
 
 def _matrix(name: str, value: Any) -> np.ndarray:

@@ -14,14 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.checks import (
-    check_array,
     check_callable,
     check_count,
     check_features,
+    check_float,
     check_same_shape,
     check_shape,
     check_type,
 )
+from jidcl.compiled import compiled
 from jidcl.losses.variational import LatentPrior
 from jidcl.metrics.jacobian import local_c_ima
 from jidcl.theory.linear_vae import check_precision
@@ -123,7 +124,7 @@ def ima_likelihood(log_prior: Array, j: Array) -> ImaLikelihood:
 
     Source: Reizinger et al. 2022, theorem 1.
     """
-    check_array("log_prior", log_prior)
+    check_float("log_prior", log_prior)
     check_features("j", j)
     if j.ndim < 2 or j.shape[-1] != j.shape[-2]:
         raise ValueError(
@@ -191,7 +192,9 @@ def expected_elbo(
     grid = jnp.asarray(grid, dtype)
     mass = jnp.asarray(mass.reshape(-1, k).prod(axis=1), dtype)
     s = jnp.exp(log_var / 2)[None] * grid + jnp.asarray(mean)[None]
-    errors = jnp.sum((jnp.asarray(x)[None] - decode(prior.latents(s))) ** 2, axis=-1)
+    decoded = decode(prior.latents(s))
+    check_shape("x", x, decoded.shape[1:])
+    errors = jnp.sum((jnp.asarray(x)[None] - decoded) ** 2, axis=-1)
     precision = jnp.asarray(gamma2, dtype)
     constant = x.shape[0] * (jnp.log(precision) - math.log(2 * math.pi)) / 2
     entropy = jnp.sum(log_var + math.log(2 * math.pi * math.e)) / 2
@@ -234,18 +237,29 @@ def best_posterior(
 
     Source: Reizinger et al. 2022, proposition 1 (that it exists).
     """
+    check_callable("decode", decode)
     check_count("steps", steps)
+    check_features("x", x)
     check_features("mean", mean)
     check_same_shape("log_var", log_var, "mean", mean)
+    check_precision(gamma2)
+    check_type("prior", prior, LatentPrior)
+    check_count("nodes", nodes)
+    return _newton(decode, x, mean, log_var, gamma2, prior, nodes, steps)
+
+
+@compiled
+def _newton(decode, x, mean, log_var, gamma2, prior, nodes, steps) -> BestPosterior:
+    """Newton's method where the first posterior's deviations are the units."""
     mean, log_var = jnp.asarray(mean), jnp.asarray(log_var)
     k, scale = mean.shape[0], jnp.exp(log_var / 2)
 
     def placed(u: Array) -> tuple[Array, Array]:
-        return mean + scale * u[:k], log_var + u[k:]
+        return scale * u[:k], u[k:]
 
     def value(u: Array) -> Array:
-        own = dict(gamma2=gamma2, prior=prior, nodes=nodes)
-        return expected_elbo(decode, x, *placed(u), **own)
+        at = placed(u)
+        return expected_elbo(decode, x, *at, gamma2=gamma2, prior=prior, nodes=nodes)
 
     def newton(_: Any, held: tuple) -> tuple:
         u, best, damping = held
@@ -257,7 +271,7 @@ def best_posterior(
         damping = jnp.where(better, damping / 10, damping * 10)
         return u, jnp.where(better, found, best), jnp.clip(damping, 1e-9, 1e6)
 
-    u = jnp.zeros(2 * k, mean.dtype)
+    u = jnp.concatenate([mean / scale, log_var])
     first = value(u)
     damping = jnp.asarray(0.1, mean.dtype)
     u, best, _ = jax.lax.fori_loop(0, steps, newton, (u, first, damping))

@@ -227,7 +227,8 @@ def _linear_vae(params: Any, inputs: Any) -> Outputs:
                 "self_consistency_residual": own.residual,
             }
         )
-    contrast = local_c_ima(np.asarray(inputs["W"], np.float64), xp=np)
+    w: Any = np.asarray(inputs["W"], np.float64)
+    contrast = local_c_ima(w, xp=np)
     return {"rows": rows, "c_ima_W": contrast}
 
 
@@ -277,12 +278,13 @@ def _elbo_star(params: Any, inputs: Any) -> Outputs:
     j = jacobians(f, z[None])
     limit = ima_likelihood(prior.log_prob(z[None]), j)
     limit = jax.tree.map(lambda leaf: leaf[0], limit)
-    own = dict(prior=prior, nodes=inputs["quadrature_nodes_per_dim"])
+    nodes = inputs["quadrature_nodes_per_dim"]
 
     def row(gamma2):
         predicted = small_noise_variance(j[0], gamma2, jnp.ones_like(z))
         start = f, inputs["x"], z, jnp.log(predicted)
-        best = best_posterior(*start, gamma2=gamma2, **own)
+        best = best_posterior(*start, gamma2=gamma2, prior=prior, nodes=nodes)
+        at_start = expected_elbo(*start, gamma2=gamma2, prior=prior, nodes=nodes)
         return {
             "gamma2": gamma2,
             "elbo_star": best.elbo,
@@ -290,7 +292,7 @@ def _elbo_star(params: Any, inputs: Any) -> Outputs:
             "var": jnp.exp(best.log_var),
             "var_predicted": predicted,
             "elbo_minus_ima": best.elbo - limit.objective,
-            "elbo_at_prediction": expected_elbo(*start, gamma2=gamma2, **own),
+            "elbo_at_prediction": at_start,
         }
 
     rows = jax.lax.map(row, inputs["gamma2"])
