@@ -65,7 +65,7 @@ def local_c_ima(j: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
         ValueError: on fewer outputs than latents.
 
     Example:
-        >>> float(local_c_ima(jnp.array([[1.0, 1.0], [0.0, 1.0]])).round(4))
+        >>> round(float(local_c_ima(jnp.array([[1.0, 1.0], [0.0, 1.0]]))), 4)
         0.3466
 
     Source: Gresele et al. 2021, definition 4.1; Reizinger et al. 2022, equation 5.
@@ -100,7 +100,7 @@ def global_c_ima(j: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
 
     Example:
         >>> j = jnp.array([[[1.0, 1.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]])
-        >>> float(global_c_ima(j).round(4))
+        >>> round(float(global_c_ima(j)), 4)
         0.1733
 
     Source: Gresele et al. 2021, definition 4.6.

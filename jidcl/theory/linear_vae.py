@@ -94,7 +94,6 @@ def linear_vae(w: Any, b: Any, x: Any, gamma2: float) -> LinearVAE:
         check_features(name, value)
         check_shape(name, value, w.shape[:1])
         check_finite(name, value)
-    check_precision(gamma2)
     seen = np.asarray(x, np.float64) - np.asarray(b, np.float64)
     # Least squares of both terms: also where W^T W is singular.
     k, root = w.shape[1], math.sqrt(gamma2)
@@ -137,7 +136,6 @@ def linear_gap(w: Any, gamma2: float) -> float:
     check_precision(gamma2)
     check_finite("gamma2", gamma2)
     w = _matrix("w", w)
-    check_precision(gamma2)
     each = np.log1p(gamma2 * np.sum(w**2, axis=0))
     apart = np.sum(each) - _log_det(w, gamma2)
     return max(float(apart) / 2, 0.0)

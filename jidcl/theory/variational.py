@@ -119,7 +119,7 @@ def ima_likelihood(log_prior: Array, j: Array) -> ImaLikelihood:
 
     Example:
         >>> shear = jnp.array([[[1.0, 1.0], [0.0, 1.0]]])
-        >>> float(ima_likelihood(jnp.zeros(1), shear).objective[0].round(4))
+        >>> round(float(ima_likelihood(jnp.zeros(1), shear).objective[0]), 4)
         -0.3466
 
     Source: Reizinger et al. 2022, theorem 1.
@@ -226,7 +226,7 @@ def best_posterior(
         steps: of Newton's method; one that lowers the ELBO is not taken.
 
     Returns:
-        `BestPosterior`.
+        `BestPosterior`; its bound is NaN where that of the start is not finite.
 
     Example:
         >>> zero = jnp.zeros(1)
@@ -275,7 +275,8 @@ def _newton(decode, x, mean, log_var, gamma2, prior, nodes, steps) -> BestPoster
     first = value(u)
     damping = jnp.asarray(0.1, mean.dtype)
     u, best, _ = jax.lax.fori_loop(0, steps, newton, (u, first, damping))
-    return BestPosterior(*placed(u), best)
+    # From where the bound is infinite no step is told from another.
+    return BestPosterior(*placed(u), jnp.where(jnp.isfinite(first), best, jnp.nan))
 
 
 def _solve(a: Array, b: Array) -> Array:
