@@ -14,6 +14,14 @@ from jidcl.losses.contrastive import (
     infonce,
     uniformity,
 )
+from jidcl.losses.elbo import (
+    LatentPrior,
+    annealed_precision,
+    decoder_variance,
+    gaussian_elbo,
+    gaussian_nll,
+    sampled_kl,
+)
 from jidcl.losses.entropy import align_maxent, kernel_entropy
 from jidcl.losses.moments import VICRegWeights, barlow, standardised, vicreg
 from jidcl.losses.regularised import (
@@ -37,16 +45,7 @@ from jidcl.losses.sketch import (
 )
 from jidcl.losses.supervised import mse, r2_loss
 from jidcl.losses.targets import ema_schedule, ema_update, init_queue, push
-from jidcl.losses.variational import (
-    LatentPrior,
-    annealed_precision,
-    bernoulli_nll,
-    decoder_variance,
-    gaussian_elbo,
-    gaussian_kl,
-    gaussian_nll,
-    sampled_kl,
-)
+from jidcl.losses.variational import bernoulli_nll, gaussian_kl
 
 __all__ = [
     "LatentPrior",

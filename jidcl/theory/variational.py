@@ -23,7 +23,7 @@ from jidcl.checks import (
     check_type,
 )
 from jidcl.compiled import compiled
-from jidcl.losses.variational import LatentPrior
+from jidcl.losses.elbo import LatentPrior
 from jidcl.metrics.jacobian import local_c_ima
 from jidcl.theory.linear_vae import check_precision
 from jidcl.types import Array

@@ -1,7 +1,7 @@
 """Wiring of the IMA-VAE: sources, mixing, networks, and its bound.
 
 Where its equations live: mixings in `jidcl.mixing`, the ELBO in
-`jidcl.losses.variational`, closed forms and the best posterior in
+`jidcl.losses.elbo`, closed forms and the best posterior in
 `jidcl.theory.variational`, scores of Jacobians in `jidcl.metrics.jacobian`.
 """
 
