@@ -131,9 +131,9 @@ def whole(value, least=1, high=math.inf):
     return Argument("whole", value, least, high)
 
 
-def text(value):
+def text(value, free=()):
     """A name of several."""
-    return Argument("text", value)
+    return Argument("text", value, free=free)
 
 
 def thing(value, free=()):
@@ -880,6 +880,7 @@ LATENTS = {
     ),
     "recorded_binary": call(
         latents.recorded_binary,
+        {"counts": "environments"},  # one of the counts
         environments=thing(20),
         counts=thing((20,)),
         repetitions=thing(2, free=("number",)),
@@ -887,6 +888,7 @@ LATENTS = {
     ),
     "recorded_pairs": call(
         latents.recorded_pairs,
+        {"counts": "environments"},  # one of the counts
         environments=thing(20),
         counts=thing((20,)),
         repetitions=thing(2, free=("number",)),
@@ -941,7 +943,7 @@ LATENTS = {
         key=KEY,
         environments=whole(4, 2),
         samples=whole(2),
-        structure=text("x_to_y"),
+        structure=text("x_to_y", free=("none",)),
         quadratic=text("half"),
         spread=number(1.0, above=0),
         random=True,
