@@ -9,6 +9,7 @@ import errno
 import json
 import math
 import os
+import shutil
 import socket
 import stat
 import zipfile
@@ -168,6 +169,41 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_folder_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder in one step: it appears with all its files, or not at all.
+
+    Args:
+        path: the folder, which must not exist; the one above is created.
+        write: writes its files, given another folder, which is there.
+
+    Raises:
+        ValueError: when something of that name exists.
+        OSError: when the disk is full or may not be written; nothing is left.
+    """
+    check_new(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    part.mkdir()
+    try:
+        write(part)
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def check_new(path: Path) -> None:
+    """Raise when something has a name that is about to be written.
+
+    Args:
+        path: the file or folder.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if os.path.lexists(path):
+        raise ValueError(f"{path} exists: choose another name, or remove it")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from jidcl.files import MOST_ARRAYS, check_regular
+
 VARIABLE = "JIDCL_DATA"
 
 
@@ -55,6 +57,7 @@ def read_npz(path: Path, columns: Mapping[str, tuple[Any, tuple]]) -> dict:
             dtype or shape.
     """
     try:
+        check_regular(path, MOST_ARRAYS)
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from jidcl.checks import check_at_least
+from jidcl.files import MOST_ARRAYS, check_regular
 
 LATENTS = "raw_latents.npy"
 MOST_SIDE = 4096  # pixels; a file that says more is not opened
@@ -156,6 +157,7 @@ def _read_picture(path: Path, size: int | None, first: np.ndarray | None):
     from PIL import Image
 
     try:
+        check_regular(path, MOST_ARRAYS)
         with Image.open(path, formats=["PNG"]) as image:
             wide, high = image.size
             if max(wide, high) > MOST_SIDE:
@@ -187,6 +189,7 @@ def read_latents(path: Path, *, n: int | None = None) -> np.ndarray:
             else.
     """
     try:
+        check_regular(path, MOST_ARRAYS)
         with path.open("rb") as file:
             z = np.load(file, allow_pickle=False)
     except Exception as error:
