@@ -3,7 +3,13 @@
 from jidcl.data.augment import brightness, contrast, grey, hue_shift, saturation
 from jidcl.data.columns import Column
 from jidcl.data.dataset import DataSet, Finding, check_data, open_data
-from jidcl.data.kitti import MaskSequences, mask_sequences, read_kitti_masks
+from jidcl.data.frame_pairs import FrameStarts, draw_frame_pairs, frame_starts
+from jidcl.data.kitti import (
+    MaskSequences,
+    mask_sequences,
+    read_kitti_masks,
+    split_by_video,
+)
 from jidcl.data.mnist import Mnist, load_mnist, mnist_digest
 from jidcl.data.nearest import nearest_rows, pair_rows
 from jidcl.data.picture_grid import (
@@ -18,6 +24,7 @@ __all__ = [
     "Column",
     "DataSet",
     "Finding",
+    "FrameStarts",
     "MaskSequences",
     "Mnist",
     "PictureGrid",
@@ -29,6 +36,8 @@ __all__ = [
     "contrast",
     "crop_box",
     "crop_resize",
+    "draw_frame_pairs",
+    "frame_starts",
     "grey",
     "hue_shift",
     "load_mnist",
@@ -44,4 +53,5 @@ __all__ = [
     "random_view",
     "read_kitti_masks",
     "saturation",
+    "split_by_video",
 ]

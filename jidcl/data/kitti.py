@@ -280,3 +280,47 @@ def _runs(masks: np.ndarray) -> list[np.ndarray]:
 def _joined(parts: list[MaskSequences]) -> MaskSequences:
     columns = zip(*parts, strict=True)
     return MaskSequences(*(np.concatenate(column) for column in columns))
+
+
+def split_by_video(
+    held: MaskSequences, *, share: float = 0.2, seed: int = 0
+) -> tuple[MaskSequences, MaskSequences]:
+    """Sequences for training, and those of other videos for scores.
+
+    Videos in a random order are held out until the share of the frames is reached; one
+    stays for training.
+
+    Args:
+        held: sequences whose videos are known.
+        share: of the frames that is held out at least, in (0, 1).
+        seed: of the order.
+
+    Returns:
+        `(train, test)`, no video in both.
+
+    Raises:
+        ValueError: on another share, fewer than two videos, or videos that are not
+            known, as those of the published pickle.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share must be in (0, 1), got {share}")
+    videos, frames = np.unique(held.video, return_inverse=True)
+    if len(videos) < 2 or videos.min() < 0:
+        raise ValueError(
+            f"held must be of two known videos at least, got {videos.tolist()}"
+        )
+    counts = np.bincount(frames, weights=held.lengths)
+    order = np.random.default_rng(seed).permutation(len(videos))
+    before = np.cumsum(counts[order]) - counts[order]
+    out = order[:-1][before[:-1] < share * counts.sum()]
+    test = np.isin(held.video, videos[out])
+    return _chosen(held, ~test), _chosen(held, test)
+
+
+def _chosen(held: MaskSequences, kept: np.ndarray) -> MaskSequences:
+    """Some sequences; `kept`: bools `[sequences]`."""
+    rows = np.repeat(kept, held.lengths)
+    of_frames, of_sequences = held[:2], held[2:]
+    return MaskSequences(
+        *(part[rows] for part in of_frames), *(part[kept] for part in of_sequences)
+    )
