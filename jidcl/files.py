@@ -148,6 +148,21 @@ def check_regular(path: Path, most: int) -> None:
         raise ValueError(f"{path} must have at most {most} bytes, got {held.st_size}")
 
 
+def in_short(error: BaseException) -> str:
+    """What an error says, in 200 printable characters at most.
+
+    A reader of damaged bytes may quote them all.
+
+    Args:
+        error: of a reader.
+
+    Returns:
+        One line.
+    """
+    said = "".join(c if c.isprintable() else "?" for c in str(error)[:201])
+    return said if len(said) <= 200 else said[:197] + "..."
+
+
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file in one step: a reader never sees half of it.
 

@@ -117,7 +117,7 @@ def _describe(data: Any, options: Any) -> int:
         print(f"part {part}" + (f" (published: {known:,} rows)" if known else ""))
         for name, column in columns.items():
             held = column_range(column, _SHOWN)
-            text = "texts" if held is None else f"{held.low:g} .. {held.high:g}"
+            text = "no numbers" if held is None else f"{held.low:g} .. {held.high:g}"
             first = f" (first {_SHOWN:,} rows)" if len(column) > _SHOWN else ""
             print(f"  {name:<12} {column.dtype} {list(column.shape)}  {text}{first}")
     if options.sheet is not None:

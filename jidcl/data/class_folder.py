@@ -17,7 +17,7 @@ import numpy as np
 from jidcl.checks import check_at_least
 from jidcl.data.columns import Column, Parts, in_memory
 from jidcl.data.image_folder import MODES, MOST_SIDE
-from jidcl.files import check_regular
+from jidcl.files import check_regular, in_short
 
 PARTS = ("train", "val", "valid", "test")
 ENDINGS = (".jpeg", ".jpg", ".png")
@@ -159,7 +159,9 @@ def read_picture(path: Path, size: int) -> np.ndarray:
                 )
             )
     except Exception as error:  # whatever a reader of hostile bytes may raise
-        raise ValueError(f"{path} must be a PNG or a JPEG: {error}") from error
+        raise ValueError(
+            f"{path} must be a PNG or a JPEG: {in_short(error)}"
+        ) from error
 
 
 def class_names(root: Path) -> list[str]:

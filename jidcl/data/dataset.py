@@ -21,7 +21,7 @@ import numpy as np
 from jidcl.checks import check_choice
 from jidcl.data.columns import MOST_FILE, Column, Parts
 from jidcl.data.formats import FORMATS, Format
-from jidcl.files import check_regular, read_bytes
+from jidcl.files import check_regular, in_short, read_bytes
 
 CHUNK_BYTES = 1 << 25  # of rows that are read at once
 MOST_NOTE = 1 << 20  # bytes of a file of provenance that is quoted
@@ -95,7 +95,7 @@ def open_data(
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:  # a loop of links, a name with a zero byte
-        raise ValueError(f"{path} cannot be opened: {error}") from error
+        raise ValueError(f"{path} cannot be opened: {in_short(error)}") from error
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise ValueError(f"{path} must be a file or a folder")
     known = {held.name: held for held in FORMATS}
@@ -158,28 +158,26 @@ def column_range(column: Column, rows: int | None = None) -> Range | None:
 
 
 def licence_beside(path: Path) -> str | None:
-    """What a file of provenance or licence beside a set says of its licence.
+    """What a file of provenance or licence in a set's folder says of its licence.
 
     Args:
-        path: the set.
+        path: the set: a folder, or a file in one.
 
     Returns:
         The name of the file and its paragraph on the licence, control characters left
         out; None where there is none.
     """
-    for folder in (path, path.parent) if path.is_dir() else (path.parent,):
-        for name in ("PROVENANCE.md", "LICENSE", "LICENSE.md", "LICENSE.txt"):
-            try:
-                content = read_bytes(folder / name, MOST_NOTE)
-            except (OSError, ValueError):
-                continue
-            text = content.decode("utf-8", "replace")
-            found = re.search(
-                r"^\W*licen[cs]e.*?(?=\n\s*\n|\Z)", text, re.I | re.M | re.S
-            )
-            said = found[0] if found else text[:400]
-            kept = "".join(c if c.isprintable() else " " for c in said)
-            return f"{name}: {' '.join(kept.replace('**', '').split())}"[:1200]
+    folder = path if path.is_dir() else path.parent
+    for name in ("PROVENANCE.md", "LICENSE", "LICENSE.md", "LICENSE.txt"):
+        try:
+            content = read_bytes(folder / name, MOST_NOTE)
+        except (OSError, ValueError):
+            continue
+        text = content.decode("utf-8", "replace")
+        found = re.search(r"^\W*licen[cs]e.*?(?=\n\s*\n|\Z)", text, re.I | re.M | re.S)
+        said = found[0] if found else text[:400]
+        kept = "".join(c if c.isprintable() else " " for c in said)
+        return f"{name}: {' '.join(kept.replace('**', '').split())}"[:1200]
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jidcl.files import MOST_ARRAYS, check_regular
+from jidcl.files import MOST_ARRAYS, check_regular, in_short
 
 VARIABLE = "JIDCL_DATA"
 
@@ -67,7 +67,9 @@ def read_npz(path: Path, columns: Mapping[str, tuple[Any, tuple]]) -> dict:
             if not all(isinstance(array, np.ndarray) for array in held.values()):
                 raise ValueError("a member that is no array")
     except Exception as error:  # whatever a reader of hostile bytes may raise
-        raise ValueError(f"{path} must be an .npz file of arrays: {error}") from error
+        raise ValueError(
+            f"{path} must be an .npz file of arrays: {in_short(error)}"
+        ) from error
     rows: dict[str, int] = {}
     for name, (dtype, shape) in columns.items():
         if name not in held:

@@ -6,6 +6,7 @@ opens a path with them.
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -47,8 +48,9 @@ from jidcl.data.imagenet_x import read_imagenet_x
 from jidcl.data.kitti import kitti_parts, mots_texts
 from jidcl.data.picture_grid import FILES as GRIDS
 from jidcl.data.published import HASHES, LICENCES
-from jidcl.files import check_regular
+from jidcl.files import check_regular, in_short
 
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 SPLITS = ("train", "val", "valid", "test", "all")
 _MANY = {"train": 50_000, "test": 10_000}
 
@@ -155,7 +157,7 @@ def _first_side(path: Path) -> int:
         with Image.open(path, formats=["PNG"]) as image:
             return min(image.size)
     except Exception as error:
-        raise ValueError(f"{path} must be a PNG: {error}") from error
+        raise ValueError(f"{path} must be a PNG: {in_short(error)}") from error
 
 
 def _read_3dident(path: Path, size: int | None = None) -> Parts:
@@ -190,6 +192,10 @@ def _by_name(columns: Mapping[str, Column]) -> Parts:
     """Arrays `PART_COLUMN` as parts; others are of the part `all`."""
     parts: Parts = {}
     for name, column in columns.items():
+        if not NAME.fullmatch(name):  # names become file names
+            raise ValueError(
+                f"arrays must be named with letters, digits and _, got {name[:40]!r}"
+            )
         part, _, rest = name.partition("_")
         part, rest = (part, rest) if part in SPLITS and rest else ("all", name)
         parts.setdefault(part, {})[rest] = column

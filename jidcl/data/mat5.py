@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jidcl.files import read_bytes
+from jidcl.files import in_short, read_bytes
 
 MOST_MAT = 1 << 28  # bytes, packed and unpacked
 _COMPRESSED, _MATRIX, _INT32, _UINT32, _INT8 = 15, 14, 5, 6, 1
@@ -51,7 +51,9 @@ def read_mat5(path: Path, name: str) -> np.ndarray:
                 seen.append(found[:40])
         raise ValueError(f"it has no {name!r}, only {seen}")
     except (ValueError, IndexError, zlib.error) as error:
-        raise ValueError(f"{path} must be a MATLAB 5 file: {error}") from error
+        raise ValueError(
+            f"{path} must be a MATLAB 5 file: {in_short(error)}"
+        ) from error
 
 
 def _element(content: bytes, place: int) -> tuple[int, bytes, int]:

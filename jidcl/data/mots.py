@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jidcl.files import check_regular
+from jidcl.files import check_regular, in_short
 
 MOST_TEXT = 1 << 28  # bytes, unpacked
 MOST_SIDE, MOST_FRAMES = 4096, 1 << 16
@@ -65,7 +65,7 @@ def read_mots(path: Path, *, rows: int) -> np.ndarray:
         try:
             mask = decode_rle(text, height=high, width=wide)
         except ValueError as error:
-            raise ValueError(f"line {number} of {path}: {error}") from error
+            raise ValueError(f"line {number} of {path}: {in_short(error)}") from error
         small = mask[down[:, None], across]
         if (out[frame][small] != 0).any():
             raise ValueError(f"line {number} of {path}: its mask meets another")
@@ -121,7 +121,9 @@ def _lines(path: Path) -> list[str]:
             raise ValueError(f"more than {MOST_TEXT} bytes")
         return content.decode("ascii").splitlines()
     except Exception as error:  # zlib.error is no OSError
-        raise ValueError(f"{path} must be a text of KITTI MOTS: {error}") from error
+        raise ValueError(
+            f"{path} must be a text of KITTI MOTS: {in_short(error)}"
+        ) from error
 
 
 def _numbers(path: Path, number: int, line: str) -> tuple[int, int, int, int, int, str]:

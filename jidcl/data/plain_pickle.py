@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jidcl.files import read_bytes
+from jidcl.files import in_short, read_bytes
 
 MOST_PICKLE = 1 << 31  # bytes of such a file
 DTYPE = re.compile(r"[|<>=]?(b1|[iu][1248]|f[248])")
@@ -75,7 +75,9 @@ def read_plain_pickle(path: Path, most: int = MOST_PICKLE) -> Any:
     try:
         return _Machine().run(content)
     except (ArithmeticError, LookupError, TypeError, ValueError, struct.error) as error:
-        raise ValueError(f"{path} must be a pickle of plain data: {error}") from error
+        raise ValueError(
+            f"{path} must be a pickle of plain data: {in_short(error)}"
+        ) from error
 
 
 class _Machine:

@@ -204,6 +204,31 @@ def shift(name):
     return roll
 
 
+@pytest.mark.parametrize("name", MAKERS)
+def test_random_damage_is_read_or_refused_and_nothing_else(make, name, rng):
+    """A few bytes of a file changed, taken out, or put in, many times over."""
+    path = make(name)
+    files, said = files_of(path), []
+    for _ in range(12):
+        file = files[rng.integers(len(files))]
+        whole_file = file.read_bytes()
+        content = bytearray(whole_file)
+        # Headers are hit as often as the rest.
+        place = int(rng.integers(len(content) if rng.random() < 0.5 else 64))
+        place = min(place, len(content) - 1)
+        hurt = rng.integers(0, 256, int(rng.integers(1, 9))).astype(np.uint8).tobytes()
+        end = place + int(rng.choice([0, len(hurt), 2 * len(hurt)]))
+        content[place:end] = hurt
+        file.write_bytes(bytes(content))
+        try:
+            read_all(path)
+        except (ValueError, FileNotFoundError) as error:
+            said.append(str(error))
+        file.write_bytes(whole_file)
+    read_all(path)
+    assert all(len(text) < 1000 and text.isprintable() for text in said)
+
+
 NORB = "smallnorb-5x46789x9x18x6x2x96x96-training"
 OTHER = "smallnorb-5x01235x9x18x6x2x96x96-testing"
 X = "imagenet_x_train_multi_factor.jsonl"
@@ -252,6 +277,13 @@ HARMS = [
         "NORB array of 1 axes",
     ),
     ("dsprites", edit(shift("latents_classes"), None), "grid's, in its order"),
+    (
+        "kitti-masks (npz)",  # what is unpacked, right after the name of a member
+        lambda p: p.write_bytes(
+            p.read_bytes()[:64] + b"\xff" * 8 + p.read_bytes()[72:]
+        ),
+        "must be an .npz file of arrays",
+    ),
     ("kitti-masks (npz)", edit(shift("latents"), None), "not centre and area"),
     (
         "kitti-masks (npz)",
@@ -333,6 +365,15 @@ def test_an_honest_archive_of_a_terabyte_is_described_and_not_held(tmp_path):
     large = type(column)(column.dtype, (2**41,), column.opened)
     with pytest.raises(ValueError, match="read them in chunks"):
         large.read()
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "\x1b[31m", ".hidden", "a" * 101])
+def test_names_that_could_be_paths_or_commands_are_refused(tmp_path, name):
+    path = tmp_path / "mine.npz"
+    path.write_bytes(npz_member(name, HEADER.format(shape=2), b"ab"))
+    with pytest.raises(ValueError, match="must be named with letters") as caught:
+        open_data(path)
+    assert "\x1b" not in str(caught.value)
 
 
 def test_what_is_no_set_is_refused(tmp_path):
