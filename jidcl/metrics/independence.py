@@ -20,6 +20,7 @@ from jax.scipy.special import erfc
 
 from jidcl.checks import (
     check_count,
+    check_features,
     check_finite,
     check_float,
     check_integers,
@@ -268,7 +269,9 @@ def fisher_z(x: jax.Array, y: jax.Array, z: jax.Array | None = None) -> PValue:
 
     Source: Fisher 1924.
     """
-    k = 0 if z is None else np.shape(z)[-1]
+    if z is not None:
+        check_features("z", z)
+    k = 0 if z is None else z.shape[-1]
     for name, array in (("x", x), ("y", y)):
         _check_single(name, array)
     check_samples(k + 4, ("z",), x=x, y=y, z=z)
@@ -285,6 +288,10 @@ def _check_single(name: str, array: Any) -> None:
 
 @in_float64
 def _fisher_z(x: Any, y: Any, z: Any) -> PValue:
+    dtypes = [array.dtype for array in (x, y, z) if array is not None]
+    wide = max(dtypes, key=lambda dtype: dtype.itemsize)
+    x, y = x.astype(wide), y.astype(wide)
+    z = None if z is None else z.astype(wide)
     columns = [x[..., 0], y[..., 0]]
     given = [] if z is None else [z[..., j] for j in range(z.shape[-1])]
     left = x.shape[-2] - len(given) - 3
