@@ -446,6 +446,12 @@ LOSSES = {
     "kernel_entropy": call(
         losses.kernel_entropy, y=floats(8, 3, free=(0, 1)), variance=TAU
     ),
+    "laplace_cross_entropy": call(
+        losses.laplace_cross_entropy,
+        mean=VIEW,
+        log_var=floats(8, 3, seed=1, free=("infinite",)),
+        rate=number(6.0, above=0),
+    ),
     "lejepa": call(
         losses.lejepa,
         views=floats(2, 8, 3, free=(0,)),
@@ -506,6 +512,21 @@ LOSSES = {
         y_neg=floats(6, 3, free=(0,)),
         p=number(1.5, 1),
         reduction=text("mean"),
+    ),
+    "SlowVAEWeights": call(
+        losses.SlowVAEWeights,
+        prior=number(1.0, 0),
+        slow=number(10.0, 0),
+        rate=number(6.0, above=0),
+        host=True,
+    ),
+    "slowvae": call(
+        losses.slowvae,
+        mean=floats(4, 2, 3),
+        log_var=floats(4, 2, 3, seed=1),
+        logits=floats(4, 2, 5),
+        x=floats(4, 2, 5, seed=1, of=lambda x: np.float32(x > 0)),
+        weights=thing(losses.SlowVAEWeights(), free=("none",)),
     ),
     "vicreg": call(
         losses.vicreg,

@@ -11,6 +11,7 @@ VERBS = {
     "table": "print verdicts of finished runs as Markdown or CSV",
     "report": "write the report of finished runs, figures included",
     "render": "pictures of a scene: sheet, sweeps, pairs, GIF",
+    "data": "describe, check and convert files of published data sets",
     "bench": "time losses and steps against the device's limits and PyTorch",
     "ci-test": "test columns of a table for (conditional) independence",
     "conformance": "replay reference vectors on this device",
