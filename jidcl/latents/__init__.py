@@ -31,6 +31,22 @@ from jidcl.latents.densities import (
     sample_marginal,
     sample_with_acceptance,
 )
+from jidcl.latents.dynamics import (
+    DESIGNS,
+    LTI,
+    MEANS,
+    PHYSICAL,
+    Environments,
+    Series,
+    physical_system,
+    rescaled,
+    sample_environments,
+    sample_series,
+    sample_system,
+    simulate,
+    spectral_radius,
+    zero_order_hold,
+)
 from jidcl.latents.environments import (
     LEGACY,
     STRUCTURES,
@@ -53,6 +69,7 @@ from jidcl.latents.families import (
     Uniform,
     make_density,
 )
+from jidcl.latents.kalman import kalman_log_likelihood
 from jidcl.latents.ou import (
     OU_PAIRS,
     ou_step,
@@ -65,6 +82,21 @@ from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Spher
 from jidcl.latents.vmf import VonMisesFisher
 
 __all__ = [
+    "DESIGNS",
+    "LTI",
+    "MEANS",
+    "PHYSICAL",
+    "Environments",
+    "Series",
+    "kalman_log_likelihood",
+    "physical_system",
+    "rescaled",
+    "sample_environments",
+    "sample_series",
+    "sample_system",
+    "simulate",
+    "spectral_radius",
+    "zero_order_hold",
     "LEGACY",
     "STRUCTURES",
     "VARIES",
