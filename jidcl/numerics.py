@@ -259,43 +259,6 @@ def of_finite(
 one_by_one = jax.custom_batching.sequential_vmap
 
 
-def solve_small(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """x of a x = b, and log |det a|: elimination with pivots, for small matrices.
-
-    It calls no LAPACK, so batches of it wait for nobody: see `one_by_one`.
-
-    Args:
-        a: `[n, n]`.
-        b: `[n, k]`.
-
-    Returns:
-        `(x [n, k], log |det a|)`; not finite where a is singular.
-
-    Example:
-        >>> x, size = solve_small(jnp.array([[0.0, 2.0], [1.0, 0.0]]), jnp.eye(2))
-        >>> x.tolist(), round(float(size), 4)
-        ([[0.0, 1.0], [0.5, 0.0]], 0.6931)
-    """
-    n = a.shape[0]
-    places = jnp.arange(n)[:, None]
-
-    def step(i, held):
-        rows, log_det = held
-        column = jax.lax.dynamic_slice_in_dim(rows, i, 1, axis=1)
-        best = jnp.argmax(jnp.where(places >= i, jnp.abs(column), -1.0))
-        here, there = rows[i][None], rows[best][None]
-        rows = jnp.where(places == best, here, rows)
-        pivot = there[0, i]
-        there = there / pivot
-        column = jax.lax.dynamic_slice_in_dim(rows, i, 1, axis=1)
-        rows = jnp.where(places == i, there, rows - column * there)
-        return rows, log_det + jnp.log(jnp.abs(pivot))
-
-    start = jnp.concatenate([a, b], axis=1), jnp.zeros((), a.dtype)
-    rows, log_det = jax.lax.fori_loop(0, n, step, start)
-    return rows[:, n:], log_det
-
-
 def products_in(precision: str) -> contextlib.AbstractContextManager:
     """Context to trace in: the precision of matrix products of float32 numbers.
 

@@ -13,6 +13,7 @@ VERBS = {
     "render": "pictures of a scene: sheet, sweeps, pairs, GIF",
     "bench": "time losses and steps against the device's limits and PyTorch",
     "ci-test": "test columns of a table for (conditional) independence",
+    "identify": "is a linear system identified by experiments, and which come next",
     "conformance": "replay reference vectors on this device",
     "audit": "judge the judge: words on planted representations",
     "list": "list systems, presets, claims, losses or scores",

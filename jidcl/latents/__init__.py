@@ -35,17 +35,12 @@ from jidcl.latents.dynamics import (
     DESIGNS,
     LTI,
     MEANS,
-    PHYSICAL,
     Environments,
     Series,
-    physical_system,
-    rescaled,
     sample_environments,
     sample_series,
     sample_system,
     simulate,
-    spectral_radius,
-    zero_order_hold,
 )
 from jidcl.latents.environments import (
     LEGACY,
@@ -70,6 +65,7 @@ from jidcl.latents.families import (
     make_density,
 )
 from jidcl.latents.kalman import kalman_log_likelihood
+from jidcl.latents.machines import PHYSICAL, physical_system, zero_order_hold
 from jidcl.latents.ou import (
     OU_PAIRS,
     ou_step,
@@ -78,6 +74,7 @@ from jidcl.latents.ou import (
     unit_variance_scale,
 )
 from jidcl.latents.recorded_environments import recorded_binary, recorded_pairs
+from jidcl.latents.small import rescaled, spectral_radius
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 from jidcl.latents.vmf import VonMisesFisher
 

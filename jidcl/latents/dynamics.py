@@ -11,10 +11,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import jax.scipy.linalg
 
 from jidcl.checks import (
-    check_above,
     check_at_least,
     check_choice,
     check_count,
@@ -27,21 +25,11 @@ from jidcl.checks import (
     check_type,
 )
 from jidcl.compiled import compiled
+from jidcl.latents.small import rescaled
 
 DESIGNS = ("minimal", "maximal", "uniform", "proportional")
 MEANS = ("zero", "normal")
 LEAST_VARIANCE = 1e-4  # of the maximal design
-_SQUARINGS = 52
-
-# Matrices in continuous time: A, B. Every state is observed.
-PHYSICAL = {
-    # Armature current and speed; the input is the voltage.
-    "dc_motor": (((-2.0, 0.02), (-1.0, -10.0)), ((2.0,), (0.0,))),
-    # The same; the second input is a torque on the shaft.
-    "loaded_motor": (((-2.0, 0.02), (-1.0, -10.0)), ((2.0, 0.0), (0.0, 100.0))),
-    # Position and speed; the input is a force.
-    "spring_mass_damper": (((0.0, 1.0), (-0.1, -0.2)), ((0.0,), (0.05,))),
-}
 
 
 class LTI(NamedTuple):
@@ -105,144 +93,6 @@ def checked_system(name: str, system: Any) -> LTI:
     check_shape(f"b of {name}", system.b, (n, system.b.shape[1]))
     check_shape(f"c of {name}", system.c, (system.c.shape[0], n))
     return LTI(*(jnp.asarray(matrix, float) for matrix in system))
-
-
-def _square(name: str, matrix: Any) -> jax.Array:
-    check_float(name, matrix)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
-        raise ValueError(
-            f"{name} must have shape [n, n], n >= 1, got {list(matrix.shape)}"
-        )
-    return jnp.asarray(matrix, float)
-
-
-def spectral_radius(a: Any) -> jax.Array:
-    """The largest |eigenvalue|, the limit of ||a^k||^(1/k), by squaring.
-
-    It calls no LAPACK, so batches of it are safe.
-
-    Args:
-        a: `[n, n]`.
-
-    Returns:
-        A scalar.
-
-    Raises:
-        ValueError: on another shape.
-
-    Example:
-        >>> round(float(spectral_radius(jnp.array([[0.0, 2.0], [2.0, 0.0]]))), 4)
-        2.0
-
-    Source: Gelfand's formula.
-    """
-    return _spectral_radius(_square("a", a))
-
-
-@compiled
-def _spectral_radius(a: jax.Array) -> jax.Array:
-    def square(k, held):
-        power, log = held
-        size = jnp.max(jnp.abs(power))
-        log = log + jnp.log(size) / 2.0**k
-        power = power / jnp.where(size == 0, 1, size)
-        return power @ power, log
-
-    steps = jnp.arange(_SQUARINGS).astype(a.dtype)
-    start = a, jnp.zeros((), a.dtype)
-    _, log = jax.lax.fori_loop(
-        0, _SQUARINGS, lambda i, held: square(steps[i], held), start
-    )
-    return jnp.exp(log)
-
-
-def rescaled(a: Any, radius: float = 0.9) -> jax.Array:
-    """a with another spectral radius: radius a / (spectral radius of a).
-
-    Args:
-        a: `[n, n]`.
-        radius: > 0.
-
-    Returns:
-        `[n, n]`.
-
-    Raises:
-        ValueError: on another shape or radius.
-
-    Example:
-        >>> rescaled(jnp.array([[2.0]]), 0.5).tolist()
-        [[0.5]]
-
-    Source: Rajendran et al. 2024, section 5.
-    """
-    check_scalar("radius", radius)
-    check_above("radius", radius, 0)
-    return radius * _square("a", a) / spectral_radius(a)
-
-
-def zero_order_hold(a: Any, b: Any, dt: float) -> tuple[jax.Array, jax.Array]:
-    """A and B in discrete time, of a control that is constant between samples.
-
-    exp([[a, b], [0, 0]] dt) holds both in its upper rows.
-
-    Args:
-        a: in continuous time, `[states, states]`.
-        b: in continuous time, `[states, inputs]`.
-        dt: time between samples, > 0.
-
-    Returns:
-        `(A, B)`.
-
-    Raises:
-        ValueError: on shapes that do not fit, or dt <= 0.
-
-    Example:
-        >>> a, b = zero_order_hold(-jnp.eye(1), jnp.eye(1), 0.1)
-        >>> round(float(a[0, 0]), 4), round(float(b[0, 0]), 4)
-        (0.9048, 0.0952)
-
-    Source: Van Loan 1978.
-    """
-    a = _square("a", a)
-    check_float("b", b)
-    if b.ndim != 2:
-        raise ValueError(f"b must have shape [states, inputs], got {list(b.shape)}")
-    check_shape("b", b, (len(a), b.shape[1]))
-    check_scalar("dt", dt)
-    check_above("dt", dt, 0)
-    return _held(a, jnp.asarray(b, float), dt)
-
-
-@compiled
-def _held(a: jax.Array, b: jax.Array, dt: float) -> tuple[jax.Array, jax.Array]:
-    n, m = b.shape
-    rows = jnp.concatenate([jnp.concatenate([a, b], 1), jnp.zeros((m, n + m))])
-    whole = jax.scipy.linalg.expm(rows * dt)
-    return whole[:n, :n], whole[:n, n:]
-
-
-def physical_system(name: str, dt: float) -> LTI:
-    """A machine, sampled: `dc_motor`, `loaded_motor` or `spring_mass_damper`.
-
-    Args:
-        name: of `PHYSICAL`.
-        dt: time between samples, > 0.
-
-    Returns:
-        `LTI` whose outputs are its two states.
-
-    Raises:
-        ValueError: on an unknown name, or dt <= 0.
-
-    Example:
-        >>> physical_system("dc_motor", 0.01).b.shape
-        (2, 1)
-
-    Source: Rajendran et al. 2024, section 5, and its published code.
-    """
-    check_choice("name", name, PHYSICAL)
-    a, b = (jnp.asarray(matrix, float) for matrix in PHYSICAL[name])
-    return LTI(*zero_order_hold(a, b, dt), jnp.eye(len(a)))
 
 
 def sample_system(

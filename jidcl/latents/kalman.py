@@ -16,7 +16,7 @@ from jidcl.checks import (
 )
 from jidcl.compiled import compiled
 from jidcl.latents.dynamics import LTI, checked_system
-from jidcl.numerics import safe_norm
+from jidcl.latents.small import triangular
 
 
 def kalman_log_likelihood(
@@ -102,34 +102,3 @@ def _filtered(system: LTI, outputs, mean, variance, noise, start) -> jax.Array:
 
     _, logs = jax.lax.scan(step, (start, jnp.zeros((n, n))), outputs)
     return jnp.sum(logs)
-
-
-def triangular(wide: jax.Array) -> jax.Array:
-    """The lower triangular L with L L^T = W W^T, by Householder reflections.
-
-    It calls no LAPACK, so batches of it are safe, and has a derivative where W lacks
-    rank.
-
-    Args:
-        wide: W, `[n, k]`, k >= n.
-
-    Returns:
-        `[n, n]`; entries of its diagonal may be negative.
-
-    Example:
-        >>> triangular(jnp.array([[3.0, 4.0]])).tolist()
-        [[-5.0]]
-    """
-    n, k = wide.shape
-    places = jnp.arange(k)
-
-    def reflect(i, held):
-        row = jnp.where(places >= i, held[i], 0.0)
-        size = safe_norm(row)
-        sign = jnp.where(row[i] < 0, -1.0, 1.0)
-        normal = row + sign * size * (places == i).astype(row.dtype)
-        square = jnp.sum(normal**2)
-        half = jnp.where(square == 0, 0.0, 2 / jnp.where(square == 0, 1.0, square))
-        return held - half * (held @ normal)[:, None] * normal[None]
-
-    return jnp.tril(jax.lax.fori_loop(0, n, reflect, wide)[:, :n])

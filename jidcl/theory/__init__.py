@@ -42,21 +42,23 @@ from jidcl.theory.limits import (
     vmf_self_weight,
 )
 from jidcl.theory.lti import (
-    Diversity,
     PairMap,
     PairMoments,
     TwoEnvironments,
-    diversity,
-    free_directions,
     markov_parameters,
-    min_pair_sine,
     pair_map,
     pair_moments,
-    precision_rank,
     stationary_covariance,
     two_environments,
 )
 from jidcl.theory.oracle import OracleMap, apply_oracle, best_scale, fit_oracle
+from jidcl.theory.profiles import (
+    Diversity,
+    diversity,
+    free_directions,
+    min_pair_sine,
+    precision_rank,
+)
 from jidcl.theory.projected import (
     projected_normal_log_ratio,
     projected_normal_mean_cosine,

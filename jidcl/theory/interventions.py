@@ -22,7 +22,7 @@ from jidcl.checks import (
     check_shape,
 )
 from jidcl.compiled import compiled
-from jidcl.theory.lti import checked_variance
+from jidcl.theory.profiles import checked_variance
 
 CRITERIA = ("information", "margin")
 _STEPS, _RATE, _SHARPNESS = 400, 0.1, 20.0

@@ -25,7 +25,7 @@ from jidcl.checks import (
     check_within,
 )
 from jidcl.compiled import compiled
-from jidcl.numerics import solve_small
+from jidcl.latents.small import solve_small
 
 _MOST_PATHS = 2**20
 
@@ -77,10 +77,10 @@ def pair_evidence(
     check_float("y", y)
     check_shape("x", x, (x.shape[-1],))
     check_shape("y", y, x.shape)
-    theta, psi, noise = _variances(theta=theta, psi=psi, noise=noise)
+    of_cause, of_effect, left = _variances(theta=theta, psi=psi, noise=noise)
     x, y = (jnp.asarray(v, float)[:, None] for v in (x, y))
-    cause = _regression(x, jnp.ones_like(x), jnp.ones_like(theta), theta)
-    return cause + _regression(y, x, noise, psi)
+    cause = _regression(x, jnp.ones_like(x), jnp.ones_like(left), of_cause)
+    return cause + _regression(y, x, left, of_effect)
 
 
 def _variances(**values: Any) -> list[jax.Array]:
@@ -128,13 +128,13 @@ def trajectory_evidence(
             "x must have shape [trajectories >= 1, time >= 2, states], got "
             f"{list(x.shape)}"
         )
-    theta, dynamics, noise = _variances(theta=theta, dynamics=dynamics, noise=noise)
+    mean, of_a, left = _variances(theta=theta, dynamics=dynamics, noise=noise)
     x = jnp.asarray(x, float)
     first = x[:, 0]
     ones = jnp.ones_like(first[:, :1])
-    starts = _regression(first, ones, jnp.ones_like(theta), theta)
+    starts = _regression(first, ones, jnp.ones_like(left), mean)
     before, after = (v.reshape(-1, x.shape[-1]) for v in (x[:, :-1], x[:, 1:]))
-    return starts + _regression(after, before, noise, dynamics)
+    return starts + _regression(after, before, left, of_a)
 
 
 def hmm_evidence(
@@ -166,8 +166,8 @@ def hmm_evidence(
 
     Example:
         >>> own = dict(alpha=1.0, beta=1.0)
-        >>> round(float(hmm_evidence(np.array([[0]]), **own)), 4)
-        -0.6931
+        >>> round(float(hmm_evidence(np.array([[0]]), **own)), 2)
+        -0.69
 
     Source: Rajendran et al. 2024, the extension of causal de Finetti.
     """
@@ -190,8 +190,8 @@ def hmm_evidence(
     count, time = sequences.shape
     paths = np.array(list(itertools.product(range(hidden), repeat=count * time)))
     paths = jnp.asarray(paths.reshape(-1, count, time))
-    alpha, beta = (jnp.asarray(value, float) for value in (alpha, beta))
-    return _hmm(jnp.asarray(sequences), paths, alpha, beta, hidden, symbols)
+    urns = (jnp.asarray(value, float) for value in (alpha, beta))
+    return _hmm(jnp.asarray(sequences), paths, *urns, hidden, symbols)
 
 
 @compiled

@@ -9,8 +9,7 @@ import scipy.signal
 import scipy.stats
 
 from jidcl import latents
-from jidcl.latents.kalman import triangular
-from jidcl.numerics import solve_small
+from jidcl.latents.small import solve_small, triangular
 
 
 def key(seed):

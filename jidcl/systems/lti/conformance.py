@@ -15,8 +15,8 @@ from jidcl.latents import (
     spectral_radius,
     zero_order_hold,
 )
+from jidcl.latents.small import solve_small
 from jidcl.metrics import assign, mcc
-from jidcl.numerics import solve_small
 from jidcl.systems.contract import Erratum, on_host
 from jidcl.systems.lti import estimators
 from jidcl.systems.lti.evaluate import aligned

@@ -22,8 +22,9 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_count
+from jidcl.latents.small import solve_small
 from jidcl.metrics import assign
-from jidcl.numerics import one_by_one, solve_small
+from jidcl.numerics import one_by_one
 from jidcl.types import Array
 
 SWEEPS = 100  # of row updates; most fits need 10
@@ -159,15 +160,16 @@ def row_updates(
         return Estimate(v, variance, log_likelihood(moments, v, variance))
 
     def sweep(_, held):
-        w, variance = held
-        k, back = of(variance)
+        w, found = held
+        k, back = of(found)
         w = rows(w, k)
         return w, spread(moments, whole(w, back))
 
     first = jnp.ones((len(moments.weights), m), w.dtype)
-    w, variance = jax.lax.fori_loop(0, sweeps, sweep, (w, first))
-    v = whole(w, of(variance)[1])
-    return Estimate(v, variance, log_likelihood(moments, v, variance))
+    w, found = jax.lax.fori_loop(0, sweeps, sweep, (w, first))
+    v = whole(w, of(found)[1])
+    found = spread(moments, v)
+    return Estimate(v, found, log_likelihood(moments, v, found))
 
 
 def fit(

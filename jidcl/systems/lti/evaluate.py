@@ -11,8 +11,8 @@ from jidcl.latents import (
     sample_series,
     sample_system,
 )
+from jidcl.latents.small import solve_small
 from jidcl.metrics import assign
-from jidcl.numerics import solve_small
 from jidcl.systems.lti import estimators
 from jidcl.systems.lti.estimators import Moments
 from jidcl.systems.lti.presets import Interventions
