@@ -12,12 +12,12 @@ import numpy as np
 
 from jidcl.checks import (
     check_above,
-    check_at_least,
     check_features,
     check_finite,
     check_float,
     check_scalar,
     check_shape,
+    check_unit_interval,
 )
 from jidcl.compiled import compiled
 from jidcl.numerics import of_finite, one_by_one
@@ -191,7 +191,7 @@ def free_directions(
     check_shape("w", w, (m, m))
     check_finite("w", w)
     check_scalar("least_sine", least_sine)
-    check_at_least("least_sine", least_sine, 0)
+    check_unit_interval("least_sine", least_sine)
     w = np.asarray(w)
     scale = np.sqrt(variance.mean(0))
     pairs, basis = [], []

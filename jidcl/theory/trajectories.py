@@ -190,8 +190,9 @@ def hmm_evidence(
     count, time = sequences.shape
     paths = np.array(list(itertools.product(range(hidden), repeat=count * time)))
     paths = jnp.asarray(paths.reshape(-1, count, time))
-    urns = (jnp.asarray(value, float) for value in (alpha, beta))
-    return _hmm(jnp.asarray(sequences), paths, *urns, hidden, symbols)
+    of_states, of_symbols = (jnp.asarray(value, float) for value in (alpha, beta))
+    seen = jnp.asarray(sequences)
+    return _hmm(seen, paths, of_states, of_symbols, hidden, symbols)
 
 
 @compiled

@@ -120,7 +120,7 @@ def spread(moments: Moments, v: Array) -> Array:
 
 
 def row_updates(
-    moments: Moments, w: Array, variance: Array | None, *, sweeps: int = SWEEPS
+    moments: Moments, w: Array, variance: Array, blind: Array, *, sweeps: int = SWEEPS
 ) -> Estimate:
     """Climbs the likelihood from one start, a row of W after another.
 
@@ -131,7 +131,8 @@ def row_updates(
     Args:
         moments: of pairs.
         w: first W, `[inputs, inputs]`.
-        variance: known variances of the controls, or None.
+        variance: of the controls.
+        blind: a flag: take them for unknown, and for a first guess.
         sweeps: over all rows.
 
     Returns:
@@ -139,36 +140,27 @@ def row_updates(
     """
     m = len(w)
 
-    def rows(w, k):
+    def schur(found):
+        return jax.vmap(partial(_eliminated, m=m))(precision_moments(moments, found))
+
+    def whole(w, back):
+        return jnp.concatenate([-jnp.einsum("jk,jkl->jl", w, back), w], axis=1)
+
+    def sweep(_, held):
+        v, found = held
+        k, back = schur(found)
+
         def update(j, w):
             unit = (jnp.arange(m) == j).astype(w.dtype)[:, None]
             row = solve_small(w @ k[j], unit)[0][:, 0]
             return w.at[j].set(row / jnp.sqrt(row @ k[j] @ row))
 
-        return jax.lax.fori_loop(0, m, update, w)
+        v = whole(jax.lax.fori_loop(0, m, update, v[:, -m:]), back)
+        return v, jnp.where(blind, spread(moments, v), variance)
 
-    def of(variance):
-        return jax.vmap(partial(_eliminated, m=m))(precision_moments(moments, variance))
-
-    def whole(w, back):
-        return jnp.concatenate([-jnp.einsum("jk,jkl->jl", w, back), w], axis=1)
-
-    if variance is not None:
-        k, back = of(variance)
-        w = jax.lax.fori_loop(0, sweeps, lambda _, w: rows(w, k), w)
-        v = whole(w, back)
-        return Estimate(v, variance, log_likelihood(moments, v, variance))
-
-    def sweep(_, held):
-        w, found = held
-        k, back = of(found)
-        w = rows(w, k)
-        return w, spread(moments, whole(w, back))
-
-    first = jnp.ones((len(moments.weights), m), w.dtype)
-    w, found = jax.lax.fori_loop(0, sweeps, sweep, (w, first))
-    v = whole(w, of(found)[1])
-    found = spread(moments, v)
+    p = moments.mean.shape[1] - m
+    start = jnp.concatenate([jnp.zeros((m, p), w.dtype), w], axis=1)
+    v, found = jax.lax.fori_loop(0, sweeps, sweep, (start, variance))
     return Estimate(v, found, log_likelihood(moments, v, found))
 
 
@@ -184,7 +176,7 @@ def fit(
     """The best of several starts by likelihood.
 
     Known variances name the controls, so a start may give rows to the wrong names. One
-    start is therefore the fit without them, its rows named by the likelihood.
+    start therefore runs without them first, and its rows are named by the likelihood.
 
     Args:
         key: of the random starts.
@@ -192,21 +184,33 @@ def fit(
         inputs: how many controls.
         variance: known variances, `[environments, inputs]`, or None.
         starts: random ones.
-        sweeps: see `row_updates`.
+        sweeps: see `row_updates`; with known variances twice as many.
 
     Returns:
         `Estimate`.
     """
     dtype = moments.covariance.dtype
     first = jax.random.normal(key, (starts, inputs, inputs), dtype)
-    free = jax.vmap(lambda w: row_updates(moments, w, None, sweeps=sweeps))
-    if variance is None:
-        return _best(free(first))
-    blind = _best(free(first[:1]))
-    order = _named(moments.weights, blind.variance, variance)
-    first = jnp.concatenate([first[1:], blind.v[order, -inputs:][None]])
-    known = jax.vmap(lambda w: row_updates(moments, w, variance, sweeps=sweeps))
-    return _best(known(first))
+    ones = jnp.ones((len(moments.weights), inputs), dtype)
+    known = ones if variance is None else variance
+    blind = jnp.arange(starts) < (starts if variance is None else 1)
+    climb = jax.vmap(
+        lambda w, blind: row_updates(
+            moments, w, jnp.where(blind, ones, known), blind, sweeps=sweeps
+        )
+    )
+
+    def stage(held, _):
+        w, blind = held
+        found = climb(w, blind)
+        w = found.v[:, :, -inputs:]
+        named = w[0][_named(moments.weights, found.variance[0], known)]
+        w = w.at[0].set(jnp.where(blind[0], named, w[0]))
+        return (w, jnp.zeros_like(blind)), found
+
+    stages = 1 if variance is None else 2
+    _, found = jax.lax.scan(stage, (first, blind), length=stages)
+    return _best(jax.tree.map(lambda x: x[-1], found))
 
 
 def _best(found: Estimate) -> Estimate:

@@ -52,8 +52,10 @@ def correlations(joint: Moments, v: Array) -> Correlations:
     left = mean - (joint.weights @ mean)[None]
     centred = jnp.einsum("e,eij->ij", joint.weights, each)
     between = jnp.einsum("e,ei,ej->ij", joint.weights, left, left)
-    within = jnp.mean(jax.vmap(_mcc)(each))
-    return Correlations(_mcc(centred), within, _mcc(centred + between))
+    found = jax.vmap(_mcc)(
+        jnp.concatenate([jnp.stack([centred, centred + between]), each])
+    )
+    return Correlations(found[0], jnp.mean(found[2:]), found[1])
 
 
 def _mcc(covariance: Array) -> Array:
@@ -136,7 +138,7 @@ def one_recovery(config: Interventions, key: Array) -> dict[str, Array]:
     moments = _of_pairs(joint, 2 * d)
     known = variance if config.statistics == "known" else None
     found = estimators.fit(k_fit, moments, d, known, starts=config.starts)
-    true, mcc = pair_map(system), correlations(joint, found.v)
+    true, dtype = pair_map(system), found.v.dtype
     w = found.v[:, d:]
     m_hat, _ = solve_small(w, jnp.eye(d, dtype=w.dtype))
     g_hat = -m_hat @ found.v[:, :d]
@@ -146,24 +148,26 @@ def one_recovery(config: Interventions, key: Array) -> dict[str, Array]:
     least = estimators.log_likelihood(moments, true.v, at_truth)
     pairs = rows.shape[0] * rows.shape[1]
     loss = expected_mcc_loss(variance, pairs, outputs=d)
-    told, dtype = diversity(variance), w.dtype
+    told = diversity(variance)
     back, _ = estimators.innovations(moments)
     eye = jnp.eye(d, dtype=dtype)
     plain = jnp.concatenate([jnp.zeros((d, d), dtype), eye], 1)
     left = jnp.concatenate([-back, eye], 1)
+    tried = jnp.stack([found.v, plain, left])
+    mcc = jax.vmap(lambda v: correlations(joint, v))(tried)
     return {
-        "mcc": mcc.centred,
-        "mcc_within": mcc.within,
-        "mcc_pooled": mcc.pooled,
-        "recovered": (mcc.centred >= RECOVERED).astype(dtype),
+        "mcc": mcc.centred[0],
+        "mcc_within": mcc.within[0],
+        "mcc_pooled": mcc.pooled[0],
+        "recovered": (mcc.centred[0] >= RECOVERED).astype(dtype),
         "optimised": (found.log_likelihood >= least - 1e-9).astype(dtype),
         "predicted": jnp.maximum(1 - loss, 0.0),
         "g_error": jnp.sqrt(jnp.sum((g_hat - true.g) ** 2) / jnp.sum(true.g**2)),
         "m_error": aligned(true.m, m_hat).error,
         "sufficient": told.sufficient.astype(dtype),
         "sine": told.min_pair_sine,
-        "null_identity": correlations(joint, plain).centred,
-        "null_regression": correlations(joint, left).centred,
+        "null_identity": mcc.centred[1],
+        "null_regression": mcc.centred[2],
     }
 
 
@@ -176,7 +180,7 @@ def one_source(config: Interventions, key: Array) -> dict[str, Array]:
     h, b, _ = estimators.source_statistics(rows[:, :, : 2 * d], environments)
     moments = _of_pairs(joint, 2 * d)
     likely = estimators.fit(k_fit, moments, d, environments.variance)
-    held = {"likelihood_mcc": correlations(joint, likely.v).centred}
+    held = {}
     if config.means == "zero":
         found = estimators.source_descent(k_start, h)
         held["shrunk"] = found.norms[-1] / found.norms[0]
@@ -184,9 +188,14 @@ def one_source(config: Interventions, key: Array) -> dict[str, Array]:
         v = found.v
     else:
         v = estimators.source_optimum(h, b)
-    mcc = correlations(joint, v)
-    own = {"mcc": mcc.centred, "mcc_within": mcc.within, "mcc_pooled": mcc.pooled}
-    return {**own, **held}
+    mcc = jax.vmap(lambda v: correlations(joint, v))(jnp.stack([v, likely.v]))
+    return {
+        "mcc": mcc.centred[0],
+        "mcc_within": mcc.within[0],
+        "mcc_pooled": mcc.pooled[0],
+        "likelihood_mcc": mcc.centred[1],
+        **held,
+    }
 
 
 def one_motor(config: Interventions, key: Array) -> dict[str, Array]:
@@ -195,16 +204,13 @@ def one_motor(config: Interventions, key: Array) -> dict[str, Array]:
     joint = estimators.moments_of(rows)
     back, covariance = estimators.innovations(_of_pairs(joint, 4))
     rows_w = estimators.leading_directions(covariance, 1)
-    mcc = correlations(joint, jnp.concatenate([-rows_w @ back, rows_w], 1))
+    own = jnp.concatenate([-rows_w @ back, rows_w], 1)
     h, b, _ = estimators.source_statistics(rows[:, :, :4], environments)
-    source = correlations(joint, estimators.source_optimum(h, b))
-    return {
-        "mcc": mcc.centred,
-        "mcc_within": mcc.within,
-        "mcc_pooled": mcc.pooled,
-        "source_mcc": source.centred,
-        "source_mcc_within": source.within,
-        "source_mcc_pooled": source.pooled,
+    tried = jnp.stack([own, estimators.source_optimum(h, b)])
+    mcc = jax.vmap(lambda v: correlations(joint, v))(tried)
+    names = {"mcc": mcc.centred, "mcc_within": mcc.within, "mcc_pooled": mcc.pooled}
+    return {name: value[0] for name, value in names.items()} | {
+        f"source_{name}": value[1] for name, value in names.items()
     }
 
 
