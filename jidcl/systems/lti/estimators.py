@@ -326,7 +326,7 @@ def innovations(moments: Moments) -> tuple[Array, Array]:
 
 def leading_directions(covariance: Array, inputs: int) -> Array:
     """The principal directions of innovations, `[inputs, p]`: the range of M."""
-    _, vectors = one_by_one(jnp.linalg.eigh)(covariance)
+    _, vectors = one_by_one(lambda a: jnp.linalg.eigh(a))(covariance)
     return vectors[:, ::-1][:, :inputs].T
 
 
