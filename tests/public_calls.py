@@ -37,7 +37,7 @@ RECORDS = {
     "OU_PAIRS", "OUTPUTS", "Objective", "OracleMap", "PLANE_MAPS", "PNormDensity",
     "PUBLISHED_WIDTHS", "Pair", "PlaneMap", "Problem", "Program", "Rank", "Running",
     "Space", "System", "Uniform", "Views", "__version__",
-    "CRITERIA", "DESIGNS", "Diversity", "Environments", "LTI", "MEANS", "PHYSICAL",
+    "CRITERIA", "DESIGNS", "Diversity", "Environments", "LTI", "MEANS",
     "PairMap", "PairMoments", "Series", "TwoEnvironments",
     "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES", "PValue", "VARIES",
 }  # fmt: skip

@@ -65,7 +65,7 @@ from jidcl.latents.families import (
     make_density,
 )
 from jidcl.latents.kalman import kalman_log_likelihood
-from jidcl.latents.machines import PHYSICAL, physical_system, zero_order_hold
+from jidcl.latents.machines import physical_system, zero_order_hold
 from jidcl.latents.ou import (
     OU_PAIRS,
     ou_step,
@@ -82,7 +82,6 @@ __all__ = [
     "DESIGNS",
     "LTI",
     "MEANS",
-    "PHYSICAL",
     "Environments",
     "Series",
     "kalman_log_likelihood",

@@ -9,6 +9,7 @@ import scipy.signal
 import scipy.stats
 
 from jidcl import latents
+from jidcl.latents.machines import PHYSICAL
 from jidcl.latents.small import solve_small, triangular
 
 
@@ -25,7 +26,7 @@ def system(n=3, m=2, p=2):
 
 
 def test_zero_order_hold_is_that_of_scipy(x64):
-    for name, (a, b) in latents.PHYSICAL.items():
+    for name, (a, b) in PHYSICAL.items():
         a, b = np.array(a), np.array(b)
         want = scipy.signal.cont2discrete((a, b, np.eye(2), 0 * b), 0.01)[:2]
         got = latents.physical_system(name, 0.01)

@@ -213,7 +213,9 @@ SAMPLERS = {
     "sample_conditional": lambda key: latents.sample_conditional(
         key, VECTORS, TruncatedLaplace(0.7)
     ),
-    "sample_environments": lambda key: latents.sample_environments(key, 3, 2),
+    "sample_environments": lambda key: latents.sample_environments(
+        key, 3, 2, means="normal"
+    ),
     "sample_series": lambda key: latents.sample_series(key, SYSTEM, DRIVEN, 6),
     "sample_system": lambda key: latents.sample_system(key, 3),
     "sample_instances": lambda key: latents.sample_instances(
