@@ -14,6 +14,7 @@ VERBS = {
     "data": "describe, check and convert files of published data sets",
     "bench": "time losses and steps against the device's limits and PyTorch",
     "ci-test": "test columns of a table for (conditional) independence",
+    "identify": "is a linear system identified by experiments, and which come next",
     "conformance": "replay reference vectors on this device",
     "audit": "judge the judge: words on planted representations",
     "list": "list systems, presets, claims, losses or scores",

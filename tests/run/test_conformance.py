@@ -29,7 +29,6 @@ WAITING = {
         "tcl_network",
     },
     "ima_vae": None,
-    "lti_interventions": None,
     "metric_validity": None,
     "weight_regularization": None,
 }
