@@ -178,8 +178,10 @@ def reference_losses(
         extra["train_reference"] = -jnp.log(jnp.asarray(entries, loss.dtype))
     gaps = jnp.mean(values[:, 4:] - reference[:, None], axis=0)
     # Content and noise are normal: no read-out finds more than a linear one.
-    kept = dict.fromkeys(("r2", "content_linear", "content_krr"), jnp.mean(kept, 0))
-    return Losses(loss, reference, chance, extra=extra), admitted(gaps, kept, jnp)
+    of_content = jnp.mean(kept, axis=0)
+    names = "r2", "content_linear", "content_krr"
+    scores: Metrics = {name: of_content for name in names}
+    return Losses(loss, reference, chance, extra=extra), admitted(gaps, scores, jnp)
 
 
 def _at_unit_deviation(ys: Array) -> Array:
