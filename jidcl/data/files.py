@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from jidcl.files import MOST_ARRAYS, check_regular, in_short
+
 VARIABLE = "JIDCL_DATA"
 
 
@@ -55,6 +57,7 @@ def read_npz(path: Path, columns: Mapping[str, tuple[Any, tuple]]) -> dict:
             dtype or shape.
     """
     try:
+        check_regular(path, MOST_ARRAYS)
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -64,7 +67,9 @@ def read_npz(path: Path, columns: Mapping[str, tuple[Any, tuple]]) -> dict:
             if not all(isinstance(array, np.ndarray) for array in held.values()):
                 raise ValueError("a member that is no array")
     except Exception as error:  # whatever a reader of hostile bytes may raise
-        raise ValueError(f"{path} must be an .npz file of arrays: {error}") from error
+        raise ValueError(
+            f"{path} must be an .npz file of arrays: {in_short(error)}"
+        ) from error
     rows: dict[str, int] = {}
     for name, (dtype, shape) in columns.items():
         if name not in held:

@@ -46,15 +46,18 @@ NEWTON = 30
 
 
 def probe(config: ImaVae, nets: Networks, params, state, g: Params, key) -> OnHost:
-    """MCC of new rows, for the curve of a run."""
-    source = draw_sources(config, key, min(config.eval_batch, 4096))
-    y = encode(config, nets, params, observe(config, g, source))[0]
-    y = LatentPrior(config.prior).latents(y)
-    return OnHost((source, y), _mcc_of_rows)
+    """MCC of new rows, of means and of samples, for the curve of a run."""
+    k_source, k_noise = jax.random.split(key)
+    source = draw_sources(config, k_source, min(config.eval_batch, 4096))
+    mean, log_var = encode(config, nets, params, observe(config, g, source))
+    noise = jnp.exp(log_var / 2) * jax.random.normal(k_noise, mean.shape)
+    to_latents = LatentPrior(config.prior).latents
+    return OnHost((source, to_latents(mean), to_latents(mean + noise)), _mcc_of_rows)
 
 
 def _mcc_of_rows(arrays, xp: ModuleType):
-    return {"mcc": mcc(*arrays, xp=xp).mean}
+    z, y, sampled = arrays
+    return {"mcc": mcc(z, y, xp=xp).mean, "mcc_sampled": mcc(z, sampled, xp=xp).mean}
 
 
 def evaluate(config: ImaVae, nets: Networks, params, state, g: Params, key) -> OnHost:
@@ -197,7 +200,7 @@ def _finish(
     return Evaluation(
         scores=scores,
         losses=Losses(losses["loss"], losses["reference"], losses["chance"], limit),
-        nulls={"mcc": mean_of(nulls, xp)},
+        nulls=mean_of(nulls, xp),
         samples={
             "z": z,
             "y": y,
@@ -209,7 +212,7 @@ def _finish(
 
 
 def _scores(rows: dict[str, Any], key, cdf: bool, xp: ModuleType):
-    """(scores, nulls of the MCC) of one batch."""
+    """(scores, nulls) of one batch."""
     z, y = rows["z"], rows["y"]
     found = mcc(z, y, xp=xp)
     mixing = rows["j_mixing"]
@@ -227,8 +230,10 @@ def _scores(rows: dict[str, Any], key, cdf: bool, xp: ModuleType):
     }
     if cdf:
         scores["mcc_cdf"] = mcc(z, rows["share"], xp=xp).mean
-    nulls = {
+    own = {
         "shuffled": mcc(z, shuffled(key, y, xp=xp), xp=xp).mean,
         "identity": mcc(z, rows["x"], xp=xp).mean,
     }
+    # Rows in another order say as little, of means or of samples.
+    nulls = {"mcc": own, "mcc_sampled": own}
     return scores, nulls
