@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from jidcl.train.loop import ChunkEvent, NonFiniteLoss, first_bad
+from jidcl.train.loop import ChunkEvent, NonFiniteLoss
+from jidcl.train.nonfinite import bad_rows, first_bad
+from jidcl.types import Program
 
 
 def check_names(metrics: Iterable[str], probed: Iterable[str]) -> None:
@@ -87,13 +89,16 @@ def unpacked(chunks: list) -> list[dict[str, np.ndarray]]:
     ]
 
 
-def note_dead(dead: dict[str, str], event: ChunkEvent, seeds: Sequence[int]) -> None:
+def note_dead(
+    dead: dict[str, str], event: ChunkEvent, seeds: Sequence[int], program: Program
+) -> None:
     """Remember the seeds of a chunk whose loss is not finite.
 
     Args:
         dead: by seed, why it died; added to.
         event: of the chunk.
         seeds: all of them, in order.
+        program: of the chunk.
 
     Raises:
         NonFiniteLoss: when none is left.
@@ -102,7 +107,9 @@ def note_dead(dead: dict[str, str], event: ChunkEvent, seeds: Sequence[int]) -> 
         seed = str(seeds[index])
         if seed not in dead:
             where = first_bad(event.state, index)
+            rows = bad_rows(program, event.state, index, step)
             told = f", first in {where}" if where else ""
+            told += f"; {rows}" if rows else ""
             dead[seed] = f"loss not finite from step {step} on{told}"
     if len(dead) == len(seeds):
         raise NonFiniteLoss(

@@ -30,6 +30,7 @@ from jidcl.run.costs import phases_of, runs_that_fit
 from jidcl.run.curve import check_names, living, means, note_dead, packed, unpacked
 from jidcl.run.folders import (
     cached_frozen,
+    check_there,
     claim_folder,
     config_dict,
     identity_of,
@@ -318,7 +319,9 @@ class _Run:
                 some_may_fail=True,
             ):
                 state = event.state
-                note_dead(self.dead, event, self.seeds)
+                check_there(self.home)
+                here = next(p for p, until in self.phases if event.step <= until)
+                note_dead(self.dead, event, self.seeds, here)
                 check_names(event.metrics, untrained)
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
@@ -370,6 +373,7 @@ class _Run:
         self.seconds["evaluate"] = time.perf_counter() - began
         alive = self._alive()
         found = jax.tree.map(lambda values: np.asarray(values)[alive], found)
+        check_there(self.home)
         if found.samples:
             write_arrays(self.folder / "samples.npz", found.samples)
         device = self.mesh.devices.flat[0]

@@ -98,6 +98,11 @@ def gradient(
         begun = carry(frozen, stream_key(key, "carry")) if carry is not None else None
         return Learner(params, state, opt_state, begun)
 
+    def batch_at(frozen: Any, key: Array, t: Array):
+        with products_in("float32"):
+            data = stream_key(key, "data")
+            return problem.draw(frozen, jax.random.fold_in(data, t))
+
     def step(run: Learner, frozen: Any, key: Array, t: Array):
         draw_key, loss_key = (
             jax.random.fold_in(stream_key(key, purpose), t)
@@ -159,6 +164,7 @@ def gradient(
         precision=problem.precision,
         sharded=sharded,
         shared=problem.shared,
+        batch=batch_at if collect is None else None,
     )
 
 
