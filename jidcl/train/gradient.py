@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -98,11 +99,6 @@ def gradient(
         begun = carry(frozen, stream_key(key, "carry")) if carry is not None else None
         return Learner(params, state, opt_state, begun)
 
-    def batch_at(frozen: Any, key: Array, t: Array):
-        with products_in("float32"):
-            data = stream_key(key, "data")
-            return problem.draw(frozen, jax.random.fold_in(data, t))
-
     def step(run: Learner, frozen: Any, key: Array, t: Array):
         draw_key, loss_key = (
             jax.random.fold_in(stream_key(key, purpose), t)
@@ -164,8 +160,14 @@ def gradient(
         precision=problem.precision,
         sharded=sharded,
         shared=problem.shared,
-        batch=batch_at if collect is None else None,
+        batch=None if collect is not None else partial(_batch_at, problem),
     )
+
+
+def _batch_at(problem: Problem, frozen: Any, key: Array, t: Array) -> Any:
+    """What step t of a problem draws."""
+    with products_in("float32"):
+        return problem.draw(frozen, jax.random.fold_in(stream_key(key, "data"), t))
 
 
 def _made(optimiser: Any, key: Array) -> optax.GradientTransformationExtraArgs:

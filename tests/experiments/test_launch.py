@@ -48,6 +48,7 @@ def test_it_trains_on_its_mesh(tmp_path, script):
 STAND_INS = {
     "srun": 'exec "$@"',
     "scontrol": 'echo "$@" >> "$QUEUE"',
+    "jidcl": f'exec {sys.executable} -m jidcl.cli "$@"',
 }
 
 
