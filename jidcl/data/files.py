@@ -104,6 +104,8 @@ def _heads(path: Path, wanted: Iterable[str]) -> tuple[list[str], dict[str, Any]
                     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
                 else:
                     shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+            if dtype.hasobject:
+                raise ValueError(f"{name} holds objects")
             found[name] = shape, dtype
     return names, found
 

@@ -162,17 +162,16 @@ def _read_picture(path: Path, size: int | None, first: tuple[int, int] | None):
         check_regular(path, MOST_PICTURE)
         with Image.open(path, formats=["PNG"]) as image:
             wide, high = image.size
-            if first not in (None, image.size):
-                raise ValueError(f"{wide} x {high} pixels, unlike the first")
             if max(wide, high) > MOST_SIDE:
                 raise ValueError(f"more than {MOST_SIDE} pixels a side")
             if size is not None and (wide != high or wide < size):
                 raise ValueError(f"{wide} x {high} pixels do not shrink to {size}")
-            if image.mode not in MODES or _depth(path) > 8:
-                raise ValueError(
-                    f"mode {image.mode} of {_depth(path)} bits is none of "
-                    f"{', '.join(MODES)} of at most 8"
-                )
+            if first not in (None, image.size):
+                raise ValueError(f"{wide} x {high} pixels, unlike the first")
+            if image.mode not in MODES:
+                raise ValueError(f"mode {image.mode} is none of {', '.join(MODES)}")
+            if _depth(path) > 8:
+                raise ValueError(f"{_depth(path)} bits a channel are more than 8")
             image = image.convert("RGB")
             if size is not None and size < wide:
                 image = image.resize((size, size), Image.Resampling.BOX)

@@ -90,7 +90,10 @@ def unpacked(chunks: list) -> list[dict[str, np.ndarray]]:
 
 
 def note_dead(
-    dead: dict[str, str], event: ChunkEvent, seeds: Sequence[int], program: Program
+    dead: dict[str, str],
+    event: ChunkEvent,
+    seeds: Sequence[int],
+    phases: Sequence[tuple[Program, int]],
 ) -> None:
     """Remember the seeds of a chunk whose loss is not finite.
 
@@ -98,11 +101,12 @@ def note_dead(
         dead: by seed, why it died; added to.
         event: of the chunk.
         seeds: all of them, in order.
-        program: of the chunk.
+        phases: programs of the run, each with the update up to which it holds.
 
     Raises:
         NonFiniteLoss: when none is left.
     """
+    program = next(program for program, until in phases if event.step <= until)
     for index, step in event.bad.items():
         seed = str(seeds[index])
         if seed not in dead:

@@ -320,8 +320,7 @@ class _Run:
             ):
                 state = event.state
                 check_there(self.home)
-                here = next(p for p, until in self.phases if event.step <= until)
-                note_dead(self.dead, event, self.seeds, here)
+                note_dead(self.dead, event, self.seeds, self.phases)
                 check_names(event.metrics, untrained)
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
@@ -330,10 +329,8 @@ class _Run:
                 # Where a curve has its points does not depend on interruptions.
                 if -(-event.step // chunk) % every == 0 or last:
                     point = {**means(seen), **probe(state)}
-                    row = {
-                        "step": event.step,
-                        **{k: v.tolist() for k, v in point.items()},
-                    }
+                    row: dict[str, Any] = {"step": event.step}
+                    row |= {k: v.tolist() for k, v in point.items()}
                     seen.clear()
                     curve.append(row)
                     log.write(to_json(row) + "\n")
