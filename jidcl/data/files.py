@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jidcl.checks import check_memory
-from jidcl.files import check_unpacked
+from jidcl.files import check_unpacked, in_short
 
 VARIABLE = "JIDCL_DATA"
 
@@ -63,7 +63,9 @@ def read_npz(path: Path, columns: Mapping[str, tuple[Any, tuple]]) -> dict:
     try:
         names, heads = _heads(path, columns)
     except Exception as error:  # whatever a reader of hostile bytes may raise
-        raise ValueError(f"{path} must be an .npz file of arrays: {error}") from error
+        raise ValueError(
+            f"{path} must be an .npz file of arrays: {in_short(error)}"
+        ) from error
     rows: dict[str, int] = {}
     for name, (dtype, shape) in columns.items():
         if name not in heads:
@@ -86,7 +88,9 @@ def read_npz(path: Path, columns: Mapping[str, tuple[Any, tuple]]) -> dict:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in columns}
     except Exception as error:
-        raise ValueError(f"{path} must be an .npz file of arrays: {error}") from error
+        raise ValueError(
+            f"{path} must be an .npz file of arrays: {in_short(error)}"
+        ) from error
 
 
 def _heads(path: Path, wanted: Iterable[str]) -> tuple[list[str], dict[str, Any]]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from jidcl.checks import check_at_least, check_memory
-from jidcl.files import MOST_ARRAYS, check_regular
+from jidcl.files import MOST_ARRAYS, check_regular, in_short
 
 LATENTS = "raw_latents.npy"
 MOST_SIDE = 4096  # pixels; a file that says more is not opened
@@ -177,7 +177,9 @@ def _read_picture(path: Path, size: int | None, first: tuple[int, int] | None):
                 image = image.resize((size, size), Image.Resampling.BOX)
             return np.asarray(image), (wide, high)
     except Exception as error:  # whatever a reader of hostile bytes may raise
-        raise ValueError(f"{path} must be a PNG like the first: {error}") from error
+        raise ValueError(
+            f"{path} must be a PNG like the first: {in_short(error)}"
+        ) from error
 
 
 def _depth(path: Path) -> int:
@@ -202,7 +204,9 @@ def read_latents(path: Path, *, n: int | None = None) -> np.ndarray:
         with path.open("rb") as file:
             z = np.load(file, allow_pickle=False)
     except Exception as error:
-        raise ValueError(f"{path} must be an array in .npy: {error}") from error
+        raise ValueError(
+            f"{path} must be an array in .npy: {in_short(error)}"
+        ) from error
     fits = isinstance(z, np.ndarray) and z.ndim == 2 and z.size
     fits = fits and z.dtype in (np.float32, np.float64) and n in (None, z.shape[1])
     # What float32 does not hold is not finite either.

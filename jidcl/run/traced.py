@@ -78,7 +78,7 @@ def shared_program(system: System, config: Any, phase: int | None = None) -> Pro
 def _values(config: Any, names: tuple[str, ...]) -> dict[str, float]:
     """Settings of these names that are numbers and act: 0 switches one off."""
     held = {name: getattr(config, name, None) for name in names}
-    return {k: v for k, v in held.items() if isinstance(v, numbers.Real) and v}
+    return {k: float(v) for k, v in held.items() if isinstance(v, numbers.Real) and v}
 
 
 def _decides(system: System, config: Any, settings: dict[str, float]) -> bool:

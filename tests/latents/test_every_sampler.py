@@ -195,6 +195,8 @@ def test_dtype_in_is_dtype_out_for_any_leading_shape(space, density, x64):
 
 BLOCKS = latents.BlockLaw(*(jnp.eye(2),) * 3, 0.5 * jnp.eye(2), jnp.ones(2))
 VECTORS = jnp.eye(3)
+SYSTEM = latents.LTI(0.5 * jnp.eye(2), jnp.eye(2), jnp.eye(2))
+DRIVEN = latents.Environments(jnp.zeros((3, 2)), jnp.ones((3, 2)))
 Z = jnp.zeros((5, 11))
 # A draw of each sampler of `__all__`, of a key alone.
 SAMPLERS = {
@@ -211,6 +213,11 @@ SAMPLERS = {
     "sample_conditional": lambda key: latents.sample_conditional(
         key, VECTORS, TruncatedLaplace(0.7)
     ),
+    "sample_environments": lambda key: latents.sample_environments(
+        key, 3, 2, means="normal"
+    ),
+    "sample_series": lambda key: latents.sample_series(key, SYSTEM, DRIVEN, 6),
+    "sample_system": lambda key: latents.sample_system(key, 3),
     "sample_instances": lambda key: latents.sample_instances(
         key, VECTORS, VonMisesFisher(4.0), instances=40, batch=5
     ),
