@@ -148,6 +148,25 @@ def check_regular(path: Path, most: int) -> None:
         raise ValueError(f"{path} must have at most {most} bytes, got {held.st_size}")
 
 
+def check_unpacked(path: Path, most: int = MOST_ARRAYS) -> None:
+    """Raise unless a path is an archive of a bounded size, packed and unpacked.
+
+    Args:
+        path: a file of `.npz`.
+        most: bytes that it, and all that it unpacks to, may have.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        ValueError: naming the file, when it is no regular file or too large.
+        zipfile.BadZipFile: when it is no archive.
+    """
+    check_regular(path, most)
+    with zipfile.ZipFile(path) as archive:
+        size = sum(part.file_size for part in archive.infolist())
+    if size > most:
+        raise ValueError(f"{path} must unpack to at most {most} bytes, got {size}")
+
+
 def in_short(error: BaseException) -> str:
     """What an error says, in 200 printable characters at most.
 
@@ -279,15 +298,14 @@ def read_arrays(path: Path, most: int = MOST_ARRAYS) -> dict[str, np.ndarray]:
         `{name: array}`.
     """
     try:
-        check_regular(path, most)
-        with zipfile.ZipFile(path) as archive:
-            if sum(part.file_size for part in archive.infolist()) > most:
-                return {}
+        check_unpacked(path, most)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             held = {name: arrays[name] for name in arrays.files}
         whole = all(isinstance(array, np.ndarray) for array in held.values())
         return held if whole else {}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    except MemoryError:
+        raise
+    except Exception:  # whatever a reader of damaged or hostile bytes may raise
         return {}
 
 

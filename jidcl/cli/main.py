@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"jidcl: {_one_line(error)}", file=sys.stderr)
         return 2
     except FloatingPointError as error:
-        print(f"jidcl: {error}", file=sys.stderr)
+        print(f"jidcl: {_one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
         print("jidcl: stopped; the same command goes on from here", file=sys.stderr)
@@ -67,8 +67,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _one_line(error: BaseException) -> str:
+    from jidcl.checks import printable
+
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines) or type(error).__name__
+    return printable(" ".join(lines)) or type(error).__name__
 
 
 def _fault(error: Exception) -> int:

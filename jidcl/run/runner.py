@@ -30,6 +30,7 @@ from jidcl.run.costs import phases_of, runs_that_fit
 from jidcl.run.curve import check_names, living, means, note_dead, packed, unpacked
 from jidcl.run.folders import (
     cached_frozen,
+    check_there,
     claim_folder,
     config_dict,
     identity_of,
@@ -318,7 +319,8 @@ class _Run:
                 some_may_fail=True,
             ):
                 state = event.state
-                note_dead(self.dead, event, self.seeds)
+                check_there(self.home)
+                note_dead(self.dead, event, self.seeds, self.phases)
                 check_names(event.metrics, untrained)
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
@@ -327,10 +329,8 @@ class _Run:
                 # Where a curve has its points does not depend on interruptions.
                 if -(-event.step // chunk) % every == 0 or last:
                     point = {**means(seen), **probe(state)}
-                    row = {
-                        "step": event.step,
-                        **{k: v.tolist() for k, v in point.items()},
-                    }
+                    row: dict[str, Any] = {"step": event.step}
+                    row |= {k: v.tolist() for k, v in point.items()}
                     seen.clear()
                     curve.append(row)
                     log.write(to_json(row) + "\n")
@@ -370,6 +370,7 @@ class _Run:
         self.seconds["evaluate"] = time.perf_counter() - began
         alive = self._alive()
         found = jax.tree.map(lambda values: np.asarray(values)[alive], found)
+        check_there(self.home)
         if found.samples:
             write_arrays(self.folder / "samples.npz", found.samples)
         device = self.mesh.devices.flat[0]

@@ -149,9 +149,9 @@ def sweep(
         if not path.exists():
             for step in _train(held, piece, path):
                 yield SweepEvent(index, len(pieces), step, steps, rows)
-        done = read_json(path)
+        done = _finished(path)
         varied = {name: getattr(piece.config, name) for name in grid}
-        rows = rows + [{**varied, **row} for row in done["rows"]]
+        rows = rows + [{**varied, **row} for row in done]
         yield SweepEvent(index + 1, len(pieces), steps, steps, rows)
 
 
@@ -282,6 +282,20 @@ def _prepare(system: System, config: Any, runs: list[tuple[dict[str, float], int
     first = phases[0][0] if phases else traced_program(system, config)
     state = loop.start(first, numbers, mesh=make_mesh(), frozen=frozen)
     return phases, state
+
+
+def _finished(path: Path) -> list[dict[str, Any]]:
+    """The rows of a finished piece; ValueError naming a file that holds none."""
+    held = read_json(path)
+    rows = held.get("rows") if isinstance(held, dict) else None
+    whole = isinstance(rows, list) and all(
+        isinstance(row, dict)
+        and all(isinstance(value, int | float) for value in row.values())
+        for row in rows
+    )
+    if not whole or not rows:
+        raise ValueError(f"{path} must hold rows of numbers: remove it to run it again")
+    return rows
 
 
 def _hash(system: System, piece: Piece) -> str:

@@ -71,8 +71,9 @@ def shared_program(system: System, config: Any, phase: int | None = None) -> Pro
         own = {name: part for name, part in frozen.items() if name != "shared"}
         return held["settings"], with_shared(own, held.get("arrays"))
 
-    made = _at_settings(system, config, phase, base, settings_of)
-    return dataclasses.replace(made, shared=shared)
+    # Also the program of a mesh has the settings beside its arrays.
+    base = dataclasses.replace(base, shared=shared)
+    return _at_settings(system, config, phase, base, settings_of)
 
 
 def _values(config: Any, names: tuple[str, ...]) -> dict[str, float]:

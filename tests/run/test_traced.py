@@ -10,6 +10,7 @@ import pytest
 
 from jidcl.run.traced import shared_program
 from jidcl.systems.registry import load_presets, load_system
+from jidcl.train.sharding import make_mesh
 from jidcl.train.state import frozen_draws, start_state, with_shared
 from jidcl.train.step import make_step
 
@@ -93,3 +94,10 @@ def test_arrays_that_a_program_shares_stay_beside_its_settings():
     assert float(metrics["loss"]) == pytest.approx(config.tau)
     assert set(seen) == {"g", "shared"}
     assert set(seen["shared"]) == {"a"}
+
+
+def test_the_program_of_a_mesh_has_its_settings_too():
+    program = shared_program(SYSTEM, tiny("quick/uniformity-1"), 0)
+    sharded: Any = program.sharded
+    spread = sharded(make_mesh(data=2))
+    assert set(spread.shared["settings"]) == set(SYSTEM.traced_fields)
