@@ -19,7 +19,10 @@ from jidcl.theory.classification import (
     index_log_posterior,
 )
 from jidcl.theory.exchangeable import (
+    DecisionLaw,
     LinearPair,
+    decision_law,
+    environments_for_accuracy,
     environments_needed,
     fisher_power,
     linear_pair,
@@ -42,7 +45,10 @@ from jidcl.theory.projected import (
 )
 
 __all__ = [
+    "DecisionLaw",
     "LinearPair",
+    "decision_law",
+    "environments_for_accuracy",
     "environments_needed",
     "fisher_power",
     "linear_pair",
