@@ -37,7 +37,8 @@ RECORDS = {
     "OU_PAIRS", "OUTPUTS", "Objective", "OracleMap", "PLANE_MAPS", "PNormDensity",
     "PUBLISHED_WIDTHS", "Pair", "PlaneMap", "Problem", "Program", "Rank", "Running",
     "Space", "System", "Uniform", "Views", "__version__",
-    "KernelTest", "DecisionLaw", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES", "PValue", "VARIES",
+    "KernelTest", "DecisionLaw", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES",
+    "PValue", "VARIES",
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
 LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}

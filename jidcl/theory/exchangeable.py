@@ -299,9 +299,7 @@ def environments_for_accuracy(
 
 
 def _joint(pair: LinearPair) -> tuple[np.ndarray, np.ndarray]:
-    """Means of the three statistics a unit of sample size, and a root of their
-    covariance.
-    """
+    """Means of the statistics at size 1, and a root of their covariance."""
     cov = np.asarray(pair.covariance, np.float64)
     means, forms = [], []
     for i, j, given in ((0, 3, 1), (2, 1, 3), (0, 2, None)):
