@@ -186,6 +186,7 @@ def draw(rows: list[dict], path: Path) -> None:
             axis.contour(fine_x, fine_y, field, levels=[WANTED], colors="white")
             seen = [row["measured"] for row in held]
             edge = dict(edgecolors="black", linewidths=0.8, s=60, zorder=3)
+            edge |= dict(clip_on=False)
             axis.scatter(x, y, c=seen, vmin=0, vmax=1, cmap="viridis", **edge)
             axis.set(xscale="log", yscale="log", xlabel=across, ylabel=up)
             for name, which in ((across, axis.xaxis), (up, axis.yaxis)):
@@ -193,7 +194,8 @@ def draw(rows: list[dict], path: Path) -> None:
                 which.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
                 which.set_minor_locator(matplotlib.ticker.NullLocator())
             text = ", ".join(f"{k} {v:g}" for k, v in fixed.items())
-            axis.set_title(f"{vary} varies; {text}", fontsize=9)
+            verb = "vary" if vary == "both" else "varies"
+            axis.set_title(f"{vary} {verb}; {text}", fontsize=8)
     figure.colorbar(colour, ax=axes, label="x -> y found", shrink=0.6)
     figure.savefig(path, dpi=110)
 
