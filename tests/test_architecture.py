@@ -53,6 +53,7 @@ EXTRAS = {
     "rich",
     "sklearn",
     "torch",
+    "causallearn",
     "tyro",
 }
 LEAVES = (
