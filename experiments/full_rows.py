@@ -17,6 +17,8 @@ from pathlib import Path
 
 from jidcl.report.judge import judge_record
 from jidcl.report.records import Record, find_records, record_from
+from jidcl.report.verdict import Verdict
+from jidcl.report.words import counted
 from jidcl.systems.registry import load_presets
 
 
@@ -37,13 +39,20 @@ def table(records: list[Record]) -> str:
                 gap,
                 record.config["steps"],
                 spent,
-                f"{verdict.outcome}; {verdict.word}",
+                f"{verdict.outcome}; {words(verdict)}",
             ]
             lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
 
-def spread(verdict) -> str:
+def words(verdict: Verdict) -> str:
+    """A row's word, those of its seeds where they differ, and what decided."""
+    several = len(set(verdict.seeds)) > 1
+    seeds = f" ({counted(verdict.seeds)})" if several else ""
+    return verdict.word + seeds + (f"; {verdict.note}" if verdict.note else "")
+
+
+def spread(verdict: Verdict) -> str:
     return f" ± {verdict.std:.2f}" if len(verdict.seeds) > 1 else ""
 
 

@@ -137,10 +137,12 @@ def check_whole(name: str, value: Any) -> None:
         raise wrong from error
 
 
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Raise unless `value` is a whole number >= `least`."""
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> None:
+    """Raise unless `value` is a whole number >= `least`, and <= `most`."""
     check_whole(name, value)
     check_at_least(name, value, least)
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be <= {most}, got {value}")
 
 
 def check_numbers(name: str, values: Any) -> None:
@@ -352,6 +354,24 @@ def free_memory() -> int:
         return held
     of_device = jax.local_devices()[0].memory_stats() or {}
     return max(held, of_device.get("bytes_limit", 0))
+
+
+def printable(text: str) -> str:
+    r"""A text that a terminal takes for text: what else it holds stands as escapes.
+
+    Args:
+        text: from anywhere, such as a file.
+
+    Returns:
+        The same, but for characters that cannot be printed.
+
+    Example:
+        >>> printable("a title\x1b]0;mine\x07")
+        'a title\\x1b]0;mine\\x07'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _all(value: Any, test: Callable[[Any], Any]) -> bool:

@@ -9,6 +9,7 @@ import errno
 import json
 import math
 import os
+import shutil
 import socket
 import stat
 import zipfile
@@ -147,6 +148,40 @@ def check_regular(path: Path, most: int) -> None:
         raise ValueError(f"{path} must have at most {most} bytes, got {held.st_size}")
 
 
+def check_unpacked(path: Path, most: int = MOST_ARRAYS) -> None:
+    """Raise unless a path is an archive of a bounded size, packed and unpacked.
+
+    Args:
+        path: a file of `.npz`.
+        most: bytes that it, and all that it unpacks to, may have.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        ValueError: naming the file, when it is no regular file or too large.
+        zipfile.BadZipFile: when it is no archive.
+    """
+    check_regular(path, most)
+    with zipfile.ZipFile(path) as archive:
+        size = sum(part.file_size for part in archive.infolist())
+    if size > most:
+        raise ValueError(f"{path} must unpack to at most {most} bytes, got {size}")
+
+
+def in_short(error: BaseException) -> str:
+    """What an error says, in 200 printable characters at most.
+
+    A reader of damaged bytes may quote them all.
+
+    Args:
+        error: of a reader.
+
+    Returns:
+        One line.
+    """
+    said = "".join(c if c.isprintable() else "?" for c in str(error)[:201])
+    return said if len(said) <= 200 else said[:197] + "..."
+
+
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Write a file in one step: a reader never sees half of it.
 
@@ -168,6 +203,41 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_folder_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a folder in one step: it appears with all its files, or not at all.
+
+    Args:
+        path: the folder, which must not exist; the one above is created.
+        write: writes its files, given another folder, which is there.
+
+    Raises:
+        ValueError: when something of that name exists.
+        OSError: when the disk is full or may not be written; nothing is left.
+    """
+    check_new(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    part.mkdir()
+    try:
+        write(part)
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def check_new(path: Path) -> None:
+    """Raise when something has a name that is about to be written.
+
+    Args:
+        path: the file or folder.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if os.path.lexists(path):
+        raise ValueError(f"{path} exists: choose another name, or remove it")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -228,15 +298,14 @@ def read_arrays(path: Path, most: int = MOST_ARRAYS) -> dict[str, np.ndarray]:
         `{name: array}`.
     """
     try:
-        check_regular(path, most)
-        with zipfile.ZipFile(path) as archive:
-            if sum(part.file_size for part in archive.infolist()) > most:
-                return {}
+        check_unpacked(path, most)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             held = {name: arrays[name] for name in arrays.files}
         whole = all(isinstance(array, np.ndarray) for array in held.values())
         return held if whole else {}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    except MemoryError:
+        raise
+    except Exception:  # whatever a reader of damaged or hostile bytes may raise
         return {}
 
 

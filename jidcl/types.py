@@ -163,6 +163,9 @@ class Program:
             mesh's `data` axis.
         shared: arrays that all seeds read and no checkpoint holds (pictures on disk):
             where they are, `frozen` is a dict and has them as `frozen["shared"]`.
+        batch: `(frozen, key, t) -> batch`: what step t draws, where that depends on
+            these alone. It is asked for after a loss was not finite, to say which rows
+            were not; no step of a healthy run pays for it.
     """
 
     freeze: Callable[[Array], Any]
@@ -173,3 +176,4 @@ class Program:
     precision: str = "float32"
     sharded: Callable[[Mesh], "Program"] | None = None
     shared: Any = None
+    batch: Callable[[Any, Array, Array], Any] | None = None

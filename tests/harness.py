@@ -6,7 +6,9 @@ From each row of `public_calls.CALLS` each argument is changed in every way that
 
     python tests/harness.py tests/harness.json
 
-tries all of it, in processes that may be lost, and writes the table.
+tries all of it, in processes that may be lost, and writes and prints the table. Names
+of rows after the file try these alone. Answers stand beside the file, in `.answers`, a
+line a row: a run that was stopped goes on from there.
 """
 
 import collections
@@ -468,6 +470,15 @@ def table(answers):
     }
 
 
+def markdown(result):
+    """The counts as a table of a page."""
+    lines = ["| outcome | what it is | cases |", "|---|---|---|"]
+    lines += [f"| {k} | {v} | {result['outcomes'][k]} |" for k, v in OUTCOMES.items()]
+    return "\n".join(lines) + (
+        f"\n\n{result['cases']} cases of {result['functions']} functions."
+    )
+
+
 def _child(names):
     """Answer the cases of these rows, a line each; what is next stands before it."""
     import conftest  # noqa: F401  the flags of the tests
@@ -502,14 +513,37 @@ def _answers(names) -> Any:
     return found
 
 
-def main(path):
-    """Try all cases and write the table; 1 where any is not fine."""
+def kept(path, calls):
+    """Answers of an earlier run to the cases that rows still have."""
+    found: dict = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            row = {Case(*case): tuple(held) for case, held in json.loads(line)}
+            name = next(iter(row)).name
+            if name in calls and list(row) == cases({name: calls[name]}):
+                found |= row
+    return found
+
+
+def keep(path, answers):
+    """Add the answers of these rows to the file, a line a row."""
+    by_name = collections.defaultdict(list)
+    for case, held in answers.items():
+        by_name[case.name].append((dataclasses.astuple(case), held))
+    with path.open("a") as file:
+        file.writelines(json.dumps(row) + "\n" for row in by_name.values())
+
+
+def main(path, *only):
+    """Try all cases, or some rows', and write the table; 1 where any is not fine."""
     from public_calls import CALLS
 
-    found: dict = {}
-    names = list(CALLS)
-    for start in range(0, len(names), 12):
-        some = names[start : start + 12]
+    beside = pathlib.Path(path).with_suffix(".answers")
+    found = kept(beside, CALLS)
+    done = {case.name for case in found}
+    names = [name for name in only or CALLS if name not in done]
+    for start in range(0, len(names), 6):
+        some = names[start : start + 6]
         wanted = cases({name: CALLS[name] for name in some})
         while missing := [case for case in wanted if case not in found]:
             rest = list(dict.fromkeys(case.name for case in missing))
@@ -525,10 +559,11 @@ def main(path):
                     for c in wanted
                     if c.name == case.name and c not in found
                 }
-        print(f"{min(start + 12, len(names))} of {len(names)}", file=sys.stderr)
-        result = table(found)  # so far
-        pathlib.Path(path).write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result["outcomes"], indent=1))
+        keep(beside, {case: found[case] for case in wanted})
+        print(f"{min(start + 6, len(names))} of {len(names)}", file=sys.stderr)
+    result = table(found)
+    pathlib.Path(path).write_text(json.dumps(result, indent=1) + "\n")
+    print(markdown(result))
     return int(any(result["outcomes"][k] for k in OUTCOMES if k not in FINE))
 
 
@@ -537,4 +572,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--rows":
         _child(sys.argv[2:])
     else:
-        sys.exit(main(sys.argv[1]))
+        sys.exit(main(*sys.argv[1:]))

@@ -37,7 +37,9 @@ RECORDS = {
     "OU_PAIRS", "OUTPUTS", "Objective", "OracleMap", "PLANE_MAPS", "PNormDensity",
     "PUBLISHED_WIDTHS", "Pair", "PlaneMap", "Problem", "Program", "Rank", "Running",
     "Space", "System", "Uniform", "Views", "__version__",
-    "KernelTest", "DecisionLaw", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES",
+    "CRITERIA", "DESIGNS", "Diversity", "Environments", "LTI", "MEANS",
+    "PairMap", "PairMoments", "Series", "TwoEnvironments",
+    "DecisionLaw", "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES",
     "PValue", "VARIES",
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
@@ -132,9 +134,9 @@ def whole(value, least=1, high=math.inf):
     return Argument("whole", value, least, high)
 
 
-def text(value):
+def text(value, free=()):
     """A name of several."""
-    return Argument("text", value)
+    return Argument("text", value, free=free)
 
 
 def thing(value, free=()):
@@ -196,6 +198,19 @@ def linear_pair():
     """The law of a pair whose cause alone varies, written down."""
     of = [[2, 1, 2, 1], [1, 2, 1, 2], [2, 1, 3, 1], [1, 2, 1, 3]]
     return theory.LinearPair(np.float32(of), 0.0, 0.25, 0.816, 1.0)
+
+
+def lti(n=2, m=2):
+    """A stable system of n states and outputs, written down."""
+    a = np.float32(0.5 * np.eye(n) + 0.1 * np.ones((n, n)))
+    b = np.float32(np.eye(n, m) + 0.2)
+    return latents.LTI(a, b, np.float32(np.eye(n) - 0.1))
+
+
+def environments():
+    """Three of two controls."""
+    variance = np.float32([[1.0, 1.0], [1.0, 3.0], [0.5, 0.2]])
+    return latents.Environments(np.zeros((3, 2), np.float32), variance)
 
 
 def call(function, says=None, *, host=False, random=False, **arguments):
@@ -292,6 +307,7 @@ def box(name, *more):
 
 
 SPACED = {"density": thing(latents.Normal(0.3)), "space": thing(latents.Box(3))}
+VARIANCE = dataclasses.replace(positive(3, 2), free=(0, 1))
 INSIDE = floats(5, 3, of=lambda x: 1 / (1 + np.exp(-x)), free=BATCHED)
 VMF = {"n": whole(3, 2), "kappa": number(2.0, 0)}
 
@@ -453,6 +469,12 @@ LOSSES = {
     "kernel_entropy": call(
         losses.kernel_entropy, y=floats(8, 3, free=(0, 1)), variance=TAU
     ),
+    "laplace_cross_entropy": call(
+        losses.laplace_cross_entropy,
+        mean=VIEW,
+        log_var=floats(8, 3, seed=1, free=("infinite",)),
+        rate=number(6.0, above=0),
+    ),
     "lejepa": call(
         losses.lejepa,
         views=floats(2, 8, 3, free=(0,)),
@@ -513,6 +535,21 @@ LOSSES = {
         y_neg=floats(6, 3, free=(0,)),
         p=number(1.5, 1),
         reduction=text("mean"),
+    ),
+    "SlowVAEWeights": call(
+        losses.SlowVAEWeights,
+        prior=number(1.0, 0),
+        slow=number(10.0, 0),
+        rate=number(6.0, above=0),
+        host=True,
+    ),
+    "slowvae": call(
+        losses.slowvae,
+        mean=floats(4, 2, 3),
+        log_var=floats(4, 2, 3, seed=1),
+        logits=floats(4, 2, 5),
+        x=floats(4, 2, 5, seed=1, of=lambda x: np.float32(x > 0)),
+        weights=thing(losses.SlowVAEWeights(), free=("none",)),
     ),
     "vicreg": call(
         losses.vicreg,
@@ -887,6 +924,7 @@ LATENTS = {
     ),
     "recorded_binary": call(
         latents.recorded_binary,
+        {"counts": "environments"},  # one of the counts
         environments=thing(20),
         counts=thing((20,)),
         repetitions=thing(2, free=("number",)),
@@ -894,6 +932,7 @@ LATENTS = {
     ),
     "recorded_pairs": call(
         latents.recorded_pairs,
+        {"counts": "environments"},  # one of the counts
         environments=thing(20),
         counts=thing((20,)),
         repetitions=thing(2, free=("number",)),
@@ -943,12 +982,72 @@ LATENTS = {
         shape=sequence((2, 3), free=("empty", "longer")),
         random=True,
     ),
+    "kalman_log_likelihood": call(
+        latents.kalman_log_likelihood,
+        {"system": "system"},
+        system=thing(lti()),
+        outputs=floats(5, 2, free=(0, "nan")),
+        mean=given([0.3, -0.2]),
+        variance=dataclasses.replace(given([0.5, 1.0]), low=0),
+        noise=number(0.2, above=0),
+        start=floats(2, free=("none",)),
+    ),
+    "physical_system": call(
+        latents.physical_system,
+        name=text("loaded_motor"),
+        dt=number(0.01, above=0),
+    ),
+    "rescaled": call(
+        latents.rescaled,
+        a=floats(3, 3),
+        radius=number(0.9, above=0),
+    ),
+    "sample_environments": call(
+        latents.sample_environments,
+        key=KEY,
+        environments=whole(3),
+        inputs=whole(2),
+        design=text("uniform"),
+        means=text("normal"),
+        random=True,
+    ),
+    "sample_series": call(
+        latents.sample_series,
+        key=KEY,
+        system=thing(lti()),
+        environments=thing(environments()),
+        length=whole(6, 2),
+        noise=number(0.1, 0),
+        random=True,
+    ),
+    "sample_system": call(
+        latents.sample_system,
+        key=KEY,
+        states=whole(3, 2),
+        inputs=dataclasses.replace(whole(2, 1, 3), free=("none",)),
+        outputs=dataclasses.replace(whole(2, 1, 3), free=("none",)),
+        radius=number(0.9, above=0),
+        random=True,
+    ),
+    "simulate": call(
+        latents.simulate,
+        system=thing(lti()),
+        controls=floats(5, 2, free=(0,)),
+        start=floats(2, seed=1, free=("none",)),
+    ),
+    "spectral_radius": call(latents.spectral_radius, a=floats(3, 3)),
+    "zero_order_hold": call(
+        latents.zero_order_hold,
+        a=floats(2, 2),
+        b=floats(2, 1, free=(1,)),
+        dt=number(0.01, above=0),
+    ),
     "sample_pairs": call(
         latents.sample_pairs,
         key=KEY,
         environments=whole(4, 2),
         samples=whole(2),
-        structure=text("x_to_y"),
+        structure=text("x_to_y", free=("none",)),
         quadratic=text("half"),
         spread=number(1.0, above=0),
         random=True,
@@ -1171,6 +1270,88 @@ THEORY = {
         accuracy=number(0.8, 0, 1),
         alpha=number(0.05, 0, 1),
         host=True,
+    ),
+    "design_interventions": call(
+        theory.design_interventions,
+        {"budget": "least|inputs", "inputs": "budget|before"},
+        key=KEY,
+        inputs=whole(2),
+        environments=whole(2),
+        budget=number(1.0, 0.2),
+        least=number(0.1, above=0, high=0.5),
+        before=dataclasses.replace(positive(1, 2), free=(0, "none")),
+        criterion=text("margin"),
+        starts=whole(2),
+        random=True,
+    ),
+    "diversity": call(theory.diversity, variance=VARIANCE),
+    "diversity_margin": call(
+        theory.diversity_margin,
+        variance=VARIANCE,
+        weights=dataclasses.replace(positive(3), free=("none",)),
+    ),
+    "expected_mcc_loss": call(
+        theory.expected_mcc_loss,
+        variance=VARIANCE,
+        pairs=number(100.0, above=0),
+        outputs=whole(2),
+        weights=dataclasses.replace(positive(3), free=("none",)),
+    ),
+    "free_directions": call(
+        theory.free_directions,
+        w=floats(2, 2),
+        variance=VARIANCE,
+        least_sine=number(0.001, 0, 1),
+        host=True,
+    ),
+    "hmm_evidence": call(
+        theory.hmm_evidence,
+        sequences=integers([[0, 1], [1, 1]], free=(0, 1, "infinite")),
+        alpha=number(1.0, above=0),
+        beta=number(0.5, above=0),
+        hidden=whole(2, 2),
+        symbols=whole(2, 2),
+    ),
+    "markov_parameters": call(
+        theory.markov_parameters, system=thing(lti()), count=whole(3)
+    ),
+    "min_pair_sine": call(theory.min_pair_sine, variance=VARIANCE),
+    "pair_evidence": call(
+        theory.pair_evidence,
+        x=floats(4),
+        y=floats(4, seed=1),
+        theta=number(1.5, 0),
+        psi=number(0.8, 0),
+        noise=number(0.5, above=0),
+    ),
+    "pair_information": call(
+        theory.pair_information,
+        variance=VARIANCE,
+        weights=dataclasses.replace(positive(3), free=("none",)),
+    ),
+    "pair_map": call(theory.pair_map, system=thing(lti())),
+    "pair_moments": call(
+        theory.pair_moments,
+        system=thing(lti()),
+        variance=dataclasses.replace(VARIANCE, free=(0,)),
+    ),
+    "precision_rank": call(theory.precision_rank, variance=VARIANCE),
+    "stationary_covariance": call(
+        theory.stationary_covariance,
+        a=given([[0.5, 0.1], [0.0, -0.3]]),
+        q=floats(2, 2, of=lambda x: x @ x.T),
+    ),
+    "trajectory_evidence": call(
+        theory.trajectory_evidence,
+        x=floats(2, 4, 2, free=(0, 2)),
+        theta=number(1.5, 0),
+        dynamics=number(0.8, 0),
+        noise=number(0.5, above=0),
+    ),
+    "two_environments": call(
+        theory.two_environments,
+        first=given([[1.0, 0.2], [0.2, 2.0]]),
+        second=given([[3.0, 0.1], [0.1, 1.0]]),
     ),
     "environments_needed": call(
         theory.environments_needed,

@@ -47,9 +47,11 @@ JAX = {"jax", "jaxlib", "flax", "optax", "chex", "orbax"}
 
 # Optional packages, and the leaves that may import them.
 EXTRAS = {
+    "h5py",
     "matplotlib",
     "orbax",
     "PIL",
+    "pyarrow",
     "rich",
     "sklearn",
     "torch",

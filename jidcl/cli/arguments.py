@@ -1,5 +1,6 @@
 """What the verbs share: parsing with tyro, presets by name, devices."""
 
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -139,4 +140,12 @@ def quiet() -> None:
     from jidcl.cli.cache import remember
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if getattr(sys.unraisablehook, "func", None) is not _unraisable:
+        sys.unraisablehook = functools.partial(_unraisable, sys.unraisablehook)
     remember()
+
+
+def _unraisable(otherwise: Any, told: Any) -> None:
+    """Writers of a checkpoint that failed call a loop that has ended: no news."""
+    if str(told.exc_value) != "Event loop is closed":
+        otherwise(told)

@@ -66,9 +66,11 @@ def _columns(path: Path, wanted: tuple[str, ...]) -> Any:
     import numpy as np
 
     from jidcl.checks import check_choice
+    from jidcl.files import MOST_ARRAYS, check_regular
 
     if len(set(wanted)) < len(wanted):
         raise ValueError(f"x, y and z must be different columns, got {list(wanted)}")
+    check_regular(path, MOST_ARRAYS)
     if path.suffix == ".npy":
         table = np.load(path, allow_pickle=False)
         if table.ndim != 2 or table.dtype.kind not in "fiub":

@@ -11,8 +11,10 @@ VERBS = {
     "table": "print verdicts of finished runs as Markdown or CSV",
     "report": "write the report of finished runs, figures included",
     "render": "pictures of a scene: sheet, sweeps, pairs, GIF",
+    "data": "describe, check and convert files of published data sets",
     "bench": "time losses and steps against the device's limits and PyTorch",
     "ci-test": "test columns of a table for (conditional) independence",
+    "identify": "is a linear system identified by experiments, and which come next",
     "conformance": "replay reference vectors on this device",
     "audit": "judge the judge: words on planted representations",
     "list": "list systems, presets, claims, losses or scores",
@@ -55,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"jidcl: {_one_line(error)}", file=sys.stderr)
         return 2
     except FloatingPointError as error:
-        print(f"jidcl: {error}", file=sys.stderr)
+        print(f"jidcl: {_one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
         print("jidcl: stopped; the same command goes on from here", file=sys.stderr)
@@ -65,8 +67,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _one_line(error: BaseException) -> str:
+    from jidcl.checks import printable
+
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines) or type(error).__name__
+    return printable(" ".join(lines)) or type(error).__name__
 
 
 def _fault(error: Exception) -> int:

@@ -48,7 +48,7 @@ class Render:
 
 def main(args: list[str]) -> int:
     """Run the verb; the exit code."""
-    from jidcl.checks import check_above, check_at_least, check_choice
+    from jidcl.checks import check_above, check_at_least, check_choice, check_memory
 
     if not args:
         print("usage: jidcl render SCENE [--what sheet sweep pairs gif] ...")
@@ -78,6 +78,9 @@ def main(args: list[str]) -> int:
     own = {k: getattr(options, k) for k in ("level", "hue") if getattr(options, k)}
     if own and name not in WITH_LEVELS:
         raise ValueError(f"{' and '.join(own)} must be left out: {name} has none")
+    shown = _CHUNK if options.what == ("set",) else max(options.count, _CHUNK)
+    numbers = 3 * options.size**2 * shown
+    check_memory("size of pictures", options.size, numbers)
     scene = make_scene(name, size=options.size, **own)
     draws = {"sheet": _sheet, "sweep": _sweep, "pairs": _pairs, "gif": _gif}
     draws["set"] = _set
@@ -106,8 +109,11 @@ def _program(scene: Any) -> Any:
     import jax
 
     from jidcl.mixing.scenes import render as picture
+    from jidcl.train.programs import make
 
-    return jax.jit(jax.vmap(lambda z: picture(scene, z)))
+    draw = jax.jit(jax.vmap(lambda z: picture(scene, z)))
+    like = jax.ShapeDtypeStruct((_CHUNK, len(scene.factors)), "float32")
+    return make("picture", draw, like)
 
 
 def _latents(scene: Any, options: Render, count: int) -> Any:

@@ -61,7 +61,9 @@ def main(args: list[str]) -> int:
     quiet()
     from jidcl.report.records import run_name
     from jidcl.run.sweep import metric_names, sweep
+    from jidcl.train.sharding import check_seeds
 
+    check_seeds(range(options.seeds))
     check_choice("metric", options.metric, metric_names(system, config, grid))
     about = dict(preset=label, set=fixed, grid=grid, seeds=options.seeds)
     out = options.root / run_name(label, {"system": system, **about})
@@ -94,7 +96,7 @@ def show_sweep(
     from jidcl.run.runner import RunEvent
     from jidcl.run.sweep import write_sweep
 
-    console, rows = Console(), []
+    console, rows = Console(markup=False), []
     with Watcher(console) as watcher, stoppable(events) as events:
         for event in events:
             number = min(event.piece + 1, event.pieces)

@@ -116,7 +116,7 @@ def show_run(
     from jidcl.train import hosts
 
     legend, claims = load_legend(system), find_claims(system)
-    console = Console(quiet=not hosts.writes())
+    console = Console(quiet=not hosts.writes(), markup=False)
     events = run(
         config,
         system=system,

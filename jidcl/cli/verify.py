@@ -98,6 +98,7 @@ def _move_aside(root: Path) -> None:
 def show_verification(work: "Verification") -> None:
     """Follow a verification with a progress bar; print its verdicts and report."""
     from rich.console import Console
+    from rich.markup import escape
 
     from jidcl.cli.progress import Watcher, print_verdicts, stoppable
 
@@ -111,7 +112,8 @@ def show_verification(work: "Verification") -> None:
                 colour = "green" if verdict.ok else "red"
                 mark = f"[{colour}]{verdict.mark}[/]"
                 word = verdict.word if verdict.word != "-" else verdict.outcome
-                console.print(f"{mark} {verdict.text}: {word}", highlight=False)
+                shown = escape(f"{verdict.text}: {word}")
+                console.print(f"{mark} {shown}", highlight=False)
     print_verdicts(console, work.verdicts)
     judged = [verdict for verdict in work.verdicts if verdict.judged]
     good, count = sum(verdict.ok for verdict in judged), len(judged)

@@ -1,11 +1,16 @@
 """Where published data sets lie, and how they are opened."""
 
+import math
 import os
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from jidcl.checks import check_memory
+from jidcl.files import check_unpacked, in_short
 
 VARIABLE = "JIDCL_DATA"
 
@@ -51,36 +56,62 @@ def read_npz(path: Path, columns: Mapping[str, tuple[Any, tuple]]) -> dict:
         name -> array.
 
     Raises:
-        ValueError: on a file that is not such an archive, a missing array, or another
+        ValueError: on a file that is not such an archive, one that would unpack to
+            more than `jidcl.files.MOST_ARRAYS` bytes, a missing array, or another
             dtype or shape.
     """
     try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("one array")
-            names = sorted(archive.files)
-            held = {name: archive[name] for name in columns if name in names}
-            if not all(isinstance(array, np.ndarray) for array in held.values()):
-                raise ValueError("a member that is no array")
+        names, heads = _heads(path, columns)
     except Exception as error:  # whatever a reader of hostile bytes may raise
-        raise ValueError(f"{path} must be an .npz file of arrays: {error}") from error
+        raise ValueError(
+            f"{path} must be an .npz file of arrays: {in_short(error)}"
+        ) from error
     rows: dict[str, int] = {}
     for name, (dtype, shape) in columns.items():
-        if name not in held:
+        if name not in heads:
             raise ValueError(f"{path} must hold an array {name!r}, got {names}")
-        array, group = held[name], name.partition("_")[0]
+        got, held = heads[name]
+        group = name.partition("_")[0]
         want = tuple(rows.get(group) if size is None else size for size in shape)
-        fits = array.ndim == len(want) and all(
-            size in (None, got) for size, got in zip(want, array.shape, strict=True)
+        fits = len(got) == len(want) and all(
+            size in (None, own) for size, own in zip(want, got, strict=True)
         )
-        if array.dtype != dtype or not fits or not array.size:
+        if held != dtype or not fits or not math.prod(got):
             raise ValueError(
                 f"{name} of {path} must be {np.dtype(dtype)} of shape {_text(want)}, "
-                f"got {array.dtype} of shape {list(array.shape)}"
+                f"got {held} of shape {list(got)}"
             )
-        rows.setdefault(group, len(array))
-    return held
+        rows.setdefault(group, got[0])
+    numbers = sum(math.prod(heads[name][0]) for name in columns)
+    check_memory(f"arrays of {path}", f"{numbers} numbers", numbers, width=1)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in columns}
+    except Exception as error:
+        raise ValueError(
+            f"{path} must be an .npz file of arrays: {in_short(error)}"
+        ) from error
+
+
+def _heads(path: Path, wanted: Iterable[str]) -> tuple[list[str], dict[str, Any]]:
+    """Names in an archive; shape and dtype of the wanted ones, none of them read."""
+    check_unpacked(path)
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name.removesuffix(".npy") for name in archive.namelist())
+        for name in wanted:
+            if name not in names:
+                continue
+            with archive.open(f"{name}.npy") as file:
+                version = np.lib.format.read_magic(file)
+                if version == (1, 0):
+                    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+                else:
+                    shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+            if dtype.hasobject:
+                raise ValueError(f"{name} holds objects")
+            found[name] = shape, dtype
+    return names, found
 
 
 def _text(shape: tuple) -> str:

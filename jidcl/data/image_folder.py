@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from jidcl.checks import check_at_least
+from jidcl.checks import check_at_least, check_memory
+from jidcl.files import MOST_ARRAYS, check_regular, in_short
 
 LATENTS = "raw_latents.npy"
 MOST_SIDE = 4096  # pixels; a file that says more is not opened
+MOST_PICTURE = 1 << 28  # bytes of a file
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of eight bits at most
 MANY = 10_000  # pictures, from which on reading shows progress
 
@@ -131,12 +133,13 @@ def read_pictures(paths: Sequence[Path], *, size: int | None = None) -> np.ndarr
             bits a channel, or cannot be shrunk to `size`.
     """
     check_at_least("number of pictures", len(paths), 1)
-    first = _read_picture(paths[0], size, None)
-    shape = first.shape
-    out = np.empty((len(paths), *shape), np.uint8)
+    first, sides = _read_picture(paths[0], size, None)
+    numbers = len(paths) * first.size
+    check_memory("number of pictures", len(paths), numbers, width=1)
+    out = np.empty((len(paths), *first.shape), np.uint8)
 
     def fill(row: int) -> None:
-        out[row] = _read_picture(paths[row], size, first)
+        out[row] = _read_picture(paths[row], size, sides)[0]
 
     with ThreadPoolExecutor() as pool:
         rows: Any = pool.map(fill, range(len(paths)))
@@ -151,28 +154,38 @@ def read_pictures(paths: Sequence[Path], *, size: int | None = None) -> np.ndarr
     return out
 
 
-def _read_picture(path: Path, size: int | None, first: np.ndarray | None):
-    """One picture; `first`: what the first one was, None for that one."""
+def _read_picture(path: Path, size: int | None, first: tuple[int, int] | None):
+    """A picture and the sides of its file; `first`: those of the first one."""
     from PIL import Image
 
     try:
+        check_regular(path, MOST_PICTURE)
         with Image.open(path, formats=["PNG"]) as image:
             wide, high = image.size
             if max(wide, high) > MOST_SIDE:
                 raise ValueError(f"more than {MOST_SIDE} pixels a side")
             if size is not None and (wide != high or wide < size):
                 raise ValueError(f"{wide} x {high} pixels do not shrink to {size}")
+            if first not in (None, image.size):
+                raise ValueError(f"{wide} x {high} pixels, unlike the first")
             if image.mode not in MODES:
                 raise ValueError(f"mode {image.mode} is none of {', '.join(MODES)}")
+            if _depth(path) > 8:
+                raise ValueError(f"{_depth(path)} bits a channel are more than 8")
             image = image.convert("RGB")
             if size is not None and size < wide:
                 image = image.resize((size, size), Image.Resampling.BOX)
-            picture = np.asarray(image)
-            if first is not None and picture.shape != first.shape:
-                raise ValueError(f"{wide} x {high} pixels, unlike the first")
-            return picture
+            return np.asarray(image), (wide, high)
     except Exception as error:  # whatever a reader of hostile bytes may raise
-        raise ValueError(f"{path} must be a PNG like the first: {error}") from error
+        raise ValueError(
+            f"{path} must be a PNG like the first: {in_short(error)}"
+        ) from error
+
+
+def _depth(path: Path) -> int:
+    """Bits a channel, as the head of a PNG says: Pillow shows 16 of RGB as 8."""
+    with path.open("rb") as file:
+        return file.read(25)[24]
 
 
 def read_latents(path: Path, *, n: int | None = None) -> np.ndarray:
@@ -187,10 +200,13 @@ def read_latents(path: Path, *, n: int | None = None) -> np.ndarray:
             else.
     """
     try:
+        check_regular(path, MOST_ARRAYS)
         with path.open("rb") as file:
             z = np.load(file, allow_pickle=False)
     except Exception as error:
-        raise ValueError(f"{path} must be an array in .npy: {error}") from error
+        raise ValueError(
+            f"{path} must be an array in .npy: {in_short(error)}"
+        ) from error
     fits = isinstance(z, np.ndarray) and z.ndim == 2 and z.size
     fits = fits and z.dtype in (np.float32, np.float64) and n in (None, z.shape[1])
     # What float32 does not hold is not finite either.

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.data.files import read_npz
+from jidcl.files import in_short
 from jidcl.types import Array
 
 FILES = {
@@ -131,7 +132,7 @@ def _open_h5(path: Path) -> tuple[tuple[int, ...], Callable, Callable]:
     try:
         file: Any = h5py.File(path, "r")
     except OSError as error:
-        raise ValueError(f"{path} must be an HDF5 file: {error}") from error
+        raise ValueError(f"{path} must be an HDF5 file: {in_short(error)}") from error
     x = file.get("images")
     if not isinstance(x, h5py.Dataset) or x.dtype != np.uint8:
         file.close()

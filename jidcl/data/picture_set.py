@@ -21,6 +21,7 @@ import numpy as np
 
 from jidcl.data.causal3d_folder import read_causal_folder
 from jidcl.data.image_folder import LATENTS, read_image_folder
+from jidcl.files import MOST_ARRAYS, read_bytes
 from jidcl.types import Array
 
 LAYOUTS = {"3dident": ("train", "test"), "causal3dident": ("trainset", "testset")}
@@ -89,7 +90,7 @@ def picture_sets_digest(folder: str | Path, *, layout: str) -> str:
     digest = hashlib.sha256()
     for root in _roots(Path(folder), layout):
         for path in sorted(root.glob("raw_latents*.npy")):
-            digest.update(path.read_bytes())
+            digest.update(read_bytes(path, MOST_ARRAYS))
         for images in sorted(filter(Path.is_dir, root.glob("images*"))):
             files = sorted((f.name, f.stat().st_size) for f in os.scandir(images))
             digest.update(json.dumps(files).encode())

@@ -31,6 +31,17 @@ from jidcl.latents.densities import (
     sample_marginal,
     sample_with_acceptance,
 )
+from jidcl.latents.dynamics import (
+    DESIGNS,
+    LTI,
+    MEANS,
+    Environments,
+    Series,
+    sample_environments,
+    sample_series,
+    sample_system,
+    simulate,
+)
 from jidcl.latents.environments import (
     LEGACY,
     STRUCTURES,
@@ -53,6 +64,8 @@ from jidcl.latents.families import (
     Uniform,
     make_density,
 )
+from jidcl.latents.kalman import kalman_log_likelihood
+from jidcl.latents.machines import physical_system, zero_order_hold
 from jidcl.latents.ou import (
     OU_PAIRS,
     ou_step,
@@ -61,10 +74,25 @@ from jidcl.latents.ou import (
     unit_variance_scale,
 )
 from jidcl.latents.recorded_environments import recorded_binary, recorded_pairs
+from jidcl.latents.small import rescaled, spectral_radius
 from jidcl.latents.spaces import Ball, Box, Product, Real, Simplex, Space, Sphere
 from jidcl.latents.vmf import VonMisesFisher
 
 __all__ = [
+    "DESIGNS",
+    "LTI",
+    "MEANS",
+    "Environments",
+    "Series",
+    "kalman_log_likelihood",
+    "physical_system",
+    "rescaled",
+    "sample_environments",
+    "sample_series",
+    "sample_system",
+    "simulate",
+    "spectral_radius",
+    "zero_order_hold",
     "LEGACY",
     "STRUCTURES",
     "VARIES",

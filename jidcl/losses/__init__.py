@@ -37,11 +37,18 @@ from jidcl.losses.sketch import (
 )
 from jidcl.losses.supervised import mse, r2_loss
 from jidcl.losses.targets import ema_schedule, ema_update, init_queue, push
-from jidcl.losses.variational import bernoulli_nll, gaussian_kl
+from jidcl.losses.variational import (
+    SlowVAEWeights,
+    bernoulli_nll,
+    gaussian_kl,
+    laplace_cross_entropy,
+    slowvae,
+)
 
 __all__ = [
     "NegativePolicy",
     "Similarity",
+    "SlowVAEWeights",
     "VICRegWeights",
     "accuracy",
     "align_maxent",
@@ -64,6 +71,7 @@ __all__ = [
     "init_queue",
     "instance_cross_entropy",
     "kernel_entropy",
+    "laplace_cross_entropy",
     "lejepa",
     "moco",
     "mse",
@@ -75,6 +83,7 @@ __all__ = [
     "sigreg",
     "simsiam",
     "sinkhorn_codes",
+    "slowvae",
     "standardised",
     "swav",
     "to_lam",

@@ -31,6 +31,7 @@ from jidcl.numerics import (
 from jidcl.types import Metrics
 
 COSINE = Similarity("cosine")
+MOST_ROUNDS = 1000  # of Sinkhorn: each is traced
 TWO_VIEW = NegativePolicy(negatives="two_view", exclude_self=True, symmetric=True)
 QUEUE = NegativePolicy(negatives="independent")
 
@@ -199,7 +200,7 @@ def sinkhorn_codes(
     Args:
         scores: similarity to each cluster, `[batch, clusters]`.
         epsilon: entropy of the assignment, > 0.
-        iterations: rounds, >= 1; they end on the samples, so rows sum to 1.
+        iterations: rounds, 1 to 1,000; they end on the samples, so rows sum to 1.
         axis: mesh axis over which the samples are spread.
 
     Returns:
@@ -215,7 +216,7 @@ def sinkhorn_codes(
     check_rows("scores", scores)
     check_above("epsilon", epsilon, 0)
     check_scalar("epsilon", epsilon)
-    check_count("iterations", iterations)
+    check_count("iterations", iterations, most=MOST_ROUNDS)
     log_q = jax.lax.stop_gradient(scores) / epsilon
     for _ in range(iterations):
         if axis is None:

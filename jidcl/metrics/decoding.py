@@ -196,7 +196,7 @@ def t_test(
         values: `[samples >= 2]`.
         mean: the hypothesis.
         alpha: level of the whole family.
-        tests: number of tests in it.
+        tests: number of tests in it, at most 10^6.
         xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
@@ -216,7 +216,7 @@ def t_test(
     samples = values.shape[0]
     check_shape("values", values, (samples,))
     check_at_least("number of values", samples, 2)
-    check_count("tests", tests)
+    check_count("tests", tests, most=10**6)
     check_scalar("mean", mean)
     check_scalar("alpha", alpha)
     if not 0 < alpha < 1:

@@ -268,9 +268,11 @@ def fisher_z(x: jax.Array, y: jax.Array, z: jax.Array | None = None) -> PValue:
 
     Source: Fisher 1924.
     """
-    k = 0 if z is None else np.shape(z)[-1]
     for name, array in (("x", x), ("y", y)):
         _check_single(name, array)
+    if z is not None:
+        check_float("z", z)
+    k = 0 if z is None else (*np.shape(z), 1)[-1]
     check_samples(k + 4, ("z",), x=x, y=y, z=z)
     return _fisher_z(x, y, z)
 
@@ -285,6 +287,8 @@ def _check_single(name: str, array: Any) -> None:
 
 @in_float64
 def _fisher_z(x: Any, y: Any, z: Any) -> PValue:
+    x, y = jnp.asarray(x, float), jnp.asarray(y, float)
+    z = None if z is None else jnp.asarray(z, float)
     columns = [x[..., 0], y[..., 0]]
     given = [] if z is None else [z[..., j] for j in range(z.shape[-1])]
     left = x.shape[-2] - len(given) - 3

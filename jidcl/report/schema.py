@@ -50,8 +50,23 @@ def checked(data: Any, fields: Sequence[str], *, where: str) -> dict[str, Any]:
         scores, losses, nulls = sort_names(held.pop("metrics"))
         held |= {"scores": scores, "losses": losses, "nulls": nulls}
     held["schema_version"] = SCHEMA_VERSION
+    for name in held.keys() - {"config"}:
+        _check_printable(held[name], name, where)
     _check_forms(held, where)
     return _with_reference(held)
+
+
+def _check_printable(value: Any, name: str, where: str) -> None:
+    """ValueError on text that would write to a terminal what is no text."""
+    if isinstance(value, str) and not value.isprintable():
+        raise _wrong(where, name, "printable text", value)
+    if isinstance(value, dict):
+        for key, part in value.items():
+            _check_printable(key, name, where)
+            _check_printable(part, name, where)
+    elif isinstance(value, list):
+        for part in value:
+            _check_printable(part, name, where)
 
 
 def _check_forms(held: Mapping[str, Any], where: str) -> None:

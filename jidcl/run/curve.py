@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from jidcl.train.loop import ChunkEvent, NonFiniteLoss, first_bad
+from jidcl.train.loop import ChunkEvent, NonFiniteLoss
+from jidcl.train.nonfinite import bad_rows, first_bad
+from jidcl.types import Program
 
 
 def check_names(metrics: Iterable[str], probed: Iterable[str]) -> None:
@@ -87,22 +89,31 @@ def unpacked(chunks: list) -> list[dict[str, np.ndarray]]:
     ]
 
 
-def note_dead(dead: dict[str, str], event: ChunkEvent, seeds: Sequence[int]) -> None:
+def note_dead(
+    dead: dict[str, str],
+    event: ChunkEvent,
+    seeds: Sequence[int],
+    phases: Sequence[tuple[Program, int]],
+) -> None:
     """Remember the seeds of a chunk whose loss is not finite.
 
     Args:
         dead: by seed, why it died; added to.
         event: of the chunk.
         seeds: all of them, in order.
+        phases: programs of the run, each with the update up to which it holds.
 
     Raises:
         NonFiniteLoss: when none is left.
     """
+    program = next(program for program, until in phases if event.step <= until)
     for index, step in event.bad.items():
         seed = str(seeds[index])
         if seed not in dead:
             where = first_bad(event.state, index)
+            rows = bad_rows(program, event.state, index, step)
             told = f", first in {where}" if where else ""
+            told += f"; {rows}" if rows else ""
             dead[seed] = f"loss not finite from step {step} on{told}"
     if len(dead) == len(seeds):
         raise NonFiniteLoss(

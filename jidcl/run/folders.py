@@ -23,6 +23,7 @@ from jidcl.files import (
 from jidcl.numerics import numbers_in
 from jidcl.report.records import run_name
 from jidcl.systems.registry import load_system
+from jidcl.train import hosts
 from jidcl.train.loop import draw_frozen
 from jidcl.train.programs import Ledger
 from jidcl.train.sharding import environment
@@ -151,6 +152,22 @@ def claim_folder(folder: Path, identity: dict[str, Any]) -> None:
             )
         return
     write_json(path, identity)
+
+
+def check_there(folder: Path) -> None:
+    """Raise where a run's folder was removed: a new one would hold half a run.
+
+    Args:
+        folder: of a run that owns it, see `jidcl.files.owned`.
+
+    Raises:
+        FileNotFoundError: naming the folder.
+    """
+    if hosts.writes() and not (folder / "lock").exists():
+        raise FileNotFoundError(
+            f"{folder} was removed while a run worked in it: the same command starts "
+            "again"
+        )
 
 
 def _differing(held: dict[str, Any], identity: dict[str, Any]) -> list[str]:

@@ -30,12 +30,14 @@ from jidcl.run.costs import phases_of, runs_that_fit
 from jidcl.run.curve import check_names, living, means, note_dead, packed, unpacked
 from jidcl.run.folders import (
     cached_frozen,
+    check_there,
     claim_folder,
     config_dict,
     identity_of,
     run_folder,
     write_environment,
 )
+from jidcl.run.traced import shared_program
 from jidcl.systems.registry import load_system
 from jidcl.train import hosts, loop
 from jidcl.train.checkpoint import Checkpoints
@@ -230,15 +232,19 @@ class _Run:
         self.home, self.folder = folders
         self.system, self.preset = load_system(system), preset
         self.name, self.save_seconds = system, save_seconds
-        made = self.system.make_program
-        program = self.system.program(config)
+        program = shared_program(self.system, config)
         # One copy on each device, for all programs.
         with numbers_in(program.precision):
             shared = place(program.shared, mesh)
         self.program = dataclasses.replace(program, shared=shared)
         self.phases = [
-            (dataclasses.replace(made(phase), shared=shared), until)
-            for phase, until in phases_of(config, program)
+            (
+                dataclasses.replace(
+                    shared_program(self.system, config, phase), shared=shared
+                ),
+                until,
+            )
+            for phase, (_, until) in enumerate(phases_of(config, program))
         ]
         self.steps = self.phases[-1][1] if self.phases else 0
         self.seconds = {"train": 0.0, "compile": 0.0, "evaluate": 0.0}
@@ -313,7 +319,8 @@ class _Run:
                 some_may_fail=True,
             ):
                 state = event.state
-                note_dead(self.dead, event, self.seeds)
+                check_there(self.home)
+                note_dead(self.dead, event, self.seeds, self.phases)
                 check_names(event.metrics, untrained)
                 self.seconds["train"] += event.seconds
                 self.seconds["compile"] += event.compile_seconds
@@ -322,10 +329,8 @@ class _Run:
                 # Where a curve has its points does not depend on interruptions.
                 if -(-event.step // chunk) % every == 0 or last:
                     point = {**means(seen), **probe(state)}
-                    row = {
-                        "step": event.step,
-                        **{k: v.tolist() for k, v in point.items()},
-                    }
+                    row: dict[str, Any] = {"step": event.step}
+                    row |= {k: v.tolist() for k, v in point.items()}
                     seen.clear()
                     curve.append(row)
                     log.write(to_json(row) + "\n")
@@ -365,6 +370,7 @@ class _Run:
         self.seconds["evaluate"] = time.perf_counter() - began
         alive = self._alive()
         found = jax.tree.map(lambda values: np.asarray(values)[alive], found)
+        check_there(self.home)
         if found.samples:
             write_arrays(self.folder / "samples.npz", found.samples)
         device = self.mesh.devices.flat[0]

@@ -23,13 +23,14 @@ from jidcl.files import read_json, write_json
 from jidcl.numerics import numbers_in
 from jidcl.report import plots
 from jidcl.run.costs import phases_of, runs_that_fit
+from jidcl.run.traced import traced_program
 from jidcl.systems.contract import System
 from jidcl.systems.registry import load_system
 from jidcl.train import loop
 from jidcl.train.evaluation import summarised
 from jidcl.train.sharding import check_seeds, make_mesh
 from jidcl.train.state import frozen_draws, with_shared
-from jidcl.types import Evaluation, Program
+from jidcl.types import Evaluation
 
 Grid = Mapping[str, Sequence[Any]]
 
@@ -62,48 +63,6 @@ class SweepEvent(NamedTuple):
     step: int
     steps: int
     rows: list[dict[str, Any]]
-
-
-def traced_program(system: System, config: Any, phase: int | None = None) -> Program:
-    """The program whose traced settings come with the frozen draws of a run.
-
-    Args:
-        system: the system.
-        config: its settings; those in `frozen["settings"]` override them.
-        phase: which of `config.phases()` it is for; none for evaluation.
-
-    Returns:
-        A `Program` with `frozen = {"base": ..., "settings": ...}`; `freeze` leaves the
-        settings empty.
-    """
-    base = system.make_program(config)
-
-    def at(frozen) -> tuple[Program, Any]:
-        point = dataclasses.replace(config, **frozen["settings"])
-        point = point if phase is None else point.phases()[phase][0]
-        own = with_shared(frozen["base"], frozen.get("shared"))
-        return system.make_program(point), own
-
-    def call(name):
-        def function(run, frozen, *rest):
-            program, own = at(frozen)
-            return getattr(program, name)(run, own, *rest)
-
-        return function
-
-    def start(frozen, key):
-        program, own = at(frozen)
-        return program.start(own, key)
-
-    return dataclasses.replace(
-        base,
-        freeze=lambda key: {"base": base.freeze(key), "settings": {}},
-        start=start,
-        step=None if base.step is None else call("step"),
-        probe=None if base.probe is None else call("probe"),
-        evaluate=call("evaluate"),
-        sharded=None,
-    )
 
 
 def split_grid(system: System, config: Any, grid: Grid) -> list[tuple[Any, list[dict]]]:
@@ -190,9 +149,9 @@ def sweep(
         if not path.exists():
             for step in _train(held, piece, path):
                 yield SweepEvent(index, len(pieces), step, steps, rows)
-        done = read_json(path)
+        done = _finished(path)
         varied = {name: getattr(piece.config, name) for name in grid}
-        rows = rows + [{**varied, **row} for row in done["rows"]]
+        rows = rows + [{**varied, **row} for row in done]
         yield SweepEvent(index + 1, len(pieces), steps, steps, rows)
 
 
@@ -323,6 +282,20 @@ def _prepare(system: System, config: Any, runs: list[tuple[dict[str, float], int
     first = phases[0][0] if phases else traced_program(system, config)
     state = loop.start(first, numbers, mesh=make_mesh(), frozen=frozen)
     return phases, state
+
+
+def _finished(path: Path) -> list[dict[str, Any]]:
+    """The rows of a finished piece; ValueError naming a file that holds none."""
+    held = read_json(path)
+    rows = held.get("rows") if isinstance(held, dict) else None
+    whole = isinstance(rows, list) and all(
+        isinstance(row, dict)
+        and all(isinstance(value, int | float) for value in row.values())
+        for row in rows
+    )
+    if not whole or not rows:
+        raise ValueError(f"{path} must hold rows of numbers: remove it to run it again")
+    return rows
 
 
 def _hash(system: System, piece: Piece) -> str:

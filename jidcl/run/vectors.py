@@ -17,12 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from jidcl.files import read_bytes
+
 SCHEMA_VERSION = 2
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 24  # nested lists and objects in one field of a case; NumPy ends at 32
 MAX_CASES = 4096
 MAX_INPUTS = 256
 MAX_NAME = 200
+MAX_COUNT = 2**15  # a whole number on its own: a size, a count or rounds of a loop
 MAX_INTEGER = 2**53  # above it float64 no longer holds every integer
 _HEAD = ("schema_version", "system", "cases")
 _FIELDS = ("id", "kind", "params", "inputs", "outputs", "rtol", "atol")
@@ -132,10 +135,7 @@ def _only_numbers(value: Any) -> bool:
 
 
 def _parse(path: Path) -> Any:
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"{path} must hold at most {MAX_BYTES} bytes, it holds more")
+    content = read_bytes(path, MAX_BYTES)
     try:
         data = json.loads(content.decode(), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
@@ -202,6 +202,8 @@ def _read_case(case: Any, earlier: dict[str, Case]) -> Case:
         if not text and not isinstance(case[field], dict):
             raise ValueError(f"{field} must be an object, got {_short(case[field])}")
         _check_value(case[field], (field,))
+        if field != "outputs" and not text:
+            _check_counts(case[field], field)
     if not case["outputs"]:
         raise ValueError("outputs must name at least one value, got none")
     return Case(
@@ -238,6 +240,15 @@ def _check_value(value: Any, place: tuple[Any, ...]) -> None:
         )
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{name} must be a finite number, got {_short(value)}")
+
+
+def _check_counts(held: dict[str, Any], field: str) -> None:
+    """A whole number on its own reaches its function as a size or a count."""
+    for name, value in held.items():
+        if isinstance(value, int) and abs(value) > MAX_COUNT:
+            raise ValueError(
+                f"{field}.{name} must be at most {MAX_COUNT} in size, got {value}"
+            )
 
 
 def _fill(inputs: Any, kind: str, earlier: dict[str, Case]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from jidcl.report.verdict import Verdict
 from jidcl.run.check import check_system
 from jidcl.run.runner import RunEvent, run
 from jidcl.systems.registry import load_claims, load_presets, load_system
+from jidcl.train.sharding import check_seeds
 
 SMOKE = dict(steps=20, eval_batch=256)  # what a smoke run has of a quick one
 
@@ -83,7 +84,7 @@ class Verification:
                 )
         self.root = Path(self.root)
         self.claims: Claims = load_claims(self.system)
-        self.seeds = tuple(self.seeds) or tuple(range(self.claims.seeds))
+        self.seeds = tuple(check_seeds(self.seeds or range(self.claims.seeds)))
         self._presets = load_presets(self.system)
         self._records: dict[str, Record] = {}
         self._runs: dict[Path, Record] = {}

@@ -24,6 +24,7 @@ SYSTEMS = {
     "causal3d": "von Kuegelgen et al. 2021: views of pictures with a causal graph",
     "dislib": "Reizinger et al. 2024: labels of pictures, other factors read (Table 4)",
     "causal_definetti": "Guo et al. 2023: structure from exchangeable environments",
+    "lti": "Rajendran et al. 2024: linear systems under interventions",
 }
 
 

@@ -27,6 +27,13 @@ from jidcl.theory.exchangeable import (
     fisher_power,
     linear_pair,
 )
+from jidcl.theory.interventions import (
+    CRITERIA,
+    design_interventions,
+    diversity_margin,
+    expected_mcc_loss,
+    pair_information,
+)
 from jidcl.theory.limits import (
     best_gauss_coefficient,
     finite_negatives,
@@ -37,15 +44,58 @@ from jidcl.theory.limits import (
     vmf_moment,
     vmf_self_weight,
 )
+from jidcl.theory.lti import (
+    PairMap,
+    PairMoments,
+    TwoEnvironments,
+    markov_parameters,
+    pair_map,
+    pair_moments,
+    stationary_covariance,
+    two_environments,
+)
 from jidcl.theory.oracle import OracleMap, apply_oracle, best_scale, fit_oracle
+from jidcl.theory.profiles import (
+    Diversity,
+    diversity,
+    free_directions,
+    min_pair_sine,
+    precision_rank,
+)
 from jidcl.theory.projected import (
     projected_normal_log_ratio,
     projected_normal_mean_cosine,
     projected_normal_tv,
 )
+from jidcl.theory.trajectories import (
+    hmm_evidence,
+    pair_evidence,
+    trajectory_evidence,
+)
 
 __all__ = [
     "DecisionLaw",
+    "CRITERIA",
+    "Diversity",
+    "PairMap",
+    "PairMoments",
+    "TwoEnvironments",
+    "design_interventions",
+    "diversity",
+    "diversity_margin",
+    "expected_mcc_loss",
+    "free_directions",
+    "hmm_evidence",
+    "markov_parameters",
+    "min_pair_sine",
+    "pair_evidence",
+    "pair_information",
+    "pair_map",
+    "pair_moments",
+    "precision_rank",
+    "stationary_covariance",
+    "trajectory_evidence",
+    "two_environments",
     "LinearPair",
     "decision_law",
     "environments_for_accuracy",

@@ -6,8 +6,10 @@ have the digests of its note.
 """
 
 import contextlib
+import errno
 import hashlib
 import logging
+import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -57,7 +59,9 @@ class Checkpoints:
 
         self._folder = folder
         self._notes = folder.with_name("digests")
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        # What fails reaches us as an error; they would print it too, with tracebacks.
+        for name in ("absl", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         if hosts.writes():
             for left in folder.glob("*orbax-checkpoint-tmp*"):
                 shutil.rmtree(left, ignore_errors=True)
@@ -242,7 +246,12 @@ def _digest(leaf: Any) -> str:
 
 
 def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [""]
+    """What went wrong, short: the system's own words where an error holds them."""
+    text = str(error)
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO):
+        if os.strerror(number) in text:
+            return os.strerror(number)
+    lines = text.strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0][:200]}"
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -159,7 +160,14 @@ def gradient(
         precision=problem.precision,
         sharded=sharded,
         shared=problem.shared,
+        batch=None if collect is not None else partial(_batch_at, problem),
     )
+
+
+def _batch_at(problem: Problem, frozen: Any, key: Array, t: Array) -> Any:
+    """What step t of a problem draws."""
+    with products_in("float32"):
+        return problem.draw(frozen, jax.random.fold_in(stream_key(key, "data"), t))
 
 
 def _made(optimiser: Any, key: Array) -> optax.GradientTransformationExtraArgs:

@@ -14,6 +14,7 @@ from jidcl.numerics import numbers_in
 from jidcl.train.evaluation import on_each_seed
 from jidcl.train.gradient import gradient
 from jidcl.train.hosts import to_host
+from jidcl.train.nonfinite import bad_rows, first_bad
 from jidcl.train.programs import ONCE, Ledger, Made, make
 from jidcl.train.sharding import check_seeds, make_mesh, over_seeds, shared_on
 from jidcl.train.state import TrainState, frozen_draws, start_state
@@ -270,7 +271,7 @@ def train(
         seconds = time.perf_counter() - began
         bad = _not_finite(host["loss"], done)
         if bad and (not some_may_fail or len(bad) == host["loss"].shape[1]):
-            raise NonFiniteLoss(_told(bad, state))
+            raise NonFiniteLoss(_told(bad, state, program))
         done += size
         yield ChunkEvent(done, state, host, seconds, compiled, bad)
 
@@ -328,30 +329,14 @@ def _not_finite(loss: np.ndarray, done: int) -> dict[int, int]:
     }
 
 
-def first_bad(state: TrainState, index: int) -> str:
-    """The first array of a seed's run that holds a NaN or an infinity, by its path.
-
-    Args:
-        state: of all seeds.
-        index: position of the seed.
-
-    Returns:
-        The path, such as `.params['dense']['kernel']`; empty where all are finite.
-    """
-    for path, leaf in jax.tree.leaves_with_path(state.run):
-        if not jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact):
-            continue
-        if not np.isfinite(to_host(leaf)[index].astype(np.float64)).all():
-            return jax.tree_util.keystr(path)
-    return ""
-
-
-def _told(bad: dict[int, int], state: TrainState) -> str:
+def _told(bad: dict[int, int], state: TrainState, program: Program) -> str:
     first, seeds = min(bad.values()), to_host(state.seed)
-    where = first_bad(state, next(i for i in bad if bad[i] == first))
+    index = next(i for i in bad if bad[i] == first)
+    where, rows = first_bad(state, index), bad_rows(program, state, index, first)
     which = sorted({int(seeds[i]) for i in bad})
     return (
         f"loss is not finite from step {first} on, seeds {which}"
         + (f", first in {where}" if where else "")
+        + (f"; {rows}" if rows else "")
         + ": lower the learning rate, or look at the data"
     )

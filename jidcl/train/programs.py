@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jidcl.checks import SMALL, free_memory
+
 # What runs once, or a few times, gets machine code that is optimised less: it is there
 # sooner. CPU only: an accelerator's kernels are made elsewhere. Pictures are rendered
 # seven times slower without any optimisation, so evaluations have some.
@@ -55,6 +57,10 @@ class Ledger:
             run=cost.run + seconds, calls=cost.calls + 1
         )
 
+    def calls(self, number: int) -> int:
+        """How often a program was called."""
+        return self._costs[number].calls
+
     def rows(self) -> list[dict[str, Any]]:
         """A row for each program, in the order in which they were made."""
         return [
@@ -71,15 +77,28 @@ class Made(NamedTuple):
         cost: see `Cost`.
         ledger: where its calls are noted.
         number: its number there.
+        needs: bytes that a call takes beside its arguments.
     """
 
     program: Any
     cost: Cost
     ledger: Ledger
     number: int
+    needs: int = 0
 
     def __call__(self, *args: Any) -> Any:
-        """What the program returns, when it is there."""
+        """What the program returns, when it is there.
+
+        Raises:
+            MemoryError: before it runs, where it needs more than is free.
+        """
+        if self.needs > SMALL and not self.ledger.calls(self.number):
+            held, unit = free_memory(), 2**30
+            if self.needs > held:
+                raise MemoryError(
+                    f"program {self.cost.name!r} takes {self.needs / unit:,.1f} GiB, "
+                    f"{held / unit:.1f} GiB are free: lower a size, a batch or --seeds"
+                )
         began = time.perf_counter()
         result = jax.block_until_ready(self.program(*args))
         self.ledger.ran(self.number, time.perf_counter() - began)
@@ -122,7 +141,16 @@ def make(
     times.append(time.perf_counter())
     trace, lower, compiling = np.diff(times).tolist()
     cost = Cost(name, trace, lower, compiling, operations=operations(lowered))
-    return Made(program, cost, ledger, ledger.made(cost))
+    return Made(program, cost, ledger, ledger.made(cost), _needs(program))
+
+
+def _needs(program: Any) -> int:
+    """Bytes of results and temporaries; 0 where the compiler does not say."""
+    memory = program.memory_analysis()
+    if memory is None:
+        return 0
+    new = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    return new + memory.temp_size_in_bytes
 
 
 def _compiled(name: str, lowered: Any, options: dict[str, Any]) -> Any:

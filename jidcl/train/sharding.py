@@ -1,7 +1,7 @@
 """Meshes and shardings: axes `seed`, `data`, `model`, always passed explicitly."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any
 
 import jax
@@ -10,11 +10,12 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jidcl import __version__
-from jidcl.checks import check_at_least
+from jidcl.checks import check_at_least, check_memory
 from jidcl.numerics import numbers_in
 from jidcl.types import Program
 
 AXES = ("seed", "data", "model")
+SEED_BYTES = 1024  # of a seed at least: its number, and its scores in a record
 
 
 def make_mesh(
@@ -88,6 +89,8 @@ def shared_on(program: Program, mesh: Mesh) -> tuple:
 
 def check_seeds(seeds: Iterable[Any]) -> list[int]:
     """The seeds as integers; `ValueError` unless distinct and at least one."""
+    if isinstance(seeds, Sized):
+        check_memory("number of seeds", len(seeds), len(seeds), width=SEED_BYTES)
     numbers = [int(seed) for seed in seeds]
     if not numbers or len(set(numbers)) != len(numbers):
         raise ValueError(f"seeds must be distinct and at least one, got {numbers}")

@@ -145,16 +145,17 @@ def test_a_file_that_is_no_file_of_claims_is_named_with_what_is_wrong():
         "a.json: schema_version must be 2, got 1", lambda d: d.update(schema_version=1)
     )
     refused(
-        "a.json: claim 'q-linear': .*unexpected", lambda d: d["quick"][0].update(more=1)
+        "a.json: claim 'q-distinct': .*unexpected",
+        lambda d: d["quick"][0].update(more=1),
     )
     refused(
-        "a.json: claim 'q-linear': .*missing", lambda d: d["quick"][0].pop("metric")
+        "a.json: claim 'q-distinct': .*missing", lambda d: d["quick"][0].pop("metric")
     )
     refused(
         "a.json: same_run of bimodal-mcc .* got 'none'",
         lambda d: d["published"][4].update(same_run="none"),
     )
     refused(
-        r"ids of the claims of anisotropic repeat: \['q-linear'\]",
+        r"ids of the claims of anisotropic repeat: \['q-distinct'\]",
         lambda d: d["quick"].append(d["quick"][0]),
     )

@@ -1,5 +1,6 @@
 """`jidcl ci-test`: columns of a table."""
 
+import os
 import re
 
 import numpy as np
@@ -41,3 +42,10 @@ def test_what_cannot_be_tested_is_refused(table, args, message, capsys):
     assert cli.main(["ci-test", table, *args]) == 2
 
     assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("name", ["pipe.csv", "pipe.npy"])
+def test_a_table_that_is_no_file_is_not_waited_for(tmp_path, name, capsys):
+    os.mkfifo(tmp_path / name)
+    assert cli.main(["ci-test", str(tmp_path / name), "--x", "a", "--y", "b"]) == 2
+    assert "must be a regular file" in capsys.readouterr().err

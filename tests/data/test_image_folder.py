@@ -1,5 +1,9 @@
 """Folders of pictures: written whole, gone on with, read back, refused when wrong."""
 
+import os
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -97,4 +101,59 @@ def test_hostile_folders_are_refused_with_the_name_of_the_file(tmp_path, z, harm
         np.save(latents, z[0])
     culprit = latents if harm in ("pickle", "shape") else third
     with pytest.raises(ValueError, match=culprit.name.replace(".", r"\.")):
+        read_image_folder(tmp_path)
+
+
+def deep_png(path, side):
+    """An RGB picture of 16 bits a channel, which Pillow reads as 8."""
+
+    def part(name, data):
+        body = name + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    head = part(b"IHDR", struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0))
+    rows = zlib.compress((b"\0" + bytes(6 * side)) * side)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + head + part(b"IDAT", rows) + part(b"IEND", b"")
+    )
+
+
+HARMS = {
+    "FIFO": (os.mkfifo, "must be a regular file"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "must be a regular file"),
+    "loop": (lambda path: path.symlink_to(path), "is a loop of links"),
+    "deep": (lambda path: deep_png(path, 8), "16 bits a channel are more than 8"),
+    "grey": (
+        lambda path: Image.fromarray(np.zeros((8, 8), np.uint16)).save(path),
+        "mode I;16 is none of",
+    ),
+    "larger": (
+        lambda path: Image.new("RGB", (16, 16)).save(path),
+        "16 x 16 pixels, unlike the first",
+    ),
+    "not square": (
+        lambda path: Image.new("RGB", (8, 9)).save(path),
+        "8 x 9 pixels do not shrink to 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_what_is_no_picture_of_the_first_size_is_refused_at_once(tmp_path, z, harm):
+    list(write(tmp_path, z, draw))
+    third = image_path(tmp_path, 3, len(z))
+    third.unlink()
+    make, message = HARMS[harm]
+    make(third)
+    with pytest.raises(ValueError, match=rf"03.png .*{message}"):
+        read_image_folder(tmp_path, size=4)
+
+
+@pytest.mark.parametrize("harm", ["FIFO", "device", "loop"])
+def test_latents_that_are_no_file_are_refused_at_once(tmp_path, z, harm):
+    list(write(tmp_path, z, draw))
+    latents = tmp_path / "raw_latents.npy"
+    latents.unlink()
+    HARMS[harm][0](latents)
+    with pytest.raises(ValueError, match="raw_latents.npy must be an array in .npy"):
         read_image_folder(tmp_path)

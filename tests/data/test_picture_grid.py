@@ -87,3 +87,10 @@ def test_other_hdf5_files_are_refused_with_their_name(tmp_path):
     (tmp_path / FILES["shapes3d"]).write_bytes(b"no HDF5")
     with pytest.raises(ValueError, match=r"3dshapes\.h5 must be an HDF5 file"):
         load(tmp_path, "shapes3d")
+
+
+def test_arrays_are_refused_by_their_heads_before_they_are_read(tmp_path, monkeypatch):
+    sprites(tmp_path, np.zeros((POINTS, 8, 8, 2000), np.uint8))
+    monkeypatch.setattr(np, "load", pytest.fail)
+    with pytest.raises(ValueError, match=r"must be uint8 of shape \[any, any, any\]"):
+        load(tmp_path)

@@ -3,8 +3,10 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -15,7 +17,7 @@ MESHES = {"one_gpu": (1, 1), "gpus": (8, 1), "tpu_slice": (2, 4)}
 
 
 def test_every_script_is_here():
-    assert {path.stem for path in FOLDER.glob("*.sh")} == set(MESHES)
+    assert {path.stem for path in FOLDER.glob("*.sh")} == {*MESHES, "slurm"}
 
 
 @pytest.mark.parametrize("script", MESHES)
@@ -41,6 +43,49 @@ def test_it_trains_on_its_mesh(tmp_path, script):
         == len(result["seeds"])
         == {"one_gpu": 8, "gpus": 8, "tpu_slice": 2}[script]
     )
+
+
+STAND_INS = {
+    "srun": 'exec "$@"',
+    "scontrol": 'echo "$@" >> "$QUEUE"',
+    "jidcl": f'exec {sys.executable} -m jidcl.cli "$@"',
+}
+
+
+@pytest.mark.long
+def test_a_job_that_slurm_ends_is_queued_again_and_goes_on(tmp_path):
+    """Stand-ins for SLURM: SIGTERM to the script, as before its time is over."""
+    for name, body in STAND_INS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    tools = [str(tmp_path), os.path.dirname(sys.executable), os.environ["PATH"]]
+    queue, tests = tmp_path / "queue", str(FOLDER.parents[1] / "tests")
+    own = {"PATH": os.pathsep.join(tools), "ROOT": str(tmp_path / "runs")}
+    own |= {"SLURM_JOB_ID": "17", "QUEUE": str(queue), "SEEDS": "2"}
+    command = [FOLDER / "slurm.sh", "reference.descent:SYSTEM:quick/descent"]
+    command += ["--steps", "6000", "--chunk", "1", "--rate", "0.001"]
+    with subprocess.Popen(command, env=os.environ | own, cwd=tests) as job:
+        while not list(tmp_path.glob("runs/*/metrics.jsonl")):
+            assert job.poll() is None
+            time.sleep(0.05)
+        job.send_signal(signal.SIGTERM)
+    assert job.returncode == 143
+    assert queue.read_text() == "requeue 17\n"
+    assert list(tmp_path.glob("runs/*/ckpt/*"))
+    assert not list(tmp_path.glob("runs/*/result.json"))
+    done = subprocess.run(command, env=os.environ | own, cwd=tests, check=False)
+    assert done.returncode == 0
+    assert queue.read_text() == "requeue 17\n"
+    (result,) = tmp_path.glob("runs/*/result.json")
+    assert json.loads(result.read_text())["curve"][-1]["step"] == 6000
+
+
+def test_the_page_shows_the_plan_of_a_ring():
+    script = FOLDER.parent / "ring_plan.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    page = FOLDER.parents[1] / "docs" / "accelerators.md"
+    assert done.returncode == 0
+    assert done.stdout.strip() in page.read_text()
 
 
 def test_the_accelerator_script_runs_pieces_side_by_side(tmp_path):

@@ -195,12 +195,15 @@ def test_dtype_in_is_dtype_out_for_any_leading_shape(space, density, x64):
 
 BLOCKS = latents.BlockLaw(*(jnp.eye(2),) * 3, 0.5 * jnp.eye(2), jnp.ones(2))
 VECTORS = jnp.eye(3)
+SYSTEM = latents.LTI(0.5 * jnp.eye(2), jnp.eye(2), jnp.eye(2))
+DRIVEN = latents.Environments(jnp.zeros((3, 2)), jnp.ones((3, 2)))
 Z = jnp.zeros((5, 11))
 # A draw of each sampler of `__all__`, of a key alone.
 SAMPLERS = {
     "init_blocks": lambda key: latents.init_blocks(key, 2, 2, stat=True, causal=True),
     "ou_step": lambda key: latents.ou_step(key, Normal(1.0), Z, 0.5),
     "sample": lambda key: sample(key, Laplace(0.5), Box(2), centres(Box, 5)),
+    "sample_binary": lambda key: latents.sample_binary(key, 5),
     "sample_block_pair": lambda key: latents.sample_block_pair(
         key, BLOCKS, batch=5, change=0.75
     ),
@@ -210,6 +213,11 @@ SAMPLERS = {
     "sample_conditional": lambda key: latents.sample_conditional(
         key, VECTORS, TruncatedLaplace(0.7)
     ),
+    "sample_environments": lambda key: latents.sample_environments(
+        key, 3, 2, means="normal"
+    ),
+    "sample_series": lambda key: latents.sample_series(key, SYSTEM, DRIVEN, 6),
+    "sample_system": lambda key: latents.sample_system(key, 3),
     "sample_instances": lambda key: latents.sample_instances(
         key, VECTORS, VonMisesFisher(4.0), instances=40, batch=5
     ),
@@ -219,6 +227,7 @@ SAMPLERS = {
     "sample_ou_pair": lambda key: latents.sample_ou_pair(
         key, Normal(1.0), rho=0.5, shape=(5, 2)
     ),
+    "sample_pairs": lambda key: latents.sample_pairs(key, 5),
     "sample_with_acceptance": lambda key: sample_with_acceptance(
         key, VonMisesFisher(4.0), Sphere(3), centres(Sphere, 5)
     ),
@@ -243,7 +252,7 @@ def test_draws_depend_on_the_key_alone_and_map_over_keys(name):
     alone = jax.jit(SAMPLERS[name])(jax.random.split(jax.random.key(3), 2)[1])
     alone = jax.device_get(alone)
     for both, one in zip(jax.tree.leaves(mapped), jax.tree.leaves(alone), strict=True):
-        assert one.dtype in (np.float32, np.int32)
+        assert one.dtype in (np.float32, np.int32, np.bool_)
         assert np.isfinite(both).all()
         np.testing.assert_allclose(both[1], one, rtol=1e-5, atol=1e-5)
     first, second = jax.tree.leaves(mapped)[0]

@@ -121,6 +121,9 @@ ROWS = {
     ),
     "instance_cross_entropy": Row((VIEW, (4, M), int), spread=(0, None, 0)),
     "kernel_entropy": Row((VIEW,)),
+    "laplace_cross_entropy": Row(
+        PAIR, functools.partial(losses.laplace_cross_entropy, rate=6.0)
+    ),
     "lejepa": Row(
         (VIEWS, (M, 5)),
         lambda views, a: losses.lejepa(views, a, lam=0.3),
@@ -140,6 +143,7 @@ ROWS = {
     "sigreg": Row((VIEW, (M, 5)), spread=(0, None)),
     "simsiam": Row(PAIR * 2, stopped=(2, 3)),
     "sinkhorn_codes": Row((VIEW,), stopped=(0,), narrow="bfloat16"),
+    "slowvae": Row(((BATCH, 2, M),) * 2 + ((BATCH, 2, 5),) * 2),
     "standardised": Row((VIEW,), narrow="bfloat16"),
     "swav": Row((*PAIR, (4, M)), spread=WHOLE, smooth=False),
     "to_lam": Row(((M,),), spread=(None,), narrow="bfloat16"),

@@ -128,6 +128,7 @@ def test_constant_outputs_have_the_values_of_chance():
         (lambda z: swav(z, z, jnp.ones((4, 2))), "prototypes must have shape"),
         (lambda z: swav(z, z, z, tau=0.0), "tau must be > 0"),
         (lambda z: sinkhorn_codes(z, epsilon=0.0), "epsilon must be > 0"),
+        (lambda z: sinkhorn_codes(z, iterations=10**9), "iterations must be <= 1000"),
         (lambda z: sinkhorn_codes(z, iterations=0), "iterations must be >= 1"),
         (lambda z: barlow(z[:1], z[:1]), r"z must have shape \[batch >= 2"),
         (lambda z: barlow(z, z, lam=-1.0), "lam must be >= 0"),

@@ -9,15 +9,20 @@ from jidcl import metrics
 from jidcl.metrics import (
     block_r2,
     bootstrap_interval,
+    chatterjee_xi,
     correlation_matrix,
     decode_factors,
     determination,
     effective_rank,
     feature_variance,
+    fisher_z,
     fit_classes,
     fit_kernel_ridge,
     fit_linear,
+    hsic,
     isometry_error,
+    kci_conditional,
+    kci_unconditional,
     lambda_recovery,
     linear_decode_pearson,
     linear_id,
@@ -232,11 +237,36 @@ def test_other_scores_of_far_or_large_arrays_are_those_of_float64():
     assert float(found.pearson) == pytest.approx(1)
 
 
+# p-values of columns, and of a condition.
+TESTS = {
+    "xi": lambda z, y: chatterjee_xi(z[:, :1], y[:, :1]),
+    "fisher_z": lambda z, y: fisher_z(z[:, :1], y[:, :1], y[:, 1:2]),
+    "hsic": hsic,
+    "kci_unconditional": kci_unconditional,
+    "kci_conditional": lambda z, y: kci_conditional(z[:, :1], y[:, :1], z[:, 1:]),
+}
+
+
+@eager
+@pytest.mark.parametrize("name", TESTS)
+def test_p_values_of_columns_have_no_units(name):
+    z, y, _ = drawn()
+    want = TESTS[name](z, y)
+    assert_close(TESTS[name](z + 1e8, y - 1e8), want)
+    for size in (1e20, 1e-20):
+        assert_close(TESTS[name](size * z, y / size), want)
+    y[7, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN|finite"):
+        TESTS[name](z, y)
+
+
 def test_every_public_score_is_looked_at_here():
     """A new score of arrays comes with its units."""
     here = {name for name in metrics.__all__ if name in globals()}
     here |= {"balanced_logistic", "fit_affine", "assign"}
     others = {"KernelRidge", "LambdaRecovery", "LinearID"}  # results
+    others |= {"KernelTest", "PValue"}
+    others |= {"g_test", "normalised_shd"}  # of categories and edges
     others |= {"equal_blocks", "plane_grid", "shuffled"}  # they compute nothing
     others |= {"legacy_levels", "ordinal_levels"}  # they count, see test_decoding
     assert set(metrics.__all__) - here == others

@@ -151,3 +151,16 @@ def test_bad_input_is_refused(call, message):
 def test_a_traced_test_needs_float64():
     with pytest.raises(TypeError, match="jax.enable_x64"):
         jax.jit(metrics.hsic)(np.float32(X[0]), np.float32(Y[0]))
+
+
+def test_fishers_z_takes_arrays_of_either_width_and_refuses_what_is_none():
+    rng = np.random.default_rng(0)
+    x, y, z = (rng.normal(size=(30, k)) for k in (1, 1, 2))
+    want = metrics.fisher_z(x, y, z)
+    mixed = metrics.fisher_z(np.float32(x), y, np.float32(z))
+    np.testing.assert_allclose(mixed.statistic, want.statistic, rtol=1e-5)
+    for wrong, message in ((0.5, "z must be an array"), ("text", "z must be an array")):
+        with pytest.raises(TypeError, match=message):
+            metrics.fisher_z(x, y, wrong)
+    with pytest.raises(ValueError, match=r"z must have shape \[..., samples, columns"):
+        metrics.fisher_z(x, y, np.float32(0.5))

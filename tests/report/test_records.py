@@ -41,6 +41,8 @@ def test_every_field_of_a_record_has_its_form(tmp_path):
         "seconds": {"train": "long"},
         "programs": [1],
         "config": "x" * 1000,
+        "preset": "a title\x1b]0;mine\x07",
+        "dead": {"3\r": "loss"},
     }
     for name, value in wrong.items():
         path.write_text(json.dumps({**data, name: value}))

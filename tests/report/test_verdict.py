@@ -413,9 +413,17 @@ def test_what_noise_within_the_bar_explains_is_no_failed_assumption():
         run = dataclasses.replace(record([score] * 5), perturbed={"noise": rows})
         word[score] = judge(run, QUICK).word
     assert word == {0.985: "not optimised", 0.97: "not identified"}
-    # A rotation may be what the theory leaves open.
-    turned = dataclasses.replace(run, perturbed={"rotation": rows})
-    assert judge(turned, QUICK).word == "not identified"
+
+
+def test_a_rotation_that_the_loss_sees_explains_a_score_and_one_that_is_free_does_not():
+    def word(gaps):
+        rows = {"strength": [5.0, 45.0], "gap": gaps, "r2": [0.99, 0.9]}
+        rotation = {name: [values] * 5 for name, values in rows.items()}
+        run = dataclasses.replace(record([0.985] * 5), perturbed={"rotation": rotation})
+        return judge(run, QUICK).word  # the bar is 0.02
+
+    assert word([0.01, 0.11]) == "not optimised"  # it admits 98.1
+    assert word([1e-3, 0.015]) == "not identified"  # the theory may leave it open
 
 
 def test_no_latent_hides_in_a_mean_of_many():

@@ -17,7 +17,6 @@ from jidcl.systems.registry import load_conformance
 
 # Kinds that no function replays yet, by file; None: no kind of it.
 WAITING = {
-    "contrastive_ica": {"slowvae", "kitti_mcc"},
     "ar_nonidentifiability": None,
     "attention_curiosity": None,
     "exchangeable": {
@@ -30,7 +29,6 @@ WAITING = {
         "tcl_network",
     },
     "ima_vae": None,
-    "lti_interventions": None,
     "metric_validity": None,
     "weight_regularization": None,
 }

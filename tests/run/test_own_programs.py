@@ -364,3 +364,29 @@ def test_a_run_whose_seeds_all_die_is_one_error(monkeypatch, tmp_path):
     descent.changed(monkeypatch, dying)
     with pytest.raises(FloatingPointError, match=r"from step 7 on, seeds \[1\], first"):
         finish(tmp_path, MANY, seeds=(1,))
+
+
+@pytest.mark.many_programs(reason="a run of another program")
+def test_the_rows_of_a_batch_that_is_not_finite_are_named(tmp_path, monkeypatch):
+    def draw(frozen, key):
+        x = jax.random.normal(key, (6, 2))
+        broken = frozen["a"] > 0.5  # of some seeds
+        return {"x": jnp.where(broken, x.at[jnp.array([1, 4]), 0].set(jnp.inf), x)}
+
+    def loss(w, state, batch, key):
+        return jnp.mean((w * batch["x"]) ** 2), (state, {})
+
+    problem = Problem(
+        freeze=lambda key: {"a": jax.random.uniform(key)},
+        init=lambda key: (jnp.ones(()), {}),
+        draw=draw,
+        loss=loss,
+        probe=lambda w, state, frozen, key: {"w": w},
+        evaluate=lambda w, state, frozen, key: {"w": w},
+    )
+    descent.changed(monkeypatch, lambda config: gradient(problem, optax.sgd(0.1)))
+    record = finish(tmp_path, seeds=(0, 1, 2, 3)).record
+    assert 0 < len(record.dead) < 4
+    for text in record.dead.values():
+        assert text.startswith("loss not finite from step 1 on")
+        assert text.endswith("; rows [1, 4] of its batch['x'] are not finite")

@@ -48,6 +48,16 @@ def test_batched_points_equal_single_runs_and_are_not_repeated(swept, tmp_path):
     assert again[-1].rows == last.rows
 
 
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"rows": []}', '{"rows": [{"r2": "high"}]}', "[" * 9999]
+)
+def test_a_damaged_piece_is_named(swept, tmp_path, text):
+    (piece,) = swept[0].glob("piece-*.json")
+    (tmp_path / piece.name).write_text(text)
+    with pytest.raises(ValueError, match=piece.name):
+        sweep(tmp_path)
+
+
 def test_a_static_setting_gets_programs_of_its_own():
     programs = sweeping.split_grid(ICA, TINY, {"batch": [16, 32], "tau": [0.1, 0.5]})
     assert [config.batch for config, _ in programs] == [16, 32]

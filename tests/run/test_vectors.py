@@ -86,6 +86,8 @@ def test_tolerances_of_gradients_default_to_the_others(tmp_path):
             {"inputs": {"z": {"w": [[1.0], [0.0, float("nan")]]}}},
             r"inputs\.z\.w\.1\.1 must be a finite number, got nan",
         ),
+        ({"params": {"rounds": 10**9}}, r"params\.rounds must be at most 32768"),
+        ({"inputs": {"n": -(10**9)}}, r"inputs\.n must be at most 32768 in size"),
         ({"params": {"n": 2**53 + 1}}, r"params\.n must be an integer up to 2\*\*53"),
         (
             {"outputs": {"y\x1b[2J": 1.0}},
@@ -200,7 +202,7 @@ def test_depth_and_size_are_bounded(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="a/x: outputs must be nested at most 24 deep"):
         read_vectors(path)
     monkeypatch.setattr(vectors, "MAX_BYTES", path.stat().st_size - 1)
-    with pytest.raises(ValueError, match="must hold at most .* bytes"):
+    with pytest.raises(ValueError, match="must have at most .* bytes"):
         read_vectors(path)
     monkeypatch.setattr(vectors, "MAX_CASES", 1)
     monkeypatch.setattr(vectors, "MAX_BYTES", 10_000)

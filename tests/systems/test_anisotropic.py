@@ -24,7 +24,9 @@ from jidcl.train.evaluation import finished
 
 ROWS = presets()
 TINY = dataclasses.replace(
-    ROWS["quick/linear"],
+    ROWS["quick/distinct"],
+    lam="linear",
+    lam_values=(),
     widths=(4, 8),
     batch=16,
     eval_batch=64,

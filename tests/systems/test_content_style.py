@@ -125,6 +125,12 @@ def test_the_true_content_reaches_its_floor_and_its_oracle(causal):
     want = want / (want + 1)
     np.testing.assert_allclose(scores["style_oracle_per_dim"], want, rtol=1e-4)
     assert (want.mean() > 0.1) == causal
+    # Noise opens the gap; content is found up to any map, so no rotation does.
+    noise, rotation = (found.perturbed[kind] for kind in ("noise", "rotation"))
+    assert (np.diff(noise["gap"]) > 0).all()
+    assert float(noise["gap"][0]) > 0.01
+    np.testing.assert_allclose(noise["content_krr"], 1 - noise["strength"], atol=0.03)
+    np.testing.assert_allclose(rotation["gap"], 0, atol=1e-4)
 
 
 def test_style_in_the_outputs_opens_the_gap_and_shows_as_excess():
@@ -135,7 +141,10 @@ def test_style_in_the_outputs_opens_the_gap_and_shows_as_excess():
     assert float(scores["style_excess"]) > 0.1
     assert float(scores["content_krr"]) < 0.9
     for block in ("content", "style"):  # of x, which is z here
-        assert float(found.nulls[f"{block}_linear"]["identity"]) > 0.999
+        for null in (found.nulls[f"{block}_{name}"] for name in ("linear", "krr")):
+            assert float(null["identity"]) > 0.999
+            # Two slopes of 1/20 deviation: R2 of 0, to 4 deviations of 1/200.
+            assert abs(float(null["shuffled"])) < 0.03
         assert float(scores[f"{block}_linear"]) < 0.9
 
 
@@ -170,7 +179,7 @@ def test_the_unit_box_is_compared_with_the_best_sigmoid_of_content():
             return jax.nn.sigmoid(scale * z[:, :2])
 
         key = jax.random.key(1)
-        return reference_losses(config, make_source(config), f, frozen, key)
+        return reference_losses(config, make_source(config), f, frozen, key)[0]
 
     gaps = []
     for scale in (0.3, 1.5, 20.0):

@@ -10,12 +10,13 @@ import pytest
 from jidcl.mixing.scenes import SCENES
 from jidcl.numerics import numbers_in
 from jidcl.report.legend import meaning
+from jidcl.report.words import NULLS
 from jidcl.systems.contract import System
 from jidcl.systems.registry import SYSTEMS, load_claims, load_legend, load_system
 from jidcl.systems.shared.settings import Settings
 from jidcl.train.evaluation import summarised
 from jidcl.train.state import with_shared
-from jidcl.types import Program
+from jidcl.types import OnHost, Program
 
 SMALL = dict(mixing_draws=2, mixing_layers=2, batch=16, eval_batch=256, eval_batches=2)
 SMALL |= dict(fit_rows=64, score_rows=32, widths=(2,), size=16, encoder="cnn")
@@ -30,6 +31,29 @@ def small(config):
         except (TypeError, ValueError):
             continue
     return config
+
+
+# Beside the first quick presets: whose scores, or whose reference, are other ones.
+MORE = {
+    "content_style": ("quick/frozen-style",),
+    "diet": ("quick/diet-rows",),
+    "dislib": ("quick/sprites-instances",),
+}
+# Which nulls a score that is claimed lacks, and why.
+_WEIGHTS = "rows of W are no function of x, and start near 0"
+_PIXELS = "the best of many pixels correlates by chance"
+WITHOUT = {
+    ("diet", "r2_rows"): ({"identity", "untrained"}, _WEIGHTS),
+    ("diet", "r2_rows_linear"): ({"identity", "untrained"}, _WEIGHTS),
+    ("causal3d", "class"): (set(NULLS), "an accuracy: 1 of 7 by chance"),
+    ("dislib", "accuracy"): (set(NULLS), "of the head, not of a read-out of y"),
+    ("lejepa", "bound_held"): (set(NULLS), "a theorem: of any encoder"),
+    ("scenes", "mcc"): ({"identity"}, _PIXELS),
+}
+# Runs with a reference that show no bar's errors, and why.
+NOT_ADMITTED = {
+    ("dislib", "quick/sprites"): "a class follows from one factor: no error is small",
+}
 
 
 @functools.cache
@@ -53,6 +77,18 @@ def evaluation(system, config):
     # One key for all: only shapes are asked for.
     with jax.debug_key_reuse(False), numbers_in(program.precision):
         return jax.eval_shape(ended, KEY)
+
+
+def judged():
+    """(system, preset, small settings) of all that trains."""
+    found = []
+    for name in SYSTEMS:
+        for preset in (quick(name)[0], *MORE.get(name, ())):
+            config = small(load_system(name).presets()[preset])
+            if config.phases():
+                row = pytest.param(name, preset, config, id=f"{name}-{preset}")
+                found.append(row)
+    return found
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -101,6 +137,41 @@ def test_every_score_has_a_meaning(name):
         base = score.removesuffix("_per_dim")
         assert "the factor " not in text or named in factors or base != score, score
     assert all(isinstance(nulls, dict) for nulls in found.nulls.values())
+
+
+@pytest.mark.parametrize(("name", "preset", "config"), judged())
+def test_scores_that_are_claimed_have_their_nulls(name, preset, config):
+    program, claims = load_system(name).make_program(config), load_claims(name)
+    found = evaluation(name, config)
+
+    def before(key):
+        frozen = with_shared(program.freeze(key), program.shared)
+        seen = program.probe(program.start(frozen, key), frozen, key)
+        return seen.finish(seen.arrays, jnp) if isinstance(seen, OnHost) else seen
+
+    with jax.debug_key_reuse(False), numbers_in(program.precision):
+        untrained = jax.eval_shape(before, KEY)
+    claimed = {
+        claim.metric
+        for claim in (*claims.quick, *claims.published)
+        if claim.unit == "percent" and claim.bound == "least"
+    }
+    for metric in sorted(claimed & found.scores.keys()):
+        held = {*found.nulls.get(metric, {})}
+        held |= {"untrained"} if metric in untrained else set()
+        lacks, _ = WITHOUT.get((name, metric), (set(), ""))
+        assert set(NULLS) - held == lacks, metric
+
+
+@pytest.mark.parametrize(("name", "preset", "config"), judged())
+def test_what_a_bar_admits_is_measured_where_there_is_a_reference(name, preset, config):
+    compared = load_system(name).floor_kind(config) != "none"
+    shown = compared and (name, preset) not in NOT_ADMITTED
+    perturbed = evaluation(name, config).perturbed
+    assert bool(perturbed) == shown
+    for rows in perturbed.values():
+        assert {"strength", "gap", "r2"} <= rows.keys()
+        assert len({row.shape for row in rows.values()}) == 1
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

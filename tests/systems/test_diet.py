@@ -160,6 +160,10 @@ def test_the_affine_optimum_has_no_gap_and_full_scores(rng):
     assert scores["tied_deviation"] < 1e-2
     assert abs(best.nulls["r2"]["shuffled"]) < 0.1
     assert best.nulls["r2"]["identity"] > 0.9999  # the mixing is the identity
+    noise = best.perturbed["noise"]
+    assert (np.diff([0, *noise["gap"]]) > 0).all()
+    np.testing.assert_allclose(noise["r2"], 1 - noise["strength"], atol=0.05)
+    assert list(best.perturbed) == ["noise"]  # W follows a rotation
     np.testing.assert_allclose(losses["chance"], np.log(53), rtol=1e-6)
     assert losses["reference"] < losses["linear_loss"] + 1e-3
     np.testing.assert_allclose(worse.losses["loss"], losses["chance"], rtol=1e-5)
@@ -176,6 +180,8 @@ def test_the_optimum_with_rows_on_the_sphere_has_its_scale(rng):
     assert scores["r2_rows_linear"] > 0.9999
     assert scores["scale_error"] < 1e-3
     assert scores["rows_scale_error"] < 1e-3
+    for name in ("r2_linear", "r2_rows_linear"):  # halves of few rows: R2 about 0
+        assert -1 < found.nulls[name]["shuffled"] < 0.5
 
 
 def test_a_stuck_temperature_has_an_oracle_that_it_can_reach():

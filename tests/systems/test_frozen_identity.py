@@ -88,7 +88,9 @@ def test_settings_outside_of_the_key_leave_the_draws_unchanged(system):
         found, changes = others(moved, field, key, module.frozen_identity)
         changed |= {field.name} if changes else set()
         if found and found[-1] != moved:
-            moved = found[-1]  # all of them at once: tracing takes long
+            # All of them at once: tracing takes long. A choice leaves most of the
+            # later ones something to act on.
+            moved = min(reversed(found), key=lambda config: len(config.inert()))
             alone.append(field.name)
     assert len(alone) > min(5, len(dataclasses.fields(config)) // 3)
     assert changed or "random_" not in same[0]

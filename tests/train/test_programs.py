@@ -43,3 +43,10 @@ def test_an_unknown_compiler_option_is_said_and_left_out():
     with pytest.warns(UserWarning, match="without .'xla_no_such_option'"):
         made = make("double", double, x, options={"xla_no_such_option": 1})
     np.testing.assert_array_equal(made(x), 2 * x)
+
+
+def test_what_does_not_fit_is_refused_before_it_runs():
+    huge = jax.jit(lambda: jnp.ones((2**20, 2**20)))
+    made = make("huge", huge)
+    with pytest.raises(MemoryError, match="program 'huge' takes 4,096.0 GiB, .* free"):
+        made()

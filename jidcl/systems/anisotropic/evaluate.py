@@ -31,7 +31,7 @@ Encode = Callable[[Array], tuple[Array, Array]]
 
 
 def probe(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> OnHost:
-    """R2, MCC and recovery of Lambda on fresh rows, for the curve of a run."""
+    """R2, MCC, R2 by block and recovery of Lambda on fresh rows, for a run's curve."""
     z = draw_pairs(config, key, min(config.eval_batch, 4096)).z
     y, _ = f(make_source(config).observe(frozen, z))
 
@@ -39,6 +39,7 @@ def probe(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> OnHos
         z, y, lam = arrays
         found = _mcc(z, y, xp)
         learned = _lambda_scores(config, lam, found.columns, xp)
+        learned |= _block_scores(config, lam, z, y, xp)
         return learned | {"r2": r2(z, y, xp=xp).mean, "mcc": found.mean}
 
     return OnHost((z, y, lam), finish)
@@ -110,6 +111,8 @@ def _finish(
         each.append((scores, _nulls(own, part, pictures, xp)))
     errors = errors_of([scores for scores, _ in each], xp)
     scores, nulls = mean_of(each, xp)
+    if "block_r2" in scores:  # of all columns: no block of them has more
+        nulls["block_r2"] = dict(nulls["r2"])
     z, y = rows["z"][0][:1000], rows["y"][0][:1000]
     rotations = rotation_null(null, z, blocks=equal_blocks(*config.lams), xp=xp)
     for name, share in (("rotation_low", 0.005), ("rotation_high", 0.995)):
@@ -162,13 +165,19 @@ def _scores(config: Anisotropic, lam: Array, rows: Metrics, xp: ModuleType) -> M
         "r2_per_dim": linear.per_dim,
         "mcc_per_dim": found.per_dim,
     }
-    if config.outputs >= config.n and config.objective != "supervised":
-        by_block = block_r2(z, y, lam[0], equal_blocks(config.lams[0]), xp=xp)
-        scores["block_r2"] = xp.mean(by_block)
+    scores |= _block_scores(config, lam, z, y, xp)
     if config.head:
         scores["head_r2"] = r2(z, seen, xp=xp).mean
         scores["head_mcc"] = _mcc(z, seen, xp).mean
     return scores | _lambda_scores(config, lam, found.columns, xp)
+
+
+def _block_scores(config: Anisotropic, lam: Array, z, y, xp: ModuleType) -> Metrics:
+    """R2 of blocks of latents; none where Lambda or outputs are missing."""
+    if config.outputs < config.n or config.objective == "supervised":
+        return {}
+    by_block = block_r2(z, y, lam[0], equal_blocks(config.lams[0]), xp=xp)
+    return {"block_r2": xp.mean(by_block)}
 
 
 def _lambda_scores(

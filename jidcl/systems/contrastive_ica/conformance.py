@@ -16,10 +16,13 @@ from jidcl.latents.vmf import vmf_envelope, vmf_proposal
 from jidcl.losses import (
     NegativePolicy,
     Similarity,
+    SlowVAEWeights,
     alignment,
     infonce,
+    laplace_cross_entropy,
     mse,
     r2_loss,
+    slowvae,
     uniformity,
 )
 from jidcl.metrics import assign, linear_pearson, mcc, r2
@@ -214,6 +217,44 @@ def _mcc(params: Any, inputs: Any) -> Outputs:
     }
 
 
+def _kitti_mcc(params: Any, inputs: Any) -> Outputs:
+    """MCC as published: factors are filled up with noise to as many as codes."""
+    factors, codes = inputs["factors"], inputs["codes"]
+    filled = jnp.concatenate([factors, inputs["noise_rows"]])
+    spearman = params["mode"] == "spearman"
+    score = mcc(filled.T, codes.T, spearman=spearman)
+    return {
+        "mcc": jnp.mean(score.per_dim[: len(factors)]),
+        "assignment": score.columns,
+        "mcc_rectangular": mcc(factors.T, codes.T, spearman=spearman).mean,
+    }
+
+
+def _slowvae(params: Any, inputs: Any) -> Outputs:
+    mean, log_var = (
+        jnp.stack([inputs[f"{name}0"], inputs[f"{name}1"]], axis=1)
+        for name in ("mu", "logvar")
+    )
+    logits, x = (inputs[name].reshape(len(mean), 2, -1) for name in ("x_logits", "x"))
+    weights = SlowVAEWeights(params["beta"], params["gamma"], params["rate_prior"])
+    total, terms = slowvae(mean, log_var, logits, x, weights=weights)
+    # Of each coordinate alone: the last axis is summed over.
+    change = (inputs["mu0"] - inputs["mu1"])[..., None]
+    forward = laplace_cross_entropy(
+        change, inputs["logvar0"][..., None], rate=weights.rate
+    )
+    return {
+        "normal_entropy": terms["entropy"],
+        "cross_ent_normal": terms["prior"] + terms["entropy"],
+        "cross_ent_laplace": terms["slow"] + terms["entropy"],
+        "cross_ent_laplace_elementwise_0given1": forward,
+        "recon": terms["reconstruction"],
+        "kl_normal": terms["prior"],
+        "kl_laplace": terms["slow"],
+        "total": total,
+    }
+
+
 def _assignment_max(params: Any, inputs: Any) -> Outputs:
     columns, total = assign(inputs["score"])
     return {"columns": columns, "total": total}
@@ -298,6 +339,8 @@ CONFORMANCE = {
     "linear_r2": linear_r2,
     "linear_pearson": _linear_pearson,
     "mcc": _mcc,
+    "kitti_mcc": _kitti_mcc,
+    "slowvae": _slowvae,
     "assignment_max": _assignment_max,
     "vmf_theory": _vmf_theory,
     "box_theory": _box_theory,

@@ -17,9 +17,11 @@ from jidcl.latents import Box, Normal, log_prob, sample
 from jidcl.losses import instance_cross_entropy
 from jidcl.mixing.scenes import factor_index
 from jidcl.systems.dislib.presets import CATEGORY, Dislib
+from jidcl.systems.shared.perturbed import perturb
 from jidcl.systems.shared.pictures import build_scene
 from jidcl.types import Array
 
+NOISE = ("noise",)  # a rotation would mix the category with other factors
 _TRAIN, _HELD = 8, 1  # tenths of the grid; the rest is the published test set
 
 
@@ -142,6 +144,21 @@ def label_entropy(config: Dislib, grid: Grid, frozen: Any, z, target) -> Array:
     same = jnp.abs(z[:, None, grid.category] - centre[None, :, grid.category]) < 1e-3
     log_p = jax.nn.log_softmax(jnp.where(same, near, -jnp.inf), axis=1)
     return -jnp.mean(jnp.take_along_axis(log_p, target[:, None], axis=1))
+
+
+def perturb_others(grid: Grid, key: Array, z: Array) -> Array:
+    """z with noise in all factors but the category, inside their box.
+
+    Args:
+        grid: of `make_grid`.
+        key: a typed key.
+        z: latents, `[batch, n]`.
+
+    Returns:
+        `[count, batch, n]`, as of `jidcl.systems.shared.perturbed.perturb`.
+    """
+    worse = jnp.clip(perturb(key, z, NOISE), -1, 1)
+    return worse.at[..., grid.category].set(z[:, grid.category])
 
 
 def _centres(config: Dislib, grid: Grid, frozen: Any) -> Array:

@@ -20,14 +20,13 @@ from jidcl.metrics import (
     linear_share,
     mcc,
     predict,
-    r2,
     read_back,
-    shuffled,
     spread,
 )
 from jidcl.metrics.blocks import ALPHAS, GAMMAS
 from jidcl.systems.rivals.presets import Rivals
 from jidcl.systems.rivals.process import draw_marginal
+from jidcl.systems.shared.nulls import fit_nulls, smooth_shares
 from jidcl.systems.shared.sources import Source
 from jidcl.types import Array, Evaluation, Metrics
 
@@ -107,13 +106,17 @@ def probe(config: Rivals, source: Source, f: Encode, frozen: Any, key) -> Metric
     y = f(source.observe(frozen, z))
     z_hat = fit_linear(z[:1024], y[:1024])(y[1024:])
     content = determination(z[1024:], z_hat)[: config.n_c]
-    return {"r2": jnp.mean(content), "effective_rank": effective_rank(y)}
+    return {
+        "content": jnp.mean(smooth_shares(z, y)[: config.n_c]),
+        "r2": jnp.mean(content),
+        "effective_rank": effective_rank(y),
+    }
 
 
 def evaluate(
     config: Rivals, source: Source, f: Encode, frozen: Any, key: Array
 ) -> Evaluation:
-    """`scores` on fresh rows, beside the oracle of style and two nulls of `r2`.
+    """`scores` on fresh rows, beside the oracle of style and nulls of the content.
 
     Args:
         config: settings of the run.
@@ -125,8 +128,7 @@ def evaluate(
     Returns:
         An `Evaluation`.
     """
-    k_rows, k_null = jax.random.split(key)
-    fit, held = draw_rows(config, source, f, frozen, k_rows)
+    fit, held = draw_rows(config, source, f, frozen, key)
     n_c = config.n_c
     found = scores(
         fit.z, fit.y, held.z, held.y, n_c=n_c, cross_validate=config.cross_validate
@@ -134,16 +136,15 @@ def evaluate(
     found |= style_oracle(frozen)
     if "style_oracle" in found:
         found["style_excess"] = found["style"] - found["style_oracle"]
-    from_x = determination(held.z, fit_linear(fit.z, fit.x)(held.x))
-    content = held.z[:, :n_c]
+    null = fit_nulls(fit.z, fit.x, fit.y)(held.x, held.y)
     nulls = {
-        "identity": jnp.mean(from_x[:n_c]),
-        "shuffled": r2(content, shuffled(k_null, held.y)).mean,  # in-sample
+        name: jnp.mean(determination(held.z, z_hat)[:n_c])
+        for name, z_hat in null.items()
     }
-    content, y = content[:1000], held.y[:1000]
+    content, y = held.z[:1000, :n_c], held.y[:1000]
     return Evaluation(
         found,
-        nulls={"r2": nulls},
+        nulls={"r2": nulls, "content": nulls},
         samples={
             "z": content,
             "y": y,

@@ -142,6 +142,8 @@ class Optimisation(Settings):
             check_at_least(name, getattr(self, name), 2)
         for name in ("steps", "chunk", "muon_steps"):
             check_at_least(name, getattr(self, name), 1)
+        if self.steps >= 2**31:
+            raise ValueError(f"steps must be < 2^31, got {self.steps}")
         check_at_least("warmup", self.warmup, 0)
         check_at_least("weight_decay", self.weight_decay, 0)
         check_unit_interval("late_share", self.late_share)

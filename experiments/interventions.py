@@ -1,0 +1,207 @@
+"""Linear systems under interventions: the tables, and designs against chance.
+
+Command: python experiments/interventions.py --out FOLDER [--studies design grid noise]
+Writes FOLDER/interventions.json, after every study; studies that the file holds and
+that are not asked for stay in it. `design` also draws FOLDER/interventions.png. Time on
+two quiet CPU cores: about a minute a study.
+
+design: error against the number of environments: random, designed one by one, at once,
+and the maximal design, all of one power; 50 systems. grid: recovery for d = 2, 3, 5, 8,
+10, minimal and maximal. environments: recovery against their number, and proportional
+profiles. noise: recovery against the variance of output noise; the DC motor.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from jidcl.run.runner import run
+from jidcl.systems.lti.presets import presets
+
+INPUTS, BUDGET, LEAST, LENGTH, SYSTEMS = 3, 1.0, 0.02, 400, 50
+COUNTS = (2, 3, 4, 6)
+METHODS = ("random", "one by one", "at once", "maximal")
+STARTS = {  # the presets of each study of presets
+    "grid": ("minimal-", "maximal-"),
+    "environments": ("environments-", "proportional-"),
+    "noise": ("noise-", "motor-"),
+}
+SCORES = ("mcc", "mcc_within", "mcc_pooled", "recovered", "optimised", "g_error")
+SCORES += ("m_error", "predicted", "source_mcc_within", "source_mcc_pooled")
+
+
+def of_presets(study: str, root: Path) -> dict:
+    """Scores of the presets of a study."""
+    held = {}
+    for name, config in presets().items():
+        label = name.removeprefix("full/")
+        if not name.startswith("full/") or not label.startswith(STARTS[study]):
+            continue
+        *_, last = run(config, preset=name, system="lti", seeds=[0], root=root)
+        record = last.record
+        held[label] = {s: record.mean(s) for s in SCORES if s in record.scores}
+        told = ", ".join(f"{s} {held[label][s]:.4f}" for s in ("mcc", "mcc_within"))
+        print(f"{label:<28} {told}", flush=True)
+    return held
+
+
+def designs() -> dict[str, dict[int, np.ndarray]]:
+    """Variances of each method that is the same for all systems, `[count, inputs]`."""
+    import jax
+
+    from jidcl.theory import design_interventions
+
+    own = dict(budget=BUDGET, least=LEAST)
+    keys = iter(jax.random.split(jax.random.key(11), 20))
+    rows = np.full((1, INPUTS), BUDGET / INPUTS)
+    found: dict[str, dict[int, np.ndarray]] = {"one by one": {}, "at once": {}}
+    while len(rows) < max(COUNTS):
+        new = design_interventions(next(keys), INPUTS, 1, before=rows, **own)
+        rows = np.concatenate([rows, np.asarray(new)])
+        if len(rows) in COUNTS:
+            found["one by one"][len(rows)] = rows
+    for count in COUNTS:
+        new = design_interventions(next(keys), INPUTS, count, **own)
+        found["at once"][count] = np.asarray(new)
+    high = BUDGET - (INPUTS - 1) * LEAST
+    ones = np.concatenate([np.zeros((1, INPUTS)), np.eye(INPUTS)])
+    found["maximal"] = {INPUTS + 1: LEAST + (high - LEAST) * ones}
+    return found
+
+
+def compare(seed: int) -> dict:
+    """Errors of every method and number of environments, a number a system."""
+    import jax
+    import jax.numpy as jnp
+
+    from jidcl.latents import Environments, sample_series, sample_system
+    from jidcl.numerics import numbers_in
+    from jidcl.systems.lti import estimators
+    from jidcl.systems.lti.evaluate import aligned, correlations
+    from jidcl.theory import expected_mcc_loss, pair_map
+
+    most, width = max(COUNTS), 2 * INPUTS
+
+    def errors(key, variance, weights):
+        k_system, k_data, k_fit = jax.random.split(key, 3)
+        system = sample_system(k_system, INPUTS)
+        driven = Environments(jnp.zeros_like(variance), variance)
+        series = sample_series(k_data, system, driven, LENGTH)
+        rows = estimators.pair_rows(series.outputs, series.controls)
+        joint = estimators.moments_of(rows)._replace(weights=weights)
+        held = joint._replace(
+            mean=joint.mean[:, :width], covariance=joint.covariance[:, :width, :width]
+        )
+        fit = estimators.fit(k_fit, held, INPUTS, variance)
+        m_hat = jnp.linalg.inv(fit.v[:, INPUTS:])
+        error = aligned(pair_map(system).m, m_hat).error
+        return 1 - correlations(joint, fit.v).centred, error
+
+    with numbers_in("float64"):
+        found = designs()
+        rng = np.random.default_rng(seed)
+        run_all = jax.jit(jax.vmap(errors, (0, 0, None)))
+        keys = jax.random.split(jax.random.key(seed), SYSTEMS)
+        held: dict = {}
+        for method in METHODS:
+            for count in COUNTS if method != "maximal" else (INPUTS + 1,):
+                if method == "random":
+                    drawn = np.abs(rng.normal(size=(SYSTEMS, count, INPUTS))) / 2
+                    share = drawn / drawn.sum(-1, keepdims=True)
+                    variance = LEAST + (BUDGET - INPUTS * LEAST) * share
+                else:
+                    variance = np.stack([found[method][count]] * SYSTEMS)
+                used = np.where(np.arange(most) < count, 1 / count, 0.0)
+                own = np.ones((SYSTEMS, most - count, INPUTS))
+                whole = np.concatenate([variance, own], axis=1)
+                loss, error = run_all(keys, whole, used)
+                told = [
+                    float(expected_mcc_loss(v, count * LENGTH / 2, outputs=INPUTS))
+                    for v in variance
+                ]
+                row = {"mcc_loss": loss, "m_error": error, "expected": told}
+                held[f"{method}, {count}"] = {
+                    name: summary(np.asarray(values)) for name, values in row.items()
+                }
+                print(f"{method}, {count}", held[f"{method}, {count}"], flush=True)
+    return held
+
+
+def summary(values: np.ndarray) -> dict[str, float]:
+    """Median and mean over systems, with 95 % intervals of resampled systems."""
+    rng = np.random.default_rng(0)
+    drawn = values[rng.integers(0, len(values), (2000, len(values)))]
+    low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
+    low_mean, high_mean = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
+    return {
+        "median": float(np.median(values)),
+        "median_low": float(low),
+        "median_high": float(high),
+        "mean": float(values.mean()),
+        "mean_low": float(low_mean),
+        "mean_high": float(high_mean),
+    }
+
+
+def draw(held: dict, path: Path) -> None:
+    """Medians against the number of environments, with their intervals."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+    titles = {"mcc_loss": "1 - MCC of the controls", "m_error": "relative error of M"}
+    shifts = dict(zip(METHODS, (0.94, 1.0, 1.06, 1.12), strict=True))
+    for axis, (score, title) in zip(axes, titles.items(), strict=True):
+        for method in METHODS:
+            counts = [c for c in COUNTS if f"{method}, {c}" in held]
+            rows = [held[f"{method}, {c}"][score] for c in counts]
+            middle = np.array([row["median"] for row in rows])
+            ends = np.array([[r["median_low"], r["median_high"]] for r in rows]).T
+            axis.errorbar(
+                shifts[method] * np.array(counts),
+                middle,
+                yerr=np.abs(ends - middle),
+                marker="o",
+                ms=4,
+                capsize=3,
+                label=method,
+            )
+        axis.set_yscale("log")
+        axis.set_xlabel("environments")
+        axis.set_xticks(COUNTS, [str(c) for c in COUNTS])
+        axis.set_title(f"{title}, median of {SYSTEMS} systems")
+        axis.grid(alpha=0.3)
+    axes[0].legend()
+    fig.tight_layout()
+    fig.savefig(path, dpi=120)
+    plt.close(fig)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    known = ("design", *STARTS)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--studies", nargs="*", choices=known, default=list(known))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--root", type=Path, default=Path("runs/interventions"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / "interventions.json"
+    held = json.loads(path.read_text()) if path.exists() else {}
+    for study in options.studies:
+        if study == "design":
+            held[study] = compare(options.seed)
+            draw(held[study], path.with_suffix(".png"))
+        else:
+            held[study] = of_presets(study, options.root)
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(held, indent=1, sort_keys=True) + "\n")
+        part.replace(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""Scores of a fit: correlations from moments, errors of parameters; the experiments."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jidcl.latents import (
+    physical_system,
+    sample_environments,
+    sample_series,
+    sample_system,
+)
+from jidcl.latents.small import solve_small
+from jidcl.metrics import assign
+from jidcl.systems.lti import estimators
+from jidcl.systems.lti.estimators import Moments
+from jidcl.systems.lti.presets import Interventions
+from jidcl.theory import diversity, expected_mcc_loss, pair_map
+from jidcl.types import Array, Evaluation
+
+RECOVERED = 0.99
+MOTOR_STEP = 0.01
+_AT_ONCE = 50  # systems
+
+
+class Correlations(NamedTuple):
+    """MCC of controls, three ways."""
+
+    centred: Array
+    within: Array
+    pooled: Array
+
+
+def correlations(joint: Moments, v: Array) -> Correlations:
+    """MCC of u with V z, from the moments of (z, u) alone.
+
+    Args:
+        joint: of (z, u).
+        v: `[inputs, z]`.
+
+    Returns:
+        `Correlations`; a constant estimate correlates 0.
+    """
+    m, width = v.shape
+    dtype = v.dtype
+    own = jnp.concatenate([jnp.zeros((m, width), dtype), jnp.eye(m, dtype=dtype)], 1)
+    found = jnp.concatenate([v, jnp.zeros((m, m), dtype)], 1)
+    both = jnp.concatenate([own, found])
+    each = both[None] @ joint.covariance @ both.T[None]
+    mean = joint.mean @ both.T
+    left = mean - (joint.weights @ mean)[None]
+    centred = jnp.einsum("e,eij->ij", joint.weights, each)
+    between = jnp.einsum("e,ei,ej->ij", joint.weights, left, left)
+    found = jax.vmap(_mcc)(
+        jnp.concatenate([jnp.stack([centred, centred + between]), each])
+    )
+    return Correlations(found[0], jnp.mean(found[2:]), found[1])
+
+
+def _mcc(covariance: Array) -> Array:
+    """Of the two halves of a covariance."""
+    m = len(covariance) // 2
+    size = jnp.sqrt(jnp.diag(covariance))
+    scale = size[:m, None] * size[None, m:]
+    cross = jnp.abs(covariance[:m, m:])
+    score = jnp.where(scale > 0, cross / jnp.where(scale > 0, scale, 1), 0)
+    return assign(score)[1] / m
+
+
+class Aligned(NamedTuple):
+    """Columns matched to true ones.
+
+    Attributes:
+        cosine: |cosine| of true (row) and found (column) columns.
+        columns: the found column of each true one.
+        scales: by which it is multiplied.
+        aligned: the found matrix in the order and scale of the true one.
+        error: relative Frobenius error.
+    """
+
+    cosine: Array
+    columns: Array
+    scales: Array
+    aligned: Array
+    error: Array
+
+
+def aligned(true: Array, found: Array) -> Aligned:
+    """Found columns in the order and scale of the true ones.
+
+    Args:
+        true: `[p, m]`.
+        found: `[p, m]`.
+
+    Returns:
+        `Aligned`.
+    """
+    squares, others = jnp.sum(true**2, axis=0), jnp.sum(found**2, axis=0)
+    cosine = jnp.abs(true.T @ found) / jnp.sqrt(squares[:, None] * others[None])
+    columns, _ = assign(cosine)
+    ordered = found[:, columns]
+    scales = jnp.sum(true * ordered, axis=0) / jnp.sum(ordered**2, axis=0)
+    moved = ordered * scales[None]
+    error = jnp.sqrt(jnp.sum((moved - true) ** 2) / jnp.sum(squares))
+    return Aligned(cosine, columns, scales, moved, error)
+
+
+def _drawn(config: Interventions, key: Array):
+    """A system, its environments, and rows (z, u) of every environment."""
+    keys = jax.random.split(key, 3)
+    if config.experiment == "motor":
+        system = physical_system("dc_motor", MOTOR_STEP)
+    else:
+        own = dict(random_b=config.random_b, random_c=config.random_c)
+        system = sample_system(keys[0], config.states, **own)
+    environments = sample_environments(
+        keys[1], config.count, config.inputs, design=config.design, means=config.means
+    )
+    series = sample_series(
+        keys[2], system, environments, config.length, noise=config.noise
+    )
+    rows = estimators.pair_rows(series.outputs, series.controls, stride=config.stride)
+    return system, environments, rows
+
+
+def _of_pairs(joint: Moments, width: int) -> Moments:
+    held = joint.covariance[:, :width, :width]
+    return Moments(joint.mean[:, :width], held, joint.weights)
+
+
+def one_recovery(config: Interventions, key: Array) -> dict[str, Array]:
+    """Scores of the likelihood on one system."""
+    k_data, k_fit = jax.random.split(key)
+    system, environments, rows = _drawn(config, k_data)
+    variance, d = environments.variance, config.states
+    joint = estimators.moments_of(rows)
+    moments = _of_pairs(joint, 2 * d)
+    known = variance if config.statistics == "known" else None
+    found = estimators.fit(k_fit, moments, d, known, starts=config.starts)
+    true, dtype = pair_map(system), found.v.dtype
+    w = found.v[:, d:]
+    m_hat, _ = solve_small(w, jnp.eye(d, dtype=w.dtype))
+    g_hat = -m_hat @ found.v[:, :d]
+    at_truth = variance
+    if known is None:
+        at_truth = estimators.spread(moments, true.v)
+    least = estimators.log_likelihood(moments, true.v, at_truth)
+    pairs = rows.shape[0] * rows.shape[1]
+    loss = expected_mcc_loss(variance, pairs, outputs=d)
+    told = diversity(variance)
+    back, _ = estimators.innovations(moments)
+    eye = jnp.eye(d, dtype=dtype)
+    plain = jnp.concatenate([jnp.zeros((d, d), dtype), eye], 1)
+    left = jnp.concatenate([-back, eye], 1)
+    tried = jnp.stack([found.v, plain, left])
+    mcc = jax.vmap(lambda v: correlations(joint, v))(tried)
+    return {
+        "mcc": mcc.centred[0],
+        "mcc_within": mcc.within[0],
+        "mcc_pooled": mcc.pooled[0],
+        "recovered": (mcc.centred[0] >= RECOVERED).astype(dtype),
+        "optimised": (found.log_likelihood >= least - 1e-9).astype(dtype),
+        "predicted": jnp.maximum(1 - loss, 0.0),
+        "g_error": jnp.sqrt(jnp.sum((g_hat - true.g) ** 2) / jnp.sum(true.g**2)),
+        "m_error": aligned(true.m, m_hat).error,
+        "sufficient": told.sufficient.astype(dtype),
+        "sine": told.min_pair_sine,
+        "null_identity": mcc.centred[1],
+        "null_regression": mcc.centred[2],
+    }
+
+
+def one_source(config: Interventions, key: Array) -> dict[str, Array]:
+    """Scores of the published objective on one system, the likelihood's beside them."""
+    k_data, k_fit, k_start = jax.random.split(key, 3)
+    _, environments, rows = _drawn(config, k_data)
+    d = config.states
+    joint = estimators.moments_of(rows)
+    h, b, _ = estimators.source_statistics(rows[:, :, : 2 * d], environments)
+    moments = _of_pairs(joint, 2 * d)
+    likely = estimators.fit(k_fit, moments, d, environments.variance)
+    held = {}
+    if config.means == "zero":
+        found = estimators.source_descent(k_start, h)
+        held["shrunk"] = found.norms[-1] / found.norms[0]
+        held["falls"] = jnp.all(jnp.diff(found.norms) <= 0).astype(h.dtype)
+        v = found.v
+    else:
+        v = estimators.source_optimum(h, b)
+    mcc = jax.vmap(lambda v: correlations(joint, v))(jnp.stack([v, likely.v]))
+    return {
+        "mcc": mcc.centred[0],
+        "mcc_within": mcc.within[0],
+        "mcc_pooled": mcc.pooled[0],
+        "likelihood_mcc": mcc.centred[1],
+        **held,
+    }
+
+
+def one_motor(config: Interventions, key: Array) -> dict[str, Array]:
+    """Scores of the leading direction of innovations, one input of two states."""
+    _, environments, rows = _drawn(config, key)
+    joint = estimators.moments_of(rows)
+    back, covariance = estimators.innovations(_of_pairs(joint, 4))
+    rows_w = estimators.leading_directions(covariance, 1)
+    own = jnp.concatenate([-rows_w @ back, rows_w], 1)
+    h, b, _ = estimators.source_statistics(rows[:, :, :4], environments)
+    tried = jnp.stack([own, estimators.source_optimum(h, b)])
+    mcc = jax.vmap(lambda v: correlations(joint, v))(tried)
+    names = {"mcc": mcc.centred, "mcc_within": mcc.within, "mcc_pooled": mcc.pooled}
+    return {name: value[0] for name, value in names.items()} | {
+        f"source_{name}": value[1] for name, value in names.items()
+    }
+
+
+_ONE = {"recovery": one_recovery, "source": one_source, "motor": one_motor}
+_MEDIANS = ("g_error", "m_error")
+
+
+def fits(config: Interventions, frozen: Any, key: Array) -> Evaluation:
+    """All systems of a configuration, fitted in one program, and their scores."""
+    count = config.systems
+    size = next(s for s in range(min(_AT_ONCE, count), 0, -1) if count % s == 0)
+    keys = jax.random.split(key, count).reshape(count // size, size)
+    one = _ONE[config.experiment]
+    each = jax.lax.map(jax.vmap(lambda key: one(config, key)), keys)
+    each = {name: value.ravel() for name, value in each.items()}
+    nulls = {
+        name[5:]: jnp.mean(each.pop(name)) for name in list(each) if "null" in name
+    }
+    scores = {
+        name: jnp.median(value) if name in _MEDIANS else jnp.mean(value)
+        for name, value in each.items()
+    }
+    root = jnp.sqrt(jnp.asarray(count, float))
+    errors = {name: jnp.std(each[name]) / root for name in ("mcc", "mcc_within")}
+    held = {f"{name}_each": value for name, value in each.items()}
+    return Evaluation(
+        scores, nulls={"mcc": nulls} if nulls else {}, samples=held, errors=errors
+    )
