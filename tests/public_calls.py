@@ -40,7 +40,8 @@ RECORDS = {
     "BestPosterior", "ImaLikelihood", "LinearVAE", "PPCA",
     "CRITERIA", "DESIGNS", "Diversity", "Environments", "LTI", "MEANS",
     "PairMap", "PairMoments", "Series", "TwoEnvironments",
-    "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES", "PValue", "VARIES",
+    "DecisionLaw", "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES",
+    "PValue", "VARIES",
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
 LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}
@@ -192,6 +193,12 @@ def pair_draws():
     noise = np.ones((2, 3, 2), np.float32)
     a = np.float32([[1, 0], [2, 3]])
     return latents.PairDraws(p, noise, np.int32(0), a, np.ones(3, np.float32), 2.0)
+
+
+def linear_pair():
+    """The law of a pair whose cause alone varies, written down."""
+    of = [[2, 1, 2, 1], [1, 2, 1, 2], [2, 1, 3, 1], [1, 2, 1, 3]]
+    return theory.LinearPair(np.float32(of), 0.0, 0.25, 0.816, 1.0)
 
 
 def lti(n=2, m=2):
@@ -1401,6 +1408,20 @@ THEORY = {
         host=True,
     ),
     "vmf_entropy": call(theory.vmf_entropy, **VMF, host=True),
+    "decision_law": call(
+        theory.decision_law,
+        pair=thing(linear_pair()),
+        environments=number(100.0, above=4),
+        alpha=number(0.05, 0, 1),
+        host=True,
+    ),
+    "environments_for_accuracy": call(
+        theory.environments_for_accuracy,
+        pair=thing(linear_pair()),
+        accuracy=number(0.8, 0, 1),
+        alpha=number(0.05, 0, 1),
+        host=True,
+    ),
     "design_interventions": call(
         theory.design_interventions,
         {"budget": "least|inputs", "inputs": "budget|before"},

@@ -55,6 +55,7 @@ EXTRAS = {
     "rich",
     "sklearn",
     "torch",
+    "causallearn",
     "tyro",
 }
 LEAVES = (

@@ -45,7 +45,28 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
     if any(row["what"] == "loss" for row in rows):
         top = Ceilings(**result["ceilings"])
         drawn.append(_roofline(rows, top, folder / "roofline.png"))
+    if any(row["what"] == "independence" for row in rows):
+        drawn.append(_independence(rows, folder / "independence.png"))
     return drawn
+
+
+def _independence(rows, path: Path) -> Path:
+    """Processor seconds of one conditional test against its samples."""
+    figure, (axis,) = new_figure(width=5.5, height=4.0)
+    mine = [row for row in rows if row["what"] == "independence"]
+    for by, name in dict.fromkeys((row["by"], row["similarity"]) for row in mine):
+        line = [row for row in mine if (row["by"], row["similarity"]) == (by, name)]
+        x, y = ([row[key] for row in line] for key in ("batch", "core_s"))
+        style = "o-" if by == "jidcl" else "s--"
+        axis.loglog(x, y, style, label=f"{by}, {name.replace('_', ' ')}")
+    ticks = sorted({row["batch"] for row in mine})
+    axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axis.minorticks_off()
+    axis.set_xlabel("samples")
+    axis.set_ylabel("processor seconds of a test")
+    axis.legend(fontsize=8)
+    figure.savefig(path)
+    return path
 
 
 def _growth(rows, path: Path) -> Path:

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.bench.floors import loss_floor, own_floor, step_floor
+from jidcl.bench.independence import independence_rows
 from jidcl.bench.measure import Ceilings, Timing, repeat, time_program, timing
 from jidcl.bench.scenes import scene_rows
 from jidcl.losses.contrastive import infonce
@@ -328,6 +329,11 @@ def scenes(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
     return scene_rows(options.batch, options.repeats)
 
 
+def independence(options: Options, top: Ceilings) -> Iterator[dict[str, Any]]:
+    """Conditional kernel tests over samples, beside causal-learn; no floor."""
+    return independence_rows(options.repeats, peer=options.peer)
+
+
 SUITES = {
     "losses": losses,
     "tiles": tiles,
@@ -338,6 +344,7 @@ SUITES = {
     "devices": devices,
     "verification": verification,
     "scenes": scenes,
+    "independence": independence,
 }
 
 

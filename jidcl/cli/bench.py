@@ -24,7 +24,8 @@ class Bench:
     suites: tuple[str, ...] = ("losses", "steps", "small")
     """losses, steps (whole, published encoder), small (n = 4, B = 256; seeds), and cost
     against batch (growth), n (width), tiles and devices; verification (a whole quick
-    run, over seeds); scenes (pictures a second)"""
+    run, over seeds); scenes (pictures a second); independence (kernel tests beside
+    causal-learn)"""
     batch: int = 6144
     """rows of a loss and of a step"""
     n: int = 10
@@ -32,7 +33,7 @@ class Bench:
     repeats: int = 5
     """timed calls of each program"""
     peer: bool = True
-    """time PyTorch beside, where it is installed"""
+    """time PyTorch and causal-learn beside, where they are installed"""
     similarities: tuple[str, ...] = ("dot", "p=1", "p=2", "p=3")
     """which of dot, p=1, p=2, p=3"""
     forms: tuple[str, ...] = ("auto", "matrix", "kernels")

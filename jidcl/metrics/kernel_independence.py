@@ -14,6 +14,7 @@ The conditional test has four forms:
 | low_rank | Nystroem features of `rank` rows | n rank^2 + n^2 rank | approximate |
 """
 
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -24,12 +25,14 @@ from jax.scipy.special import gammaincc
 from jidcl.checks import check_choice, check_count
 from jidcl.metrics.columns import dot
 from jidcl.metrics.independence import check_samples, in_float64
+from jidcl.metrics.positive import cholesky, inverse
 from jidcl.numerics import one_by_one
 
 FORMS = ("exact", "fourier", "truncated", "low_rank")
 EPSILON = 1e-3  # ridge of the regression on z
 CUT = 1e-5  # of the largest eigenvalue, in the truncated form
 LEAST = 6  # samples
+BLOCKS = 4  # of rows, where a symmetric product is made by its lower blocks
 FREQUENCIES = 64  # of a Fourier sum; twice as many columns
 _REACH = 8.5  # standard deviations beyond which a normal density is 0 to rounding
 _WIDTHS = {"one": (0.8, 0.5, 0.3), "given": (1.2, 0.7, 0.4)}  # n < 200, < 1200, more
@@ -212,8 +215,11 @@ def _conditional(x: Any, y: Any, z: Any, *, form: str, rank: int) -> KernelTest:
         x, y, z = map(_standard, (x, y, z))
         gamma = 1 / (_width(n, "given") ** 2 * dz)
         both = jnp.concatenate([x, 0.5 * z], axis=-1)
+        ranks = jnp.asarray(n), jnp.asarray(n)
+        if form == "exact":
+            return *_in_blocks(*_half_solved(both, y, z, gamma)), *ranks
         k1, k2 = find(both, y, z, gamma, rank)
-        statistic, ranks = jnp.sum(k1 * k2), (jnp.asarray(n), jnp.asarray(n))
+        statistic = jnp.sum(k1 * k2)
         if form == "truncated":
             (k1, rank_x), (k2, rank_y) = _truncated(k1), _truncated(k2)
             ranks = rank_x, rank_y
@@ -223,30 +229,53 @@ def _conditional(x: Any, y: Any, z: Any, *, form: str, rank: int) -> KernelTest:
     return _each(one, x, y, z)
 
 
+def _half_solved(x: Any, y: Any, z: Any, gamma: Any) -> tuple[Any, Any, Any]:
+    """R Kx, R Ky and R."""
+    r = EPSILON * inverse(_centred(_gram(z, gamma)) + EPSILON * jnp.eye(len(z)))
+    kx, ky = (_centred(_gram(v, gamma)) for v in (x, y))
+    return dot(r, kx), dot(r, ky), r
+
+
 def _solved(x: Any, y: Any, z: Any, gamma: Any, rank: int) -> tuple[Any, Any]:
-    r = EPSILON * _inverse(_centred(_gram(z, gamma)) + EPSILON * jnp.eye(len(z)))
-    kernels = (_centred(_gram(v, gamma)) for v in (x, y))
-    k1, k2 = (dot(dot(r, k), r) for k in kernels)
-    return k1, k2
+    left, right, r = _half_solved(x, y, z, gamma)
+    return dot(left, r), dot(right, r)
+
+
+def _in_blocks(a: Any, b: Any, r: Any) -> tuple[Any, Any, Any]:
+    """Sum and trace of P, the product of a r and b r entry by entry, and 2 sum P^2.
+
+    P is symmetric: blocks above the diagonal count twice in place of being computed.
+    """
+    cuts = [len(r) * i // BLOCKS for i in range(BLOCKS + 1)]
+    parts = [slice(*ends) for ends in itertools.pairwise(cuts)]
+    total = trace = squares = jnp.zeros(())
+    for i, j in itertools.combinations_with_replacement(range(BLOCKS), 2):
+        p = dot(a[parts[j]], r[:, parts[i]]) * dot(b[parts[j]], r[:, parts[i]])
+        count = 1 if i == j else 2
+        total, squares = total + count * jnp.sum(p), squares + count * jnp.sum(p**2)
+        trace = trace + jnp.trace(p) if i == j else trace
+    return total, trace, 2 * squares
 
 
 def _fourier(x: Any, y: Any, z: Any, gamma: Any, rank: int) -> tuple[Any, Any]:
     """R K R = K - G F^T - F G^T with Kz = F F^T, and Ky = E E^T."""
     e, f = (_waves(v[:, 0], gamma) for v in (y, z))
-    inverse = _inverse(dot(f.T, f) + EPSILON * jnp.eye(f.shape[1]))
+    inner = inverse(dot(f.T, f) + EPSILON * jnp.eye(f.shape[1]))
     k = _centred(_gram(x, gamma))
     kf = dot(k, f)
-    g = dot(kf, inverse)
-    g = g - dot(f, dot(inverse, dot(dot(f.T, kf), inverse))) / 2
+    g = dot(kf, inner)
+    g = g - dot(f, dot(inner, dot(dot(f.T, kf), inner))) / 2
     half = dot(g, f.T)
-    e = e - dot(f, dot(inverse, dot(f.T, e)))
+    e = e - dot(f, dot(inner, dot(f.T, e)))
     return k - half - half.T, dot(e, e.T)
 
 
 def _low_rank(x: Any, y: Any, z: Any, gamma: Any, rank: int) -> tuple[Any, Any]:
-    d, e, f = (_features(v, gamma, rank) for v in (x, y, z))
-    inverse = _inverse(dot(f.T, f) + EPSILON * jnp.eye(f.shape[1]))
-    d, e = (v - dot(f, dot(inverse, dot(f.T, v))) for v in (d, e))
+    d, e, f = _features((x, y, z), gamma, min(rank, len(z)))
+    inner = inverse(dot(f.T, f) + EPSILON * jnp.eye(f.shape[1]))
+    both = jnp.concatenate([d, e], axis=1)
+    both = both - dot(f, dot(inner, dot(f.T, both)))
+    d, e = jnp.split(both, 2, axis=1)
     return dot(d, d.T), dot(e, e.T)
 
 
@@ -315,63 +344,16 @@ def _waves(x: jax.Array, gamma: Any) -> jax.Array:
     return f - jnp.mean(f, axis=0, keepdims=True)
 
 
-def _features(x: jax.Array, gamma: Any, rank: int) -> jax.Array:
-    """Centred Nystroem features of evenly spaced rows."""
-    n, rank = len(x), min(rank, len(x))
-    some = x[np.linspace(0, n - 1, rank).round().astype(int)]
-    inner = _gram(some, gamma) + 1e-8 * jnp.eye(rank)
-    f = dot(jnp.exp(-0.5 * gamma * _squares(x, some)), _cholesky(inner)[1].T)
-    return f - jnp.mean(f, axis=0, keepdims=True)
-
-
-# Linear algebra -----------------------------------------------------------------------
-
-
-def _inverse(a: jax.Array) -> jax.Array:
-    """Inverse of a symmetric positive definite matrix."""
-    inverse = _cholesky(a)[1]
-    return dot(inverse.T, inverse)
-
-
-def _cholesky(a: jax.Array, leaf: int = 0) -> tuple[jax.Array, jax.Array]:
-    """The lower Cholesky factor and its inverse, by halves and plain products.
-
-    It maps over data sets on every device. LAPACK's threads wait for each other where
-    cores are few: 50 ms for 128 rows on two busy ones, where this takes 1 ms.
-    """
-    n = len(a)
-    leaf = leaf or max(32, -(-n // 16))
-    if n <= leaf:
-        lower = jax.lax.fori_loop(0, n, _eliminated, (a, jnp.zeros_like(a)))[1]
-        return lower, jax.lax.fori_loop(0, n, _substituted(lower), jnp.eye(n))
-    h = n // 2
-    top, top_inverse = _cholesky(a[:h, :h], leaf)
-    side = dot(a[h:, :h], top_inverse.T)
-    bottom, inverse = _cholesky(a[h:, h:] - dot(side, side.T), leaf)
-    none = jnp.zeros((h, n - h))
-    across = -dot(inverse, dot(side, top_inverse))
-    return (
-        jnp.block([[top, none], [side, bottom]]),
-        jnp.block([[top_inverse, none], [across, inverse]]),
-    )
-
-
-def _eliminated(i: Any, held: tuple[Any, Any]) -> tuple[Any, Any]:
-    """One column of a Cholesky factor, and what is left of the matrix."""
-    left, lower = held
-    column = jnp.where(jnp.arange(len(left)) >= i, left[:, i], 0)
-    column = column / jnp.sqrt(left[i, i])
-    return left - jnp.outer(column, column), lower.at[:, i].set(column)
-
-
-def _substituted(lower: jax.Array) -> Any:
-    """One row of the inverse of a lower triangular matrix; starts from the identity."""
-
-    def step(i, x):
-        before = jnp.where(jnp.arange(len(lower)) < i, lower[i], 0)
-        return x.at[i].set((x[i] - before @ x) / lower[i, i])
-
-    return step
+def _features(columns: Any, gamma: Any, rank: int) -> list[jax.Array]:
+    """Centred Nystroem features of evenly spaced rows, of several variables."""
+    rows = np.linspace(0, len(columns[0]) - 1, rank).round().astype(int)
+    inner = jnp.stack([_gram(v[rows], gamma) for v in columns])
+    roots = jax.vmap(cholesky)(inner + 1e-8 * jnp.eye(rank)[None])[1]
+    found = []
+    for v, root in zip(columns, roots, strict=True):
+        f = dot(jnp.exp(-0.5 * gamma * _squares(v, v[rows])), root.T)
+        found.append(f - jnp.mean(f, axis=0, keepdims=True))
+    return found
 
 
 @one_by_one

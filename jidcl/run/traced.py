@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jidcl.numerics import numbers_in
 from jidcl.systems.contract import System
@@ -63,7 +64,8 @@ def shared_program(system: System, config: Any, phase: int | None = None) -> Pro
     if not settings or system.source_digest or _decides(system, config, settings):
         return base
     with numbers_in(base.precision):
-        shared = {"settings": {k: jnp.asarray(v, float) for k, v in settings.items()}}
+        kind = jnp.result_type(float)
+        shared = {"settings": {k: np.asarray(v, kind) for k, v in settings.items()}}
     shared |= {} if base.shared is None else {"arrays": base.shared}
 
     def settings_of(frozen: Any) -> tuple[Settings, Any]:

@@ -19,7 +19,10 @@ from jidcl.theory.classification import (
     index_log_posterior,
 )
 from jidcl.theory.exchangeable import (
+    DecisionLaw,
     LinearPair,
+    decision_law,
+    environments_for_accuracy,
     environments_needed,
     fisher_power,
     linear_pair,
@@ -91,6 +94,7 @@ __all__ = [
     "linear_vae",
     "ppca",
     "small_noise_variance",
+    "DecisionLaw",
     "CRITERIA",
     "Diversity",
     "PairMap",
@@ -113,6 +117,8 @@ __all__ = [
     "trajectory_evidence",
     "two_environments",
     "LinearPair",
+    "decision_law",
+    "environments_for_accuracy",
     "environments_needed",
     "fisher_power",
     "linear_pair",

@@ -11,6 +11,7 @@ import pytest
 
 from jidcl.bench import Ceilings, loss_row, measure
 from jidcl.bench.figures import draw, exponent
+from jidcl.bench.independence import independence_rows
 from jidcl.bench.rows import (
     SIMILARITIES,
     Options,
@@ -38,6 +39,18 @@ def test_a_row_and_its_floors(name, flops, own):
     assert row["times_floor"] == pytest.approx(row["median_s"] / row["floor_s"])
     assert row["times_own_floor"] == pytest.approx(row["median_s"] / row["own_floor_s"])
     assert 0 < row["low_s"] <= row["median_s"] <= row["high_s"]
+
+
+def test_rows_of_kernel_tests_agree_and_are_drawn(tmp_path):
+    rows = list(independence_rows(1, peer=True, samples=(60,)))
+    by = {row["similarity"]: row for row in rows}
+    assert list(by)[:3] == ["exact", "fourier", "low_rank"]
+    assert by["fourier"]["p"] == pytest.approx(by["exact"]["p"], abs=1e-6)
+    if "kci" in by:  # causal-learn is installed
+        assert by["kci"]["p"] == pytest.approx(by["exact"]["p"], abs=1e-3)
+    for row in rows:
+        assert 0 < row["low_s"] <= row["median_s"] <= row["high_s"]
+    assert [p.name for p in draw({"rows": rows}, tmp_path)] == ["independence.png"]
 
 
 def test_quantiles_and_repeats():

@@ -13,6 +13,7 @@ import scipy.stats
 
 from jidcl import metrics
 from jidcl.metrics import kernel_independence as kernels
+from jidcl.metrics import positive
 
 SETS, ROWS, MOST = 200, 60, 0.11
 RNG = np.random.default_rng(0)
@@ -57,14 +58,17 @@ def test_fourier_sums_are_the_gram_matrix(rows):
     np.testing.assert_allclose(f @ f.T, k, atol=1e-9)
 
 
-def test_cholesky_by_halves_is_that_of_numpy():
+def test_cholesky_and_inverse_by_halves_are_those_of_numpy():
     x = np.sort(RNG.normal(size=210))
     a = np.exp(-((x[:, None] - x) ** 2)) + 1e-3 * np.eye(210)
     with jax.enable_x64(True):
-        lower, inverse = jax.jit(kernels._cholesky)(a)
+        lower, inverse = jax.jit(positive.cholesky)(a)
+        whole = np.asarray(jax.jit(positive.inverse)(a))
     np.testing.assert_allclose(lower, np.linalg.cholesky(a), atol=1e-11)
     product = np.asarray(inverse) @ np.asarray(lower)
     np.testing.assert_allclose(product, np.eye(210), atol=1e-9)
+    np.testing.assert_allclose(whole @ a, np.eye(210), atol=1e-8)
+    np.testing.assert_allclose(whole, whole.T, atol=1e-9)
 
 
 def test_g_test_is_that_of_scipy():

@@ -25,6 +25,7 @@ def test_recorded_accuracy_and_what_no_edge_scores():
     found, nulls = scores(presets.recorded("both", 100))
     np.testing.assert_allclose(found["accuracy"], 0.70)
     np.testing.assert_allclose(nulls["accuracy"]["always-empty"], 0.37)
+    np.testing.assert_allclose(nulls["accuracy"]["direct-lingam"], 0.41)
 
 
 @pytest.mark.many_programs(reason="all G-tests of a search")
@@ -32,6 +33,20 @@ def test_recorded_graphs():
     found, nulls = scores(presets.binary(2000))
     np.testing.assert_allclose(found["shd"], 0.3143, atol=1e-4)
     np.testing.assert_allclose(nulls["shd"]["random"], 0.2625, atol=0.02)
+
+
+def test_lingam_finds_the_direction_of_skewed_noise_and_prunes_what_is_apart():
+    x, e = np.random.default_rng(0).exponential(size=(2, 20, 100, 2))
+    with numbers_in("float64"):
+        forward, backward, apart = (
+            np.asarray(pairs.lingam_decision(*pair, prune=True))
+            for pair in ((x, x + e), (x + e, x), (x, e))
+        )
+        edges = np.asarray(pairs.lingam_decision(x, e))
+    assert (forward == 0).all()
+    assert (backward == 1).all()
+    assert np.mean(apart == 2) >= 0.8  # 2 % of 20 are pruned not
+    assert set(edges.tolist()) <= {0, 1}
 
 
 def test_the_rule_has_its_order_at_the_level_itself():

@@ -87,6 +87,7 @@ def pairs(config: CausalDeFinetti, frozen: Any, key: Array) -> Evaluation:
         "always-empty": _share(truth == 2),
         "random": jnp.full((), 1 / 3),
         "lingam": _share(lingam_decision(x, y) == truth),
+        "direct-lingam": _share(lingam_decision(x, y, prune=True) == truth),
     }
     error = jnp.sqrt(accuracy * (1 - accuracy) / config.repetitions)
     return Evaluation(
