@@ -74,7 +74,6 @@ from jidcl.theory.trajectories import (
 )
 
 __all__ = [
-    "DecisionLaw",
     "CRITERIA",
     "Diversity",
     "PairMap",
@@ -96,6 +95,7 @@ __all__ = [
     "stationary_covariance",
     "trajectory_evidence",
     "two_environments",
+    "DecisionLaw",
     "LinearPair",
     "decision_law",
     "environments_for_accuracy",
