@@ -51,8 +51,8 @@ def independence_rows(
         x, y, z = data_sets(n)
         for form in FORMS:
 
-            def test(form=form, x=x, y=y, z=z):
-                return np.asarray(kci_conditional(x, y, z, form=form).p)
+            def test(form: str = form, held: Any = (x, y, z)) -> np.ndarray:
+                return np.asarray(kci_conditional(*held, form=form).p)
 
             yield _row("jidcl", form, n, test, repeats, SETS)
         if peer and find_spec("causallearn"):

@@ -83,18 +83,6 @@ from jidcl.theory.variational import (
 )
 
 __all__ = [
-    "PPCA",
-    "BestPosterior",
-    "ImaLikelihood",
-    "LinearVAE",
-    "best_posterior",
-    "expected_elbo",
-    "ima_likelihood",
-    "linear_gap",
-    "linear_vae",
-    "ppca",
-    "small_noise_variance",
-    "DecisionLaw",
     "CRITERIA",
     "Diversity",
     "PairMap",
@@ -116,6 +104,7 @@ __all__ = [
     "stationary_covariance",
     "trajectory_evidence",
     "two_environments",
+    "DecisionLaw",
     "LinearPair",
     "decision_law",
     "environments_for_accuracy",
