@@ -83,6 +83,17 @@ from jidcl.theory.variational import (
 )
 
 __all__ = [
+    "PPCA",
+    "BestPosterior",
+    "ImaLikelihood",
+    "LinearVAE",
+    "best_posterior",
+    "expected_elbo",
+    "ima_likelihood",
+    "linear_gap",
+    "linear_vae",
+    "ppca",
+    "small_noise_variance",
     "CRITERIA",
     "Diversity",
     "PairMap",
