@@ -125,6 +125,11 @@ def _at_settings(
         program, own = at(frozen)
         return program.start(own, key)
 
+    def batch(frozen: Any, *rest: Any) -> Any:
+        program, own = at(frozen)
+        assert program.batch is not None
+        return program.batch(own, *rest)
+
     def sharded(mesh: Any) -> Program:
         return _at_settings(system, config, phase, base, settings_of, mesh)
 
@@ -134,5 +139,6 @@ def _at_settings(
         step=None if base.step is None else call("step"),
         probe=None if base.probe is None else call("probe"),
         evaluate=call("evaluate"),
+        batch=None if base.batch is None else batch,
         sharded=None if base.sharded is None else sharded,
     )

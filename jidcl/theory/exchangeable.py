@@ -240,7 +240,7 @@ def decision_law(
     Example:
         >>> law = decision_law(linear_pair(1.0, 1.0, 1.0, 0.0, 1.0), 200)
         >>> round(law.x_to_y, 2), round(law.y_to_x, 2)
-        (1.0, 0.0)
+        (0.98, 0.02)
 
     Source: the delta method; the rule of Guo et al. 2023, bivariate experiment.
     """

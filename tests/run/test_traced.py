@@ -101,3 +101,22 @@ def test_the_program_of_a_mesh_has_its_settings_too():
     sharded: Any = program.sharded
     spread = sharded(make_mesh(data=2))
     assert set(spread.shared["settings"]) == set(SYSTEM.traced_fields)
+
+
+def test_the_batch_of_a_step_is_drawn_with_its_settings():
+    """A seed that dies has its batch drawn once more."""
+    config = tiny("quick/uniformity-1")
+    program, own = shared_program(SYSTEM, config, 0), SYSTEM.program(config)
+
+    @jax.jit
+    def drawn(key, shared):
+        frozen = own.freeze(key)
+        batches: Any = own.batch, program.batch
+        return batches[0](frozen, key, 1), batches[1](
+            with_shared(frozen, shared), key, 1
+        )
+
+    for a, b in zip(
+        *map(jax.tree.leaves, drawn(jax.random.key(0), program.shared)), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
