@@ -40,7 +40,7 @@ def test_every_public_function_has_a_row():
 def test_every_row_names_parameters_of_its_function():
     for name, row in CALLS.items():
         own = inspect.unwrap(row.function)
-        if own.__module__ == "public_calls":  # a wrapper takes what is tried
+        if own.__module__.startswith("public_calls"):  # a wrapper takes what is tried
             continue
         assert set(row.arguments) <= set(inspect.signature(own).parameters), name
 

@@ -5,6 +5,7 @@ from functools import partial
 from jidcl.systems.causal_definetti import conformance, experiments, presets
 from jidcl.systems.causal_definetti.presets import CausalDeFinetti
 from jidcl.systems.contract import System
+from jidcl.systems.shared.wiring import untrained
 from jidcl.types import Program
 
 _EVALUATE = {
@@ -18,14 +19,8 @@ _EVALUATE = {
 def make_program(config: CausalDeFinetti) -> Program:
     """The program of a configuration: data sets of one key, tested and counted."""
     evaluate = partial(_EVALUATE[config.experiment], config)
-    return Program(
-        freeze=lambda key: {},
-        start=lambda frozen, key: {},
-        step=None,
-        evaluate=lambda run, frozen, key: evaluate(frozen, key),
-        precision="float64",
-        shared=experiments.shared_data(config),
-    )
+    shared = experiments.shared_data(config)
+    return untrained(evaluate, precision="float64", shared=shared)
 
 
 SYSTEM = System(

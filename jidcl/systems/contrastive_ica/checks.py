@@ -9,7 +9,7 @@ from jidcl.losses import Similarity
 from jidcl.metrics import mcc, r2
 from jidcl.systems.contrastive_ica.process import build_parts, draw_pair
 from jidcl.systems.contrastive_ica.settings import Theorem1, Trained
-from jidcl.systems.shared.wiring import mean_of, over_batches
+from jidcl.systems.shared.wiring import mean_of, over_batches, untrained
 from jidcl.theory.asymptotics import true_encoder_curve
 from jidcl.types import Evaluation, OnHost, Program
 
@@ -28,18 +28,16 @@ def identity(config: Trained) -> Program:
     """
     parts = build_parts(config)
 
-    def evaluate(run, frozen, key):
+    def evaluate(frozen, key):
         def draw(key):
             z = draw_pair(parts, frozen, key, config.eval_batch).z
             return z, parts.source.observe(frozen, z)
 
         return OnHost(over_batches(draw, key, config.eval_batches), _identity_scores)
 
-    return Program(
+    return untrained(
+        evaluate,
         freeze=lambda key: parts.source.freeze(key, config.n),
-        start=lambda frozen, key: {},
-        step=None,
-        evaluate=evaluate,
         shared=parts.source.shared,
     )
 
@@ -87,7 +85,7 @@ def theorem1(config: Theorem1) -> Program:
         theory.finite_negatives(limit, correction, m) - np.log(m) for m in config.counts
     ]
 
-    def evaluate(run, frozen, key):
+    def evaluate(frozen, key):
         curve = true_encoder_curve(
             key,
             space,
@@ -108,9 +106,4 @@ def theorem1(config: Theorem1) -> Program:
             }
         )
 
-    return Program(
-        freeze=lambda key: {},
-        start=lambda frozen, key: {},
-        step=None,
-        evaluate=evaluate,
-    )
+    return untrained(evaluate)

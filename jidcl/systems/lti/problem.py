@@ -7,20 +7,14 @@ from jidcl.systems.lti import conformance, presets
 from jidcl.systems.lti.evaluate import fits
 from jidcl.systems.lti.exchangeable import exchangeable
 from jidcl.systems.lti.presets import Interventions
+from jidcl.systems.shared.wiring import untrained
 from jidcl.types import Program
 
 
 def make_program(config: Interventions) -> Program:
     """The program of a configuration: systems of one key, fitted and scored."""
     run = exchangeable if config.experiment == "exchangeable" else fits
-    evaluate = partial(run, config)
-    return Program(
-        freeze=lambda key: {},
-        start=lambda frozen, key: {},
-        step=None,
-        evaluate=lambda run, frozen, key: evaluate(frozen, key),
-        precision="float64",
-    )
+    return untrained(partial(run, config), precision="float64")
 
 
 SYSTEM = System(

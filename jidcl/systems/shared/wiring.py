@@ -1,4 +1,4 @@
-"""Wiring that systems share: the optimiser of settings, rows over a mesh, batches."""
+"""Wiring that systems share: optimisers, programs without a step, rows, batches."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from jidcl.optim import make_optimiser
 from jidcl.systems.shared.settings import Optimisation
-from jidcl.types import Array, Metrics
+from jidcl.types import Array, Evaluation, Metrics, OnHost, Program
 
 
 def run_optimiser(config: Optimisation) -> optax.GradientTransformation:
@@ -33,6 +33,34 @@ def run_optimiser(config: Optimisation) -> optax.GradientTransformation:
         warmup=config.warmup,
         muon_steps=config.muon_steps,
         weight_decay=config.weight_decay,
+    )
+
+
+def untrained(
+    evaluate: Callable[[Any, Array], Evaluation | Metrics | OnHost],
+    *,
+    freeze: Callable[[Array], Any] | None = None,
+    precision: str = "float32",
+    shared: Any = None,
+) -> Program:
+    """A program that trains nothing: it draws, and says what it found.
+
+    Args:
+        evaluate: `(frozen, key) -> Evaluation`.
+        freeze: `key -> frozen`; nothing is drawn for the run when None.
+        precision: as of `jidcl.types.Program`.
+        shared: as of `jidcl.types.Program`.
+
+    Returns:
+        A `Program` without a step.
+    """
+    return Program(
+        freeze=freeze or (lambda key: {}),
+        start=lambda frozen, key: {},
+        step=None,
+        evaluate=lambda run, frozen, key: evaluate(frozen, key),
+        precision=precision,
+        shared=shared,
     )
 
 

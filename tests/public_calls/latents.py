@@ -1,0 +1,337 @@
+"""A valid call of every public function of latents."""
+
+import dataclasses
+
+import numpy as np
+
+from jidcl import latents
+from public_calls.arguments import (
+    BATCHED,
+    INSIDE,
+    KEY,
+    SPACED,
+    TAU,
+    UNIT_INTERVAL,
+    Argument,
+    call,
+    environments,
+    floats,
+    given,
+    integers,
+    law,
+    lti,
+    number,
+    pair_draws,
+    rows,
+    sequence,
+    text,
+    thing,
+    whole,
+)
+
+LATENTS = {
+    "Anisotropic": call(
+        latents.Anisotropic,
+        lam=number(2.0, above=0, free=("array", "none")),
+        shell=number(0.1, above=0),
+        noise=text("normal"),
+        host=True,
+    ),
+    "Ball": call(latents.Ball, n=whole(2), radius=number(1.0, above=0), host=True),
+    "Box": call(
+        latents.Box,
+        n=whole(2),
+        low=number(0.0, high=1.0 - 1e-9),
+        high=number(1.0, above=0.0),
+        host=True,
+    ),
+    "GeneralisedNormal": call(
+        latents.GeneralisedNormal,
+        scale=number(0.5, above=0, free=("array", "none")),
+        p=number(1.5, above=0),
+        host=True,
+    ),
+    "Laplace": call(
+        latents.Laplace, scale=number(0.5, above=0, free=("array", "none")), host=True
+    ),
+    "Normal": call(
+        latents.Normal, scale=number(0.5, above=0, free=("array", "none")), host=True
+    ),
+    "Product": call(
+        latents.Product,
+        factors=sequence((latents.Box(1), latents.Sphere(2)), free=("longer",)),
+        host=True,
+    ),
+    "ProductDensity": call(
+        latents.ProductDensity,
+        factors=sequence(
+            (latents.Normal(1.0), latents.Laplace(1.0)),
+            free=("none", "object", "longer", "empty"),
+        ),
+        host=True,
+    ),
+    "Real": call(latents.Real, n=whole(2), host=True),
+    "Simplex": call(latents.Simplex, n=whole(2), host=True),
+    "Sphere": call(latents.Sphere, {"n": "n of a sphere"}, n=whole(3, 2), host=True),
+    "TruncatedLaplace": call(
+        latents.TruncatedLaplace,
+        scale=number(0.5, above=0, free=("array", "none")),
+        limit=number(1.0, above=0),
+        host=True,
+    ),
+    "VonMisesFisher": call(
+        latents.VonMisesFisher, kappa=number(2.0, 0, free=("array", "none")), host=True
+    ),
+    "affine_generator": call(
+        latents.affine_generator,
+        v=floats(4, 3, free=(0, 1)),
+        rtol=dataclasses.replace(number(1e-5, 0, 1), free=("none",)),
+    ),
+    "block_latents": call(
+        latents.block_latents,
+        law=thing(law()),
+        content=floats(4, 2),
+        style=floats(4, 2),
+    ),
+    "changed_pair": call(
+        latents.changed_pair,
+        law=thing(law()),
+        z=floats(4, 4),
+        delta=floats(4, 2),
+        changed=Argument("labels", np.float32([[0, 1]] * 4), free=("bool",)),
+    ),
+    "class_of_index": call(
+        latents.class_of_index,
+        index=integers([0, 4, 5], free=("rank", 0, "width", "range", "number")),
+        clusters=whole(3),
+    ),
+    "covariance": call(latents.covariance, factor=floats(3, 3)),
+    "diverse": call(
+        latents.diverse,
+        v=floats(8, 3, free=(0, 1)),
+        rtol=dataclasses.replace(number(1e-5, 0, 1), free=("none",)),
+    ),
+    "index_counts": call(
+        latents.index_counts, instances=whole(8, 3), clusters=whole(3)
+    ),
+    "init_blocks": call(
+        latents.init_blocks,
+        key=KEY,
+        n_c=whole(3),
+        n_s=whole(2),
+        least_eigenvalue=number(0.0, 0),
+        random=True,
+    ),
+    "log_prob": call(
+        latents.log_prob,
+        **SPACED,
+        z=dataclasses.replace(INSIDE, free=(*BATCHED, "infinite")),
+        mean=dataclasses.replace(INSIDE, free=(*BATCHED, "none")),
+    ),
+    "make_density": call(
+        latents.make_density,
+        {"param": "scale|p", "name": "density"},
+        name=text("gennorm"),
+        param=number(0.5, above=0, free=("array", "none")),
+        p=number(2.5, above=0),
+        host=True,
+    ),
+    "ou_step": call(
+        latents.ou_step,
+        key=KEY,
+        density=thing(latents.Normal(1.0)),
+        z=floats(4, 2, free=BATCHED + ("width",)),
+        rho=UNIT_INTERVAL,
+        random=True,
+    ),
+    "sample": call(latents.sample, key=KEY, **SPACED, mean=INSIDE, random=True),
+    "sample_block_pair": call(
+        latents.sample_block_pair,
+        key=KEY,
+        law=thing(law()),
+        batch=whole(4, 2),
+        change=number(0.5, 0, 1, free=("array",)),
+        random=True,
+    ),
+    "sample_blocks": call(
+        latents.sample_blocks, key=KEY, law=thing(law()), batch=whole(4), random=True
+    ),
+    "binary_graphs": call(latents.binary_graphs, variables=whole(3, 2, 5), host=True),
+    "binary_variables": call(
+        latents.binary_variables,
+        factors=thing(np.ones((2, 3), int)),
+        graph=thing(np.triu(np.ones((2, 2)), 1)),
+        host=True,
+    ),
+    "observe_pairs": call(
+        latents.observe_pairs,
+        {"draws": "draws"},
+        draws=thing(pair_draws()),
+        vary=text("both"),
+    ),
+    "recorded_binary": call(
+        latents.recorded_binary,
+        {"counts": "environments"},  # one of the counts
+        environments=thing(20),
+        counts=thing((20,)),
+        repetitions=thing(2, free=("number",)),
+        host=True,
+    ),
+    "recorded_pairs": call(
+        latents.recorded_pairs,
+        {"counts": "environments"},  # one of the counts
+        environments=thing(20),
+        counts=thing((20,)),
+        repetitions=thing(2, free=("number",)),
+        host=True,
+    ),
+    "sample_binary": call(
+        latents.sample_binary,
+        key=KEY,
+        environments=whole(4, 2),
+        variables=whole(3, 2, 5),
+        samples=whole(2),
+        random=True,
+    ),
+    "sample_causal": call(latents.sample_causal, key=KEY, batch=whole(4), random=True),
+    "sample_cluster_vectors": call(
+        latents.sample_cluster_vectors,
+        {"n": "n of a sphere"},
+        key=KEY,
+        clusters=whole(4),
+        n=whole(3, 2),
+        density=thing(latents.Uniform()),
+        random=True,
+    ),
+    "sample_conditional": call(
+        latents.sample_conditional,
+        {"v": "mean|n"},
+        key=KEY,
+        v=rows(4, 3, free=BATCHED),
+        conditional=thing(latents.VonMisesFisher(3.0)),
+        random=True,
+    ),
+    "sample_instances": call(
+        latents.sample_instances,
+        {"v": "mean|n"},
+        key=KEY,
+        v=rows(4, 3, free=(0,)),
+        conditional=thing(latents.VonMisesFisher(3.0)),
+        instances=whole(8, 4),
+        batch=whole(5),
+        random=True,
+    ),
+    "sample_marginal": call(
+        latents.sample_marginal,
+        key=KEY,
+        density=thing(latents.Uniform()),
+        space=thing(latents.Box(3)),
+        shape=sequence((2, 3), free=("empty", "longer")),
+        random=True,
+    ),
+    "kalman_log_likelihood": call(
+        latents.kalman_log_likelihood,
+        {"system": "system"},
+        system=thing(lti()),
+        outputs=floats(5, 2, free=(0, "nan")),
+        mean=given([0.3, -0.2]),
+        variance=dataclasses.replace(given([0.5, 1.0]), low=0),
+        noise=number(0.2, above=0),
+        start=floats(2, free=("none",)),
+    ),
+    "physical_system": call(
+        latents.physical_system,
+        name=text("loaded_motor"),
+        dt=number(0.01, above=0),
+    ),
+    "rescaled": call(
+        latents.rescaled,
+        a=floats(3, 3),
+        radius=number(0.9, above=0),
+    ),
+    "sample_environments": call(
+        latents.sample_environments,
+        key=KEY,
+        environments=whole(3),
+        inputs=whole(2),
+        design=text("uniform"),
+        means=text("normal"),
+        random=True,
+    ),
+    "sample_series": call(
+        latents.sample_series,
+        key=KEY,
+        system=thing(lti()),
+        environments=thing(environments()),
+        length=whole(6, 2),
+        noise=number(0.1, 0),
+        random=True,
+    ),
+    "sample_system": call(
+        latents.sample_system,
+        key=KEY,
+        states=whole(3, 2),
+        inputs=dataclasses.replace(whole(2, 1, 3), free=("none",)),
+        outputs=dataclasses.replace(whole(2, 1, 3), free=("none",)),
+        radius=number(0.9, above=0),
+        random=True,
+    ),
+    "simulate": call(
+        latents.simulate,
+        system=thing(lti()),
+        controls=floats(5, 2, free=(0,)),
+        start=floats(2, seed=1, free=("none",)),
+    ),
+    "spectral_radius": call(latents.spectral_radius, a=floats(3, 3)),
+    "zero_order_hold": call(
+        latents.zero_order_hold,
+        a=floats(2, 2),
+        b=floats(2, 1, free=(1,)),
+        dt=number(0.01, above=0),
+    ),
+    "sample_pairs": call(
+        latents.sample_pairs,
+        key=KEY,
+        environments=whole(4, 2),
+        samples=whole(2),
+        structure=text("x_to_y", free=("none",)),
+        quadratic=text("half"),
+        spread=number(1.0, above=0),
+        random=True,
+    ),
+    "table_of": call(
+        latents.table_of, values=thing(np.ones((2, 2, 3), int)), host=True
+    ),
+    "sample_ou_pair": call(
+        latents.sample_ou_pair,
+        key=KEY,
+        density=thing(latents.Laplace(0.7)),
+        rho=UNIT_INTERVAL,
+        shape=sequence((4, 2), free=("empty", "longer")),
+        pair=text("direct"),
+        random=True,
+    ),
+    "sample_with_acceptance": call(
+        latents.sample_with_acceptance,
+        key=KEY,
+        density=thing(latents.GeneralisedNormal(0.3, 3.0)),
+        space=thing(latents.Box(3)),
+        mean=INSIDE,
+        random=True,
+    ),
+    "spectrum": call(latents.spectrum, factor=floats(3, 3)),
+    "transform": call(
+        latents.transform,
+        {"z": "mean", "groups": "group"},
+        key=KEY,
+        z=floats(4, 11, of=np.tanh, free=(0,)),
+        groups=sequence(["rotations"], free=("longer",)),
+        scale=TAU,
+        random=True,
+    ),
+    "unit_variance": call(latents.unit_variance, alpha=number(1.5, above=0), host=True),
+    "unit_variance_scale": call(
+        latents.unit_variance_scale, alpha=number(1.5, above=0), host=True
+    ),
+    "whitening": call(latents.whitening, factor=floats(3, 3)),
+}
