@@ -8,12 +8,12 @@ One file has the rows of a package; `arguments.py` says what an argument may be.
 
 import jidcl
 from jidcl import encoders, latents, losses, metrics, mixing, objectives, optim, theory
-from public_calls.latents import LATENTS
-from public_calls.losses import LOSSES
-from public_calls.metrics import METRICS
-from public_calls.mixing import MIXING
-from public_calls.others import ENCODERS, OBJECTIVES, OPTIM, TOP
-from public_calls.theory import THEORY
+from public_calls.of_latents import LATENTS
+from public_calls.of_losses import LOSSES
+from public_calls.of_metrics import METRICS
+from public_calls.of_mixing import MIXING
+from public_calls.of_others import ENCODERS, OBJECTIVES, OPTIM, TOP
+from public_calls.of_theory import THEORY
 
 PACKAGES = {
     "jidcl": jidcl,
@@ -26,8 +26,6 @@ PACKAGES = {
     "jidcl.optim": optim,
     "jidcl.theory": theory,
 }
-
-
 # They hold what they are given, or are not called: containers, protocols, constants.
 RECORDS = {
     "Batch", "BatchNorm", "BlockLaw", "Density", "Encoder", "Evaluation", "Floor",
@@ -41,16 +39,10 @@ RECORDS = {
     "DecisionLaw", "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES",
     "PValue", "VARIES",
 }  # fmt: skip
-
-
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
 LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}
-
-
 # Whole runs; tests/train has them.
 RUNS = {"fit", "gradient"}
-
-
 CALLS = {
     f"{package}.{name}": row
     for package, rows_of in {

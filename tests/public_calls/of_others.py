@@ -29,7 +29,7 @@ from public_calls.arguments import (
     updated,
     whole,
 )
-from public_calls.metrics import Y, Z
+from public_calls.of_metrics import Y, Z
 
 ENCODERS = {
     "from_linen": call(
