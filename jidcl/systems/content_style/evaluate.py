@@ -28,7 +28,6 @@ from jidcl.theory import fit_oracle
 from jidcl.types import Array, Evaluation, Losses, Metrics, Pair
 
 Encode = Callable[[Array], Array]
-_SMOOTH = 2048  # rows that a probe fits and scores kernel ridge regression on
 
 
 def probe(config: ContentStyle, source: Source, f: Encode, frozen: Any, key) -> Metrics:
@@ -36,7 +35,7 @@ def probe(config: ContentStyle, source: Source, f: Encode, frozen: Any, key) -> 
     z = sample_blocks(key, frozen["law"], batch=4096)
     y = f(source.observe(frozen, z))
     scores = r2(z, y, split=True).per_dim
-    smooth = smooth_shares(z[:_SMOOTH], y[:_SMOOTH])
+    smooth = smooth_shares(z, y)
     return {
         "content_linear": jnp.mean(scores[: config.n_c]),
         "style_linear": jnp.mean(scores[config.n_c :]),
