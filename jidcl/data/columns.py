@@ -46,6 +46,18 @@ class Column:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def first(self, rows: int) -> "Column":
+        """The first rows; all where there are no more.
+
+        Args:
+            rows: how many, >= 0.
+
+        Returns:
+            A column.
+        """
+        shape = (min(rows, len(self)), *self.shape[1:])
+        return dataclasses.replace(self, shape=shape)
+
     def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Rows `start` to `stop`; all of them by default.
 

@@ -93,7 +93,10 @@ def chosen_parts(data: DataSet, parts: tuple[str, ...], rows: int | None) -> Par
     if rows is not None:
         check_at_least("rows", rows, 1)
     return {
-        part: {name: _first(column, rows) for name, column in columns.items()}
+        part: {
+            name: column if rows is None else column.first(rows)
+            for name, column in columns.items()
+        }
         for part, columns in data.parts.items()
         if part in (parts or data.parts)
     }
@@ -137,16 +140,9 @@ def pictures_of(columns: dict[str, Column]) -> tuple[str, int] | None:
     for name in PICTURES:
         column = columns.get(name)
         if column is not None and column.dtype == np.uint8 and len(column.shape) > 2:
-            held = column_range(column, 256)
+            held = column_range(column.first(256))
             return name, 255 if held is not None and held.high <= 1 else 1
     return None
-
-
-def _first(column: Column, rows: int | None) -> Column:
-    """The first rows of a column."""
-    if rows is None or rows >= len(column):
-        return column
-    return Column(column.dtype, (rows, *column.shape[1:]), column.opened)
 
 
 def _each(parts: Parts, told: Told) -> Iterator[tuple[str, Column, Iterator]]:
