@@ -1,7 +1,6 @@
 """`jidcl data`: describe, check and convert the files of published data sets."""
 
 import dataclasses
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -116,7 +115,7 @@ def _describe(data: Any, options: Any) -> int:
         known = data.format.rows.get(part)
         print(f"part {part}" + (f" (published: {known:,} rows)" if known else ""))
         for name, column in columns.items():
-            held = column_range(column, _SHOWN)
+            held = column_range(column.first(_SHOWN))
             text = "no numbers" if held is None else f"{held.low:g} .. {held.high:g}"
             first = f" (first {_SHOWN:,} rows)" if len(column) > _SHOWN else ""
             print(f"  {name:<12} {column.dtype} {list(column.shape)}  {text}{first}")
@@ -144,10 +143,7 @@ def _sheet(data: Any, options: Any) -> Path:
         with column.opened() as read:
             shown = np.concatenate([read(k, k + 1) for k in places])
         pictures = as_pictures(shown, scale=scale) / 255
-        cut = [
-            pictures[k * _COLUMNS :][:_COLUMNS]
-            for k in range(math.ceil(count / _COLUMNS))
-        ]
+        cut = [pictures[k : k + _COLUMNS] for k in range(0, count, _COLUMNS)]
         rows += cut
         labels += [part] + [""] * (len(cut) - 1)
     if not rows:

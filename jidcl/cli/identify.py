@@ -34,8 +34,8 @@ def main(args: list[str]) -> int:
     options = parse(Identify, args, "identify")
     if options.inputs < 0:
         raise ValueError(f"inputs must be >= 0, got {options.inputs}")
-    outputs, times, variance = _read(options.file)
     quiet()
+    outputs, times, variance = _read(options.file)
     from jidcl.systems.lti.identify import check_sampling, identify
 
     if times:
@@ -49,12 +49,11 @@ def main(args: list[str]) -> int:
 
 def _read(path: Path) -> tuple[list[Any], list[Any], Any]:
     """Outputs and times of every experiment, and the variances of the inputs."""
-    import numpy as np
+    from jidcl.data.columns import npz_columns
 
     if path.suffix != ".npz":
         raise ValueError(f"file must be an .npz file, got {path}")
-    with np.load(path, allow_pickle=False) as held:
-        arrays = {name: held[name] for name in held.files}
+    arrays = {name: column.read() for name, column in npz_columns(path).items()}
     known = {name.partition("_")[0] for name in arrays}
     wrong = sorted(known - {"y", "t", "variance"})
     if wrong or "y" not in known:

@@ -16,26 +16,26 @@ import numpy as np
 
 from jidcl.checks import check_at_least
 from jidcl.data.columns import Column, Parts, in_memory
-from jidcl.data.image_folder import MODES, MOST_SIDE
+from jidcl.data.image_folder import MODES, MOST_PICTURE, MOST_SIDE
 from jidcl.files import check_regular, in_short
 
 PARTS = ("train", "val", "valid", "test")
 ENDINGS = (".jpeg", ".jpg", ".png")
-MOST_PICTURE = 1 << 28  # bytes of a file
 DEFAULT_SIZE = 64
 
 
-def parts_of(root: Path) -> dict[str, Path]:
+def parts_of(root: Path, names: Sequence[str] = PARTS) -> dict[str, Path]:
     """The folders of a set's parts, or the set itself as the one part `all`.
 
     Args:
         root: the folder.
+        names: of the folders; a part is called as its folder, less a "set" at the end.
 
     Returns:
         `{part: folder}`.
     """
-    parts = {name: root / name for name in PARTS if (root / name).is_dir()}
-    return parts or {"all": root}
+    found = [name for name in names if (root / name).is_dir()]
+    return {name.removesuffix("set"): root / name for name in found} or {"all": root}
 
 
 def read_class_folders(root: Path, size: int | None = None) -> Parts:

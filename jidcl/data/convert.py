@@ -60,10 +60,7 @@ def convert_data(
         OSError: when the disk is full or may not be written; nothing is left.
     """
     check_choice("to", to, KINDS)
-    for part in parts:
-        check_choice("part", part, data.parts)
-    if rows is not None:
-        check_at_least("rows", rows, 1)
+    chosen = chosen_parts(data, parts, rows)
     out = Path(out)
     if KINDS[to] and out.suffix != KINDS[to]:
         raise ValueError(f"out must end in {KINDS[to]}, got {out.name!r}")
@@ -71,7 +68,6 @@ def convert_data(
     beside = licence_beside(data.path)
     about = {"source": data.path.name, "format": data.format.name}
     about["licence"] = beside or data.format.licence
-    chosen = chosen_parts(data, parts, rows)
     write = {"npz": _npz, "h5": _h5, "parquet": _parquet, "folder": _folder}[to]
     whole = write_whole if KINDS[to] else write_folder_whole
     whole(out, lambda part: write(chosen, part, about, told))
@@ -88,9 +84,19 @@ def chosen_parts(data: DataSet, parts: tuple[str, ...], rows: int | None) -> Par
 
     Returns:
         The columns.
+
+    Raises:
+        ValueError: on another part, or rows < 1.
     """
+    for part in parts:
+        check_choice("part", part, data.parts)
+    if rows is not None:
+        check_at_least("rows", rows, 1)
     return {
-        part: {name: _first(column, rows) for name, column in columns.items()}
+        part: {
+            name: column if rows is None else column.first(rows)
+            for name, column in columns.items()
+        }
         for part, columns in data.parts.items()
         if part in (parts or data.parts)
     }
@@ -134,16 +140,9 @@ def pictures_of(columns: dict[str, Column]) -> tuple[str, int] | None:
     for name in PICTURES:
         column = columns.get(name)
         if column is not None and column.dtype == np.uint8 and len(column.shape) > 2:
-            held = column_range(column, 256)
+            held = column_range(column.first(256))
             return name, 255 if held is not None and held.high <= 1 else 1
     return None
-
-
-def _first(column: Column, rows: int | None) -> Column:
-    """The first rows of a column."""
-    if rows is None or rows >= len(column):
-        return column
-    return Column(column.dtype, (rows, *column.shape[1:]), column.opened)
 
 
 def _each(parts: Parts, told: Told) -> Iterator[tuple[str, Column, Iterator]]:

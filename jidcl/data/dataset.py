@@ -131,12 +131,11 @@ def rows_at_once(column: Column) -> int:
     return max(1, CHUNK_BYTES // max(1, row))
 
 
-def column_range(column: Column, rows: int | None = None) -> Range | None:
+def column_range(column: Column) -> Range | None:
     """The range of a column, read in chunks.
 
     Args:
         column: any.
-        rows: of the first so many rows; None: of all.
 
     Returns:
         The range; None where the column holds texts.
@@ -144,8 +143,7 @@ def column_range(column: Column, rows: int | None = None) -> Range | None:
     if column.dtype.kind not in "biuf":
         return None
     low, high, odd = np.inf, -np.inf, 0
-    chunks = (column.read(0, min(rows, len(column))),) if rows is not None else None
-    for chunk in chunks or column.chunks(rows_at_once(column)):
+    for chunk in column.chunks(rows_at_once(column)):
         finite = np.isfinite(chunk) if column.dtype.kind == "f" else None
         if finite is not None and not finite.all():
             odd += int((~finite).sum())

@@ -51,12 +51,11 @@ def grid_rows(counts: tuple[int, ...]) -> np.ndarray:
     return np.ascontiguousarray(axes.T)
 
 
-def read_sprites(path: Path, counts: tuple[int, ...] | None = None) -> Parts:
+def read_sprites(path: Path) -> Parts:
     """dSprites: `images` of 0 and 1, `factors` as indices, `values` as published.
 
     Args:
         path: the `.npz` file; its pickled description is not read.
-        counts: values of each factor; None: the published ones.
 
     Returns:
         The one part `all`.
@@ -67,11 +66,10 @@ def read_sprites(path: Path, counts: tuple[int, ...] | None = None) -> Parts:
             order than the grid's.
     """
     held = npz_columns(path, ("imgs", "latents_classes", "latents_values"))
-    counts = SPRITES if counts is None else counts
-    _check_pictures(path, held["imgs"], (math.prod(counts), 64, 64))
+    _check_pictures(path, held["imgs"], (math.prod(SPRITES), 64, 64))
     classes = held["latents_classes"].read()
     values = held["latents_values"]
-    if classes.dtype.kind != "i" or not np.array_equal(classes, grid_rows(counts)):
+    if classes.dtype.kind != "i" or not np.array_equal(classes, grid_rows(SPRITES)):
         raise ValueError(f"latents_classes of {path} must be the grid's, in its order")
     if values.dtype.kind != "f" or values.shape != classes.shape:
         raise ValueError(f"latents_values of {path} must be {list(classes.shape)}")
@@ -79,12 +77,11 @@ def read_sprites(path: Path, counts: tuple[int, ...] | None = None) -> Parts:
     return {"all": columns}
 
 
-def read_shapes(path: Path, counts: tuple[int, ...] | None = None) -> Parts:
+def read_shapes(path: Path) -> Parts:
     """3D Shapes: `images` and `values`, the published labels, which are checked.
 
     Args:
         path: the HDF5 file.
-        counts: values of each factor; None: the published ones.
 
     Returns:
         The one part `all`.
@@ -95,9 +92,8 @@ def read_shapes(path: Path, counts: tuple[int, ...] | None = None) -> Parts:
         ImportError: without h5py.
     """
     held = h5_columns(path, ("images", "labels"))
-    counts = SHAPES if counts is None else counts
-    _check_pictures(path, held["images"], (math.prod(counts), 64, 64, 3))
-    values, grid = held["labels"].read(), grid_rows(counts)
+    _check_pictures(path, held["images"], (math.prod(SHAPES), 64, 64, 3))
+    values, grid = held["labels"].read(), grid_rows(SHAPES)
     fits = values.dtype.kind == "f" and values.shape == grid.shape
     if fits:
         for column, place in zip(values.T, grid.T, strict=True):
@@ -110,12 +106,11 @@ def read_shapes(path: Path, counts: tuple[int, ...] | None = None) -> Parts:
     return {"all": {**columns, "values": in_memory(values)}}
 
 
-def read_mpi3d(path: Path, grids: dict[str, tuple[int, ...]] | None = None) -> Parts:
+def read_mpi3d(path: Path) -> Parts:
     """MPI3D: `images` and `factors` as indices; the file holds pictures alone.
 
     Args:
         path: the `.npz` file.
-        grids: values of each factor of the grids that it may hold.
 
     Returns:
         The one part `all`.
@@ -125,8 +120,7 @@ def read_mpi3d(path: Path, grids: dict[str, tuple[int, ...]] | None = None) -> P
         ValueError: naming the file that is something else.
     """
     images = npz_columns(path, ("images",))["images"]
-    grids = MPI3D if grids is None else grids
-    sizes = {math.prod(counts): counts for counts in grids.values()}
+    sizes = {math.prod(counts): counts for counts in MPI3D.values()}
     if len(images) not in sizes:
         raise ValueError(f"{path} must hold {' or '.join(map(str, sizes))} pictures")
     _check_pictures(path, images, (len(images), 64, 64, 3))
@@ -171,7 +165,7 @@ def read_cars(folder: Path) -> Parts:
         held = np.concatenate(
             [np.zeros((0, *CARS[:3]), np.uint8), *map(pictures, numbers)]
         )
-        first = start - start // per_car * per_car
+        first = start % per_car
         return held[first : first + stop - start]
 
     @contextlib.contextmanager

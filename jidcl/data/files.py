@@ -2,15 +2,15 @@
 
 import math
 import os
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jidcl.checks import check_memory
-from jidcl.files import check_unpacked, in_short
+from jidcl.data.columns import npz_columns
+from jidcl.files import check_unpacked
 
 VARIABLE = "JIDCL_DATA"
 
@@ -60,58 +60,26 @@ def read_npz(path: Path, columns: Mapping[str, tuple[Any, tuple]]) -> dict:
             more than `jidcl.files.MOST_ARRAYS` bytes, a missing array, or another
             dtype or shape.
     """
-    try:
-        names, heads = _heads(path, columns)
-    except Exception as error:  # whatever a reader of hostile bytes may raise
-        raise ValueError(
-            f"{path} must be an .npz file of arrays: {in_short(error)}"
-        ) from error
+    held = npz_columns(path)
+    check_unpacked(path)
     rows: dict[str, int] = {}
     for name, (dtype, shape) in columns.items():
-        if name not in heads:
-            raise ValueError(f"{path} must hold an array {name!r}, got {names}")
-        got, held = heads[name]
-        group = name.partition("_")[0]
+        if name not in held:
+            raise ValueError(f"{path} must hold an array {name!r}, got {sorted(held)}")
+        own, group = held[name], name.partition("_")[0]
         want = tuple(rows.get(group) if size is None else size for size in shape)
-        fits = len(got) == len(want) and all(
-            size in (None, own) for size, own in zip(want, got, strict=True)
+        fits = len(own.shape) == len(want) and all(
+            size in (None, got) for size, got in zip(want, own.shape, strict=True)
         )
-        if held != dtype or not fits or not math.prod(got):
+        if own.dtype != dtype or not fits or not math.prod(own.shape):
             raise ValueError(
                 f"{name} of {path} must be {np.dtype(dtype)} of shape {_text(want)}, "
-                f"got {held} of shape {list(got)}"
+                f"got {own.dtype} of shape {list(own.shape)}"
             )
-        rows.setdefault(group, got[0])
-    numbers = sum(math.prod(heads[name][0]) for name in columns)
-    check_memory(f"arrays of {path}", f"{numbers} numbers", numbers, width=1)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in columns}
-    except Exception as error:
-        raise ValueError(
-            f"{path} must be an .npz file of arrays: {in_short(error)}"
-        ) from error
-
-
-def _heads(path: Path, wanted: Iterable[str]) -> tuple[list[str], dict[str, Any]]:
-    """Names in an archive; shape and dtype of the wanted ones, none of them read."""
-    check_unpacked(path)
-    found = {}
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(name.removesuffix(".npy") for name in archive.namelist())
-        for name in wanted:
-            if name not in names:
-                continue
-            with archive.open(f"{name}.npy") as file:
-                version = np.lib.format.read_magic(file)
-                if version == (1, 0):
-                    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                else:
-                    shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-            if dtype.hasobject:
-                raise ValueError(f"{name} holds objects")
-            found[name] = shape, dtype
-    return names, found
+        rows.setdefault(group, len(own))
+    size = sum(math.prod(held[n].shape) * held[n].dtype.itemsize for n in columns)
+    check_memory(f"arrays of {path}", f"{size} bytes", size, width=1)
+    return {name: held[name].read() for name in columns}
 
 
 def _text(shape: tuple) -> str:

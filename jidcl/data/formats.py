@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 
 from jidcl.data.causal3d_folder import read_causal_folder
+from jidcl.data.cifar import FILES as CIFAR
 from jidcl.data.cifar import read_cifar
 from jidcl.data.class_folder import (
     ENDINGS,
+    PARTS,
     class_names,
     parts_of,
     picture_column,
     read_class_folders,
 )
 from jidcl.data.columns import (
-    MOST_FILE,
     Column,
     Parts,
     h5_columns,
@@ -42,16 +43,17 @@ from jidcl.data.idx import (
     read_mnist_folder,
     read_norb_folder,
 )
-from jidcl.data.image_folder import LATENTS, image_path, read_latents
+from jidcl.data.image_folder import LATENTS, MOST_PICTURE, image_path, read_latents
 from jidcl.data.imagenet_x import FILE as IMAGENET_X
 from jidcl.data.imagenet_x import read_imagenet_x
 from jidcl.data.kitti import kitti_parts, mots_texts
 from jidcl.data.picture_grid import FILES as GRIDS
+from jidcl.data.picture_set import LAYOUTS
 from jidcl.data.published import HASHES, LICENCES
 from jidcl.files import check_regular, in_short
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-SPLITS = ("train", "val", "valid", "test", "all")
+SPLITS = (*PARTS, "all")
 _MANY = {"train": 50_000, "test": 10_000}
 
 
@@ -85,9 +87,9 @@ class Format:
 # How paths are recognised ------------------------------------------------------------
 
 
-def _has(*names: str) -> Callable[[Path], bool]:
-    """Whether a folder holds files of these names, packed or not."""
-    return lambda path: all(packed_or_not(path, name).is_file() for name in names)
+def _has(name: str) -> Callable[[Path], bool]:
+    """Whether a folder holds a file of this name, packed or not."""
+    return lambda path: packed_or_not(path, name).is_file()
 
 
 def _names(path: Path) -> list[str]:
@@ -141,19 +143,12 @@ def _is_class_folders(path: Path) -> bool:
 # How they are read, where a reader gives no columns ----------------------------------
 
 
-def _parts(path: Path, *names: str) -> dict[str, Path]:
-    """`{part: folder}` of the folders that are there; else the one part `all`."""
-    found = {name: path / name for name in names if (path / name).is_dir()}
-    parts = {name.removesuffix("set"): folder for name, folder in found.items()}
-    return parts or {"all": path}
-
-
 def _first_side(path: Path) -> int:
     """The shorter side of a picture."""
     from PIL import Image
 
     try:
-        check_regular(path, MOST_FILE)
+        check_regular(path, MOST_PICTURE)
         with Image.open(path, formats=["PNG"]) as image:
             return min(image.size)
     except Exception as error:
@@ -162,7 +157,7 @@ def _first_side(path: Path) -> int:
 
 def _read_3dident(path: Path, size: int | None = None) -> Parts:
     parts = {}
-    for part, root in _parts(path, "train", "test").items():
+    for part, root in parts_of(path, LAYOUTS["3dident"]).items():
         z = read_latents(root / LATENTS)
         paths = [image_path(root, k, len(z)) for k in range(len(z))]
         present = set(os.listdir(root / "images"))
@@ -177,7 +172,7 @@ def _read_3dident(path: Path, size: int | None = None) -> Parts:
 
 def _read_causal(path: Path, size: int | None = None) -> Parts:
     parts = {}
-    for part, root in _parts(path, "trainset", "testset").items():
+    for part, root in parts_of(path, LAYOUTS["causal3dident"]).items():
         held = read_causal_folder(root)
         paths = held.picture_paths(range(len(held.z)))
         parts[part] = {
@@ -202,9 +197,10 @@ def _by_name(columns: Mapping[str, Column]) -> Parts:
     return {part: parts[part] for part in SPLITS if part in parts}
 
 
-def _cifar(name: str, kind: str, first: str) -> Format:
+def _cifar(name: str, kind: str) -> Format:
     """One of the four versions of CIFAR."""
     count, ending = name.removeprefix("cifar"), ".bin" if kind == "binary" else ""
+    first = CIFAR[name]["train"][0]
     return Format(
         f"{name}-{kind}",
         f"CIFAR-{count}",
@@ -218,10 +214,10 @@ def _cifar(name: str, kind: str, first: str) -> Format:
 
 
 FORMATS = (
-    _cifar("cifar10", "python", "data_batch_1"),
-    _cifar("cifar10", "binary", "data_batch_1"),
-    _cifar("cifar100", "python", "train"),
-    _cifar("cifar100", "binary", "train"),
+    _cifar("cifar10", "python"),
+    _cifar("cifar10", "binary"),
+    _cifar("cifar100", "python"),
+    _cifar("cifar100", "binary"),
     Format(
         "mnist",
         "MNIST, Fashion-MNIST and others in their layout",

@@ -68,8 +68,8 @@ def read_kitti_masks(path: str | Path) -> MaskSequences:
         texts = mots_texts(path)
         if not texts:
             raise ValueError(f"{path} must hold texts of KITTI MOTS, such as 0004.txt")
-        return _joined([_of_text(text) for text in texts])
-    if path.suffix == ".npz":
+        held = _joined([_of_text(text) for text in texts])
+    elif path.suffix == ".npz":
         held = _of_npz(path)
     elif path.suffix in (".txt", ".gz"):
         held = _of_text(path)

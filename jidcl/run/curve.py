@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jidcl.train.loop import ChunkEvent, NonFiniteLoss
-from jidcl.train.nonfinite import bad_rows, first_bad
+from jidcl.train.nonfinite import what_was_bad
 from jidcl.types import Program
 
 
@@ -110,10 +110,7 @@ def note_dead(
     for index, step in event.bad.items():
         seed = str(seeds[index])
         if seed not in dead:
-            where = first_bad(event.state, index)
-            rows = bad_rows(program, event.state, index, step)
-            told = f", first in {where}" if where else ""
-            told += f"; {rows}" if rows else ""
+            told = what_was_bad(program, event.state, index, step)
             dead[seed] = f"loss not finite from step {step} on{told}"
     if len(dead) == len(seeds):
         raise NonFiniteLoss(

@@ -114,31 +114,24 @@ def _at_settings(
             program = program.sharded(mesh)
         return program, own
 
-    def call(name: str) -> Callable:
-        def function(run: Any, frozen: Any, *rest: Any) -> Any:
-            program, own = at(frozen)
-            return getattr(program, name)(run, own, *rest)
+    def call(name: str, place: int) -> Any:
+        """The function of a name, which has the frozen draws at a place; or None."""
 
-        return function
+        def function(*args: Any) -> Any:
+            program, own = at(args[place])
+            return getattr(program, name)(*args[:place], own, *args[place + 1 :])
 
-    def start(frozen: Any, key: jax.Array) -> Any:
-        program, own = at(frozen)
-        return program.start(own, key)
-
-    def batch(frozen: Any, *rest: Any) -> Any:
-        program, own = at(frozen)
-        assert program.batch is not None
-        return program.batch(own, *rest)
+        return None if getattr(base, name) is None else function
 
     def sharded(mesh: Any) -> Program:
         return _at_settings(system, config, phase, base, settings_of, mesh)
 
     return dataclasses.replace(
         base,
-        start=start,
-        step=None if base.step is None else call("step"),
-        probe=None if base.probe is None else call("probe"),
-        evaluate=call("evaluate"),
-        batch=None if base.batch is None else batch,
+        start=call("start", 0),
+        step=call("step", 1),
+        probe=call("probe", 1),
+        evaluate=call("evaluate", 1),
+        batch=call("batch", 0),
         sharded=None if base.sharded is None else sharded,
     )

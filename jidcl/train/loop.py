@@ -14,7 +14,7 @@ from jidcl.numerics import numbers_in
 from jidcl.train.evaluation import on_each_seed
 from jidcl.train.gradient import gradient
 from jidcl.train.hosts import to_host
-from jidcl.train.nonfinite import bad_rows, first_bad
+from jidcl.train.nonfinite import what_was_bad
 from jidcl.train.programs import ONCE, Ledger, Made, make
 from jidcl.train.sharding import check_seeds, make_mesh, over_seeds, shared_on
 from jidcl.train.state import TrainState, frozen_draws, start_state
@@ -332,11 +332,9 @@ def _not_finite(loss: np.ndarray, done: int) -> dict[int, int]:
 def _told(bad: dict[int, int], state: TrainState, program: Program) -> str:
     first, seeds = min(bad.values()), to_host(state.seed)
     index = next(i for i in bad if bad[i] == first)
-    where, rows = first_bad(state, index), bad_rows(program, state, index, first)
     which = sorted({int(seeds[i]) for i in bad})
     return (
         f"loss is not finite from step {first} on, seeds {which}"
-        + (f", first in {where}" if where else "")
-        + (f"; {rows}" if rows else "")
+        + what_was_bad(program, state, index, first)
         + ": lower the learning rate, or look at the data"
     )

@@ -11,16 +11,25 @@ from jidcl.types import Program
 MOST_ROWS = 8  # that are named
 
 
-def first_bad(state: TrainState, index: int) -> str:
-    """The first array of a seed's run that holds a NaN or an infinity, by its path.
+def what_was_bad(program: Program, state: TrainState, index: int, step: int) -> str:
+    """What was not finite in a seed's run: the end of a sentence that names the step.
 
     Args:
+        program: the program of that step.
         state: of all seeds.
         index: position of the seed.
+        step: the first step whose loss is not finite, counted from 1.
 
     Returns:
-        The path, such as `.params['dense']['kernel']`; empty where all are finite.
+        Such as `, first in .params['w']; its batch is finite`; empty where nothing is
+        known.
     """
+    where, rows = _first_bad(state, index), _bad_rows(program, state, index, step)
+    return (f", first in {where}" if where else "") + (f"; {rows}" if rows else "")
+
+
+def _first_bad(state: TrainState, index: int) -> str:
+    """The path of the first array of a seed's run that is not finite, or nothing."""
     for path, leaf in jax.tree.leaves_with_path(state.run):
         if not jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact):
             continue
@@ -29,28 +38,17 @@ def first_bad(state: TrainState, index: int) -> str:
     return ""
 
 
-def bad_rows(program: Program, state: TrainState, index: int, step: int) -> str:
+def _bad_rows(program: Program, state: TrainState, index: int, step: int) -> str:
     """Which rows of the batch of a step were not finite: the batch is drawn once more.
 
-    Args:
-        program: the program of that step.
-        state: of all seeds.
-        index: position of the seed.
-        step: the step, counted from 1.
-
-    Returns:
-        Such as `rows [3, 7] of its batch's .x are not finite`; that the batch is
-        finite; or nothing where the program has no `batch` of its own, or several
-        hosts share the state.
+    Nothing where the program has no `batch`, or several hosts share the state.
     """
     if program.batch is None or hosts.several():
         return ""
     with numbers_in(program.precision):
         own = jax.tree.map(lambda leaf: leaf[index], state.frozen)
-        frozen, key = (
-            with_shared(own, program.shared),
-            jax.random.key(state.seed[index]),
-        )
+        frozen = with_shared(own, program.shared)
+        key = jax.random.key(state.seed[index])
         batch = jax.device_get(jax.jit(program.batch)(frozen, key, np.int32(step - 1)))
     for path, leaf in jax.tree.leaves_with_path(batch):
         if leaf.ndim and jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact):

@@ -67,6 +67,7 @@ def test_formats_are_listed(capsys):
         (["convert", "SET", "--out", "SET", "--to", "folder"], "exists"),
         (["convert", "SET", "--out", "a.h5"], "out must end in .npz"),
         (["convert", "SET", "--out", "a.npz", "--parts", "val"], "part must be one of"),
+        (["convert", "SET", "--out", "a.npz", "--rows", "-1"], "rows must be >= 1"),
         (["convert", "SET", "--out", "a", "--to", "zip"], "to must be one of"),
         (["formats", "more"], "no more arguments"),
     ],

@@ -1,5 +1,6 @@
 """`jidcl identify`: a simulated motor, as somebody at a test bench would have it."""
 
+import os
 import re
 
 import numpy as np
@@ -149,6 +150,21 @@ def test_unequal_sampling_is_refused():
         check_sampling([time, late])
     with pytest.raises(ValueError, match="times of environment 0 must rise"):
         check_sampling([time[::-1]])
+
+
+@pytest.mark.parametrize("harm", ["cut", "no archive", "pipe"])
+def test_damaged_files_and_pipes_are_one_line(harm, tmp_path, capsys):
+    path = tmp_path / "c.npz"
+    np.savez(path, y=Y)
+    content = path.read_bytes()
+    if harm == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content[:500] if harm == "cut" else b"no archive")
+    assert cli.main(["identify", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"jidcl: .*c\.npz must be (an \.npz|a regular) file.*\n", said)
 
 
 @pytest.mark.parametrize(

@@ -343,7 +343,8 @@ HEADER = "{{'descr': '|u1', 'fortran_order': False, 'shape': ({shape},), }}"
 
 
 @pytest.mark.parametrize(
-    ("shape", "size"), [(10, 10_000_000), (2**40, 10), (10, 9), (-1, 3)]
+    ("shape", "size"),
+    [(10, 10_000_000), (2**40, 10), (10, 9), (-1, 3), (f"{2**62}, 0", 0)],
 )
 def test_archives_that_unpack_to_another_size_are_not_unpacked(tmp_path, shape, size):
     path = tmp_path / "bomb.npz"
@@ -353,6 +354,17 @@ def test_archives_that_unpack_to_another_size_are_not_unpacked(tmp_path, shape, 
     with pytest.raises(ValueError, match=r"bomb\.npz must be an \.npz"):
         open_data(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 5_000
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_changed_number_of_an_archive_is_noticed(tmp_path, packed):
+    path, rows = tmp_path / "mine.npz", np.arange(300, dtype=np.int16)
+    (np.savez_compressed if packed else np.savez)(path, a=rows)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match=r"mine\.npz"):
+        read_all(path)
 
 
 def test_an_honest_archive_of_a_terabyte_is_described_and_not_held(tmp_path):

@@ -98,6 +98,11 @@ def test_a_folder_of_texts_is_one_set(tmp_path, rng):
     both = read_kitti_masks(tmp_path)
     assert len(both.lengths) == 2 * len(one.lengths)
     assert sorted(set(both.video.tolist())) == [4, 11]
+    for text in (path, tmp_path / "0011.txt"):  # no pedestrians
+        lines = path.read_text().splitlines(keepends=True)
+        text.write_text("".join(line for line in lines if " 2 " not in line[:9]))
+    with pytest.raises(ValueError, match="must hold sequences of 2 frames"):
+        read_kitti_masks(tmp_path)
     with pytest.raises(ValueError, match="must hold texts of KITTI MOTS"):
         read_kitti_masks(tmp_path.parent)
 

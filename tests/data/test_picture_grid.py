@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from jidcl.data.columns import Column
 from jidcl.data.picture_grid import FILES, load_picture_grid, picture_grid_digest
 
 COUNTS = (3, 2, 4)
@@ -91,6 +92,6 @@ def test_other_hdf5_files_are_refused_with_their_name(tmp_path):
 
 def test_arrays_are_refused_by_their_heads_before_they_are_read(tmp_path, monkeypatch):
     sprites(tmp_path, np.zeros((POINTS, 8, 8, 2000), np.uint8))
-    monkeypatch.setattr(np, "load", pytest.fail)
+    monkeypatch.setattr(Column, "read", pytest.fail)
     with pytest.raises(ValueError, match=r"must be uint8 of shape \[any, any, any\]"):
         load(tmp_path)

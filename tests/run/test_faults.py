@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnhandledThreadExceptionWarning",
 )
 LONG = dataclasses.replace(descent.CONFIG, steps=20, chunk=2, rate=0.05)
+OWN = dict(system=descent.NAME, preset="quick/descent-custom", seeds=(0,))
 FREE = (0, 4, 12, 24, 48, 96)  # KiB that are left, of which a run needs some 100
 ARGS = [f"{descent.NAME}:quick/descent", "--steps", "20", "--chunk", "2"]
 ARGS += ["--rate", "0.05", "--save-seconds", "0"]
@@ -41,8 +42,7 @@ def train(root):
 
 
 def finish(root):
-    own = dict(system=descent.NAME, preset="quick/descent-custom", seeds=(0,))
-    *_, last = runner.run(LONG, **own, root=root)
+    *_, last = runner.run(LONG, **OWN, root=root)
     return last.record
 
 
@@ -120,9 +120,8 @@ def test_a_root_that_is_a_file_is_one_line(tmp_path):
 def test_a_folder_that_vanishes_is_one_error_and_nothing_is_made_in_its_place(
     tmp_path, want
 ):
-    own = dict(system=descent.NAME, preset="quick/descent-custom", seeds=(0,))
-    folder = runner.run_folder(tmp_path, config=LONG, **own)
-    events = runner.run(LONG, **own, root=tmp_path, save_seconds=0.0)
+    folder = runner.run_folder(tmp_path, config=LONG, **OWN)
+    events = runner.run(LONG, **OWN, root=tmp_path, save_seconds=0.0)
     while next(events).step != 8:
         pass
     folder.rename(tmp_path / "gone")
@@ -137,8 +136,7 @@ def test_a_folder_that_vanishes_is_one_error_and_nothing_is_made_in_its_place(
 def test_a_clock_that_goes_back_changes_nothing(tmp_path, want, monkeypatch):
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now - 86_400.0)
-    own = dict(system=descent.NAME, preset="quick/descent-custom", seeds=(0,))
-    events = runner.run(LONG, **own, root=tmp_path, save_seconds=0.0)
+    events = runner.run(LONG, **OWN, root=tmp_path, save_seconds=0.0)
     for event in events:
         if event.step == 8:
             break
