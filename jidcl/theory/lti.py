@@ -20,7 +20,7 @@ from jidcl.checks import (
 )
 from jidcl.compiled import compiled
 from jidcl.latents.dynamics import LTI, checked_system
-from jidcl.latents.small import solve_small, spectral_radius
+from jidcl.latents.small import inverse_small, solve_small, spectral_radius
 from jidcl.numerics import of_finite, one_by_one
 from jidcl.theory.profiles import checked_variance
 
@@ -118,12 +118,8 @@ def pair_map(system: LTI) -> PairMap:
 def _pair_map(system: LTI) -> PairMap:
     g = solve_small(system.c.T, (system.c @ system.a).T)[0].T
     m = system.c @ system.b
-    w = solve_small(m.T @ m, m.T)[0] if m.shape[0] > m.shape[1] else _inverse(m)
+    w = solve_small(m.T @ m, m.T)[0] if m.shape[0] > m.shape[1] else inverse_small(m)
     return PairMap(g, m, w, jnp.concatenate([-w @ g, w], axis=1))
-
-
-def _inverse(matrix: jax.Array) -> jax.Array:
-    return solve_small(matrix, jnp.eye(len(matrix), dtype=matrix.dtype))[0]
 
 
 def stationary_covariance(a: Any, q: Any) -> jax.Array:
@@ -284,7 +280,7 @@ def two_environments(first: Any, second: Any) -> TwoEnvironments:
 @one_by_one
 def _generalised(first: jax.Array, second: jax.Array):
     root = of_finite(jnp.linalg.cholesky, first)
-    inverse = _inverse(root)
+    inverse = inverse_small(root)
     inner = inverse @ second @ inverse.T
     ratios, vectors = of_finite(jnp.linalg.eigh, (inner + inner.T) / 2)
     rows = vectors.T @ inverse

@@ -11,7 +11,7 @@ from jidcl.latents import (
     sample_series,
     sample_system,
 )
-from jidcl.latents.small import solve_small
+from jidcl.latents.small import inverse_small
 from jidcl.metrics import assign
 from jidcl.systems.lti import estimators
 from jidcl.systems.lti.estimators import Moments
@@ -124,7 +124,8 @@ def _drawn(config: Interventions, key: Array):
     return system, environments, rows
 
 
-def _of_pairs(joint: Moments, width: int) -> Moments:
+def of_pairs(joint: Moments, width: int) -> Moments:
+    """Moments of z, from those of (z, u)."""
     held = joint.covariance[:, :width, :width]
     return Moments(joint.mean[:, :width], held, joint.weights)
 
@@ -135,12 +136,11 @@ def one_recovery(config: Interventions, key: Array) -> dict[str, Array]:
     system, environments, rows = _drawn(config, k_data)
     variance, d = environments.variance, config.states
     joint = estimators.moments_of(rows)
-    moments = _of_pairs(joint, 2 * d)
+    moments = of_pairs(joint, 2 * d)
     known = variance if config.statistics == "known" else None
     found = estimators.fit(k_fit, moments, d, known, starts=config.starts)
     true, dtype = pair_map(system), found.v.dtype
-    w = found.v[:, d:]
-    m_hat, _ = solve_small(w, jnp.eye(d, dtype=w.dtype))
+    m_hat = inverse_small(found.v[:, d:])
     g_hat = -m_hat @ found.v[:, :d]
     at_truth = variance
     if known is None:
@@ -178,7 +178,7 @@ def one_source(config: Interventions, key: Array) -> dict[str, Array]:
     d = config.states
     joint = estimators.moments_of(rows)
     h, b, _ = estimators.source_statistics(rows[:, :, : 2 * d], environments)
-    moments = _of_pairs(joint, 2 * d)
+    moments = of_pairs(joint, 2 * d)
     likely = estimators.fit(k_fit, moments, d, environments.variance)
     held = {}
     if config.means == "zero":
@@ -202,7 +202,7 @@ def one_motor(config: Interventions, key: Array) -> dict[str, Array]:
     """Scores of the leading direction of innovations, one input of two states."""
     _, environments, rows = _drawn(config, key)
     joint = estimators.moments_of(rows)
-    back, covariance = estimators.innovations(_of_pairs(joint, 4))
+    back, covariance = estimators.innovations(of_pairs(joint, 4))
     rows_w = estimators.leading_directions(covariance, 1)
     own = jnp.concatenate([-rows_w @ back, rows_w], 1)
     h, b, _ = estimators.source_statistics(rows[:, :, :4], environments)
