@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import block_diag
 
 from jidcl.checks import check_count
 from jidcl.latents.small import solve_small
@@ -91,6 +92,12 @@ def moments_of(rows: Array) -> Moments:
     count = rows.shape[0]
     covariance = jnp.einsum("eti,etj->eij", left, left) / rows.shape[1]
     return Moments(mean, covariance, jnp.full(count, 1 / count, rows.dtype))
+
+
+def mapped(moments: Moments, matrix: Array) -> Moments:
+    """Moments of matrix z."""
+    covariance = matrix[None] @ moments.covariance @ matrix.T[None]
+    return Moments(moments.mean @ matrix.T, covariance, moments.weights)
 
 
 def precision_moments(moments: Moments, variance: Array) -> Array:
@@ -332,10 +339,5 @@ def leading_directions(covariance: Array, inputs: int) -> Array:
 
 def projected(moments: Moments, directions: Array) -> Moments:
     """Moments of (y_t, P y_(t+1)), for fewer inputs than outputs."""
-    m, p = directions.shape
-    dtype = directions.dtype
-    held = jnp.concatenate([jnp.eye(p, dtype=dtype), jnp.zeros((p, p), dtype)], axis=1)
-    kept = jnp.concatenate([jnp.zeros((m, p), dtype), directions], axis=1)
-    both = jnp.concatenate([held, kept])
-    covariance = both[None] @ moments.covariance @ both.T[None]
-    return Moments(moments.mean @ both.T, covariance, moments.weights)
+    held = jnp.eye(directions.shape[1], dtype=directions.dtype)
+    return mapped(moments, block_diag(held, directions))

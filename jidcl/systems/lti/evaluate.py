@@ -1,9 +1,11 @@
 """Scores of a fit: correlations from moments, errors of parameters; the experiments."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import block_diag
 
 from jidcl.latents import (
     physical_system,
@@ -42,16 +44,11 @@ def correlations(joint: Moments, v: Array) -> Correlations:
     Returns:
         `Correlations`; a constant estimate correlates 0.
     """
-    m, width = v.shape
-    dtype = v.dtype
-    own = jnp.concatenate([jnp.zeros((m, width), dtype), jnp.eye(m, dtype=dtype)], 1)
-    found = jnp.concatenate([v, jnp.zeros((m, m), dtype)], 1)
-    both = jnp.concatenate([own, found])
-    each = both[None] @ joint.covariance @ both.T[None]
-    mean = joint.mean @ both.T
-    left = mean - (joint.weights @ mean)[None]
-    centred = jnp.einsum("e,eij->ij", joint.weights, each)
-    between = jnp.einsum("e,ei,ej->ij", joint.weights, left, left)
+    both = block_diag(v, jnp.eye(len(v), dtype=v.dtype))
+    mean, each, weights = estimators.mapped(joint, both)  # of (V z, u)
+    left = mean - (weights @ mean)[None]
+    centred = jnp.einsum("e,eij->ij", weights, each)
+    between = jnp.einsum("e,ei,ej->ij", weights, left, left)
     found = jax.vmap(_mcc)(
         jnp.concatenate([jnp.stack([centred, centred + between]), each])
     )
@@ -221,11 +218,9 @@ _MEDIANS = ("g_error", "m_error")
 def fits(config: Interventions, frozen: Any, key: Array) -> Evaluation:
     """All systems of a configuration, fitted in one program, and their scores."""
     count = config.systems
-    size = next(s for s in range(min(_AT_ONCE, count), 0, -1) if count % s == 0)
-    keys = jax.random.split(key, count).reshape(count // size, size)
-    one = _ONE[config.experiment]
-    each = jax.lax.map(jax.vmap(lambda key: one(config, key)), keys)
-    each = {name: value.ravel() for name, value in each.items()}
+    one = partial(_ONE[config.experiment], config)
+    keys = jax.random.split(key, count)
+    each = jax.lax.map(one, keys, batch_size=min(_AT_ONCE, count))
     nulls = {
         name[5:]: jnp.mean(each.pop(name)) for name in list(each) if "null" in name
     }
