@@ -101,7 +101,7 @@ def mapped(moments: Moments, matrix: Array) -> Moments:
 
 
 def precision_moments(moments: Moments, variance: Array) -> Array:
-    """H_j = sum_e pi_e S_e / s_ej, `[inputs, z, z]`; S_e is centred."""
+    """H_j = sum_e pi_e S_e / s_ej, `[inputs, z, z]`."""
     scale = moments.weights[:, None] / variance
     return jnp.einsum("ej,ekl->jkl", scale, moments.covariance)
 
@@ -234,26 +234,28 @@ def _named(weights: Array, found: Array, known: Array) -> Array:
 # The published objective -------------------------------------------------------------
 
 
-def source_statistics(rows: Array, environments: Any) -> tuple[Array, Array, Array]:
+def source_statistics(
+    moments: Moments, environments: Any
+) -> tuple[Array, Array, Array]:
     """H_j, b_j and the constant of the objective without log |det W|.
 
     H_j = sum_e pi_e E_e[z z^T] / s_ej, b_j = sum_e pi_e mu_ej E_e[z] / s_ej; the
     objective is const - 1/2 sum_j (V_j H_j V_j^T - 2 b_j V_j^T).
 
     Args:
-        rows: z of every environment, `[environments, pairs, z]`.
+        moments: of pairs.
         environments: means and variances of the controls.
 
     Returns:
         `(h [inputs, z, z], b [inputs, z], const)`.
     """
     mean, variance = environments
-    share = 1 / rows.shape[0]
-    second = jnp.einsum("eti,etj->eij", rows, rows) / rows.shape[1]
-    h = share * jnp.einsum("ej,ekl->jkl", 1 / variance, second)
-    b = share * jnp.einsum("ej,ek->jk", mean / variance, jnp.mean(rows, axis=1))
-    const = jnp.sum(jnp.log(2 * jnp.pi * variance) + mean**2 / variance)
-    return h, b, -0.5 * share * const
+    share, z = moments.weights[:, None], moments.mean
+    second = moments.covariance + z[:, :, None] * z[:, None]
+    h = precision_moments(moments._replace(covariance=second), variance)
+    b = jnp.einsum("ej,ek->jk", share * mean / variance, z)
+    const = share * (jnp.log(2 * jnp.pi * variance) + mean**2 / variance)
+    return h, b, -0.5 * jnp.sum(const)
 
 
 def source_objective(v: Array, h: Array, b: Array, const: Array) -> Array:

@@ -174,8 +174,8 @@ def one_source(config: Interventions, key: Array) -> dict[str, Array]:
     _, environments, rows = _drawn(config, k_data)
     d = config.states
     joint = estimators.moments_of(rows)
-    h, b, _ = estimators.source_statistics(rows[:, :, : 2 * d], environments)
     moments = of_pairs(joint, 2 * d)
+    h, b, _ = estimators.source_statistics(moments, environments)
     likely = estimators.fit(k_fit, moments, d, environments.variance)
     held = {}
     if config.means == "zero":
@@ -199,10 +199,11 @@ def one_motor(config: Interventions, key: Array) -> dict[str, Array]:
     """Scores of the leading direction of innovations, one input of two states."""
     _, environments, rows = _drawn(config, key)
     joint = estimators.moments_of(rows)
-    back, covariance = estimators.innovations(of_pairs(joint, 4))
+    moments = of_pairs(joint, 4)
+    back, covariance = estimators.innovations(moments)
     rows_w = estimators.leading_directions(covariance, 1)
     own = jnp.concatenate([-rows_w @ back, rows_w], 1)
-    h, b, _ = estimators.source_statistics(rows[:, :, :4], environments)
+    h, b, _ = estimators.source_statistics(moments, environments)
     tried = jnp.stack([own, estimators.source_optimum(h, b)])
     mcc = jax.vmap(lambda v: correlations(joint, v))(tried)
     names = {"mcc": mcc.centred, "mcc_within": mcc.within, "mcc_pooled": mcc.pooled}
