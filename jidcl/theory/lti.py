@@ -12,15 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import (
-    check_count,
-    check_float,
-    check_shape,
-    is_traced,
-)
+from jidcl.checks import check_count, check_shape, is_traced
 from jidcl.compiled import compiled
 from jidcl.latents.dynamics import LTI, checked_system
-from jidcl.latents.small import inverse_small, solve_small, spectral_radius
+from jidcl.latents.small import (
+    checked_square,
+    inverse_small,
+    solve_small,
+    spectral_radius,
+)
 from jidcl.numerics import of_finite, one_by_one
 from jidcl.theory.profiles import checked_variance
 
@@ -141,13 +141,10 @@ def stationary_covariance(a: Any, q: Any) -> jax.Array:
 
     Source: Smith 1968.
     """
-    for name, value in (("a", a), ("q", q)):
-        check_float(name, value)
-    n = a.shape[0] if a.ndim else 0
-    check_shape("a", a, (n, n))
-    check_shape("q", q, (n, n))
+    a, q = checked_square("a", a), checked_square("q", q)
+    check_shape("q", q, a.shape)
     check_stable("a", a)
-    return _stationary(jnp.asarray(a, float), jnp.asarray(q, float))
+    return _stationary(a, q)
 
 
 def check_stable(name: str, a: Any) -> None:
@@ -266,14 +263,9 @@ def two_environments(first: Any, second: Any) -> TwoEnvironments:
 
     Source: this library; the generalised eigenvalues of two covariances.
     """
-    check_float("first", first)
-    n = first.shape[0] if first.ndim else 0
-    check_shape("first", first, (n, n))
-    check_float("second", second)
-    check_shape("second", second, (n, n))
-    return TwoEnvironments(
-        *_generalised(jnp.asarray(first, float), jnp.asarray(second, float))
-    )
+    first, second = checked_square("first", first), checked_square("second", second)
+    check_shape("second", second, first.shape)
+    return TwoEnvironments(*_generalised(first, second))
 
 
 @compiled

@@ -12,9 +12,9 @@ import numpy as np
 
 from jidcl.checks import (
     check_above,
-    check_features,
     check_finite,
     check_float,
+    check_rows,
     check_scalar,
     check_shape,
     check_unit_interval,
@@ -51,12 +51,7 @@ class Diversity(NamedTuple):
 
 def checked_variance(name: str, variance: Any) -> jax.Array:
     """Variances `[environments, inputs]` > 0, in JAX's own float type."""
-    check_features(name, variance)
-    if variance.ndim != 2 or not variance.shape[0]:
-        raise ValueError(
-            f"{name} must have shape [environments >= 1, inputs], got "
-            f"{list(variance.shape)}"
-        )
+    check_rows(name, variance)
     check_above(name, variance, 0)
     check_finite(name, variance)
     return jnp.asarray(variance, float)
