@@ -77,12 +77,13 @@ def compare(seed: int) -> dict:
     import jax.numpy as jnp
 
     from jidcl.latents import Environments, sample_series, sample_system
+    from jidcl.latents.small import inverse_small
     from jidcl.numerics import numbers_in
     from jidcl.systems.lti import estimators
-    from jidcl.systems.lti.evaluate import aligned, correlations
+    from jidcl.systems.lti.evaluate import aligned, correlations, of_pairs
     from jidcl.theory import expected_mcc_loss, pair_map
 
-    most, width = max(COUNTS), 2 * INPUTS
+    most = max(COUNTS)
 
     def errors(key, variance, weights):
         k_system, k_data, k_fit = jax.random.split(key, 3)
@@ -91,11 +92,8 @@ def compare(seed: int) -> dict:
         series = sample_series(k_data, system, driven, LENGTH)
         rows = estimators.pair_rows(series.outputs, series.controls)
         joint = estimators.moments_of(rows)._replace(weights=weights)
-        held = joint._replace(
-            mean=joint.mean[:, :width], covariance=joint.covariance[:, :width, :width]
-        )
-        fit = estimators.fit(k_fit, held, INPUTS, variance)
-        m_hat = jnp.linalg.inv(fit.v[:, INPUTS:])
+        fit = estimators.fit(k_fit, of_pairs(joint, 2 * INPUTS), INPUTS, variance)
+        m_hat = inverse_small(fit.v[:, INPUTS:])
         error = aligned(pair_map(system).m, m_hat).error
         return 1 - correlations(joint, fit.v).centred, error
 

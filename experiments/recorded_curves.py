@@ -9,22 +9,15 @@ Command: python experiments/recorded_curves.py --rows recorded fisher kci --size
          [--root runs/curves] [--out experiments/results]
 Runs what is asked for (finished runs are reused), prints a table, and writes
 recorded_curves.json with recorded_curves.png. The file keeps rows that are not asked
-for. Time: CPU seconds stand with each row; the recorded rows take 8 CPU minutes with
-compilation.
+for. Time: seconds of the clock stand with each row.
 """
 
 import argparse
 import json
-from functools import partial
 from pathlib import Path
 
-import jax
-import numpy as np
-
-from jidcl.latents import observe_pairs, recorded_pairs
 from jidcl.report.records import Record
 from jidcl.run.runner import run
-from jidcl.systems.causal_definetti.pairs import lingam_decision
 from jidcl.systems.registry import load_presets
 
 SIZES = (100, 200, 300, 400, 500)
@@ -73,15 +66,6 @@ def summary(preset: str, record: Record) -> dict:
         part: record.programs[0][part] for part in ("compile", "run")
     } | {"evaluate": record.seconds["evaluate"]}
     return held
-
-
-def direct_lingam(config) -> float:
-    """Accuracy of DirectLiNGAM on recorded pairs."""
-    draws = recorded_pairs(config.environments, repetitions=config.repetitions)
-    with jax.enable_x64(True):
-        x, y = jax.vmap(partial(observe_pairs, vary=config.vary))(draws)
-        found = np.asarray(lingam_decision(x, y, prune=True))
-    return float(np.mean(found == np.asarray(draws.structure)))
 
 
 def table(rows: dict[str, dict]) -> str:
@@ -150,9 +134,6 @@ def main() -> None:
         own = dict(system="causal_definetti", seeds=(0,), root=options.root)
         *_, last = run(presets[preset], preset=preset, **own)
         held[name] = summary(name, last.record)
-        if name.startswith("recorded"):
-            accuracy = direct_lingam(presets[preset])
-            held[name]["nulls"]["direct-lingam"] = accuracy
         print(name, held[name]["measured"], flush=True)
         order = [n for kind in KINDS for n in wanted(kind, SIZES)]
         held = {n: held[n] for n in order if n in held}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jidcl.bench.measure import repeat
+from jidcl.bench.measure import repeat, timing
 from jidcl.metrics import kci_conditional
 
 SAMPLES = (200, 500, 1000, 2000)
@@ -81,20 +81,19 @@ def _row(
     p = test()
     first = time.perf_counter() - began
     began = time.process_time()
-    times = repeat(test, repeats, warmups=0) / sets
+    took = timing(repeat(test, repeats, warmups=0) / sets)
     core = (time.process_time() - began) / (repeats * sets)
-    low, median, high = np.quantile(times, [0.1, 0.5, 0.9]).tolist()
     return {
         "what": "independence",
         "by": by,
         "similarity": name,
         "batch": n,
         "sets": sets,
-        "median_s": median,
-        "low_s": low,
-        "high_s": high,
+        "median_s": took.median,
+        "low_s": took.low,
+        "high_s": took.high,
         "core_s": core,
-        "compile_s": max(first - sets * median, 0.0),
+        "compile_s": max(first - sets * took.median, 0.0),
         "extra_bytes": None,
         "floor_s": None,
         "times_floor": None,

@@ -65,8 +65,8 @@ def _read(path: Path) -> tuple[list[Any], list[Any], Any]:
     def of(name: str) -> list[Any]:
         if name in arrays:
             whole = arrays[name]
-            whole = whole[None] if name == "y" and whole.ndim == 2 else whole
-            return list(whole)
+            one = whole.ndim <= {"y": 2, "t": 1}[name]
+            return list(whole[None] if one else whole)
         numbers = [key for key in arrays if key.startswith(f"{name}_")]
         wanted = [f"{name}_{i}" for i in range(len(numbers))]
         if sorted(numbers) != sorted(wanted):
@@ -74,7 +74,7 @@ def _read(path: Path) -> tuple[list[Any], list[Any], Any]:
         return [arrays[key] for key in wanted]
 
     outputs, times = of("y"), of("t")
-    if times and [len(t) for t in times] != [len(y) for y in outputs]:
+    if times and [t.shape for t in times] != [y.shape[:1] for y in outputs]:
         raise ValueError(f"{path} must hold a time for each row of y")
     return outputs, times, arrays.get("variance")
 

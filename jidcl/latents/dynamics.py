@@ -20,6 +20,7 @@ from jidcl.checks import (
     check_float,
     check_key,
     check_memory,
+    check_rows,
     check_scalar,
     check_shape,
     check_type,
@@ -244,11 +245,7 @@ def simulate(
     Source: Rajendran et al. 2024, section 2.
     """
     system = checked_system("system", system)
-    check_features("controls", controls, system.b.shape[1])
-    if controls.ndim != 2:
-        raise ValueError(
-            f"controls must have shape [time, inputs], got {list(controls.shape)}"
-        )
+    check_rows("controls", controls, 0, system.b.shape[1])
     n = len(system.a)
     if start is None:
         start = jnp.zeros(n)

@@ -9,8 +9,8 @@ from jax.scipy.linalg import solve_triangular
 from jidcl.checks import (
     check_above,
     check_at_least,
-    check_features,
     check_float,
+    check_rows,
     check_scalar,
     check_shape,
 )
@@ -58,11 +58,7 @@ def kalman_log_likelihood(
     Source: Kalman 1960; the form with roots: Kailath, Sayed, Hassibi 2000, chapter 12.
     """
     system = checked_system("system", system)
-    check_features("outputs", outputs, len(system.c))
-    if outputs.ndim != 2:
-        raise ValueError(
-            f"outputs must have shape [time, outputs], got {list(outputs.shape)}"
-        )
+    check_rows("outputs", outputs, 0, len(system.c))
     n, m = system.b.shape
     for name, value in (("mean", mean), ("variance", variance)):
         check_float(name, value)

@@ -9,7 +9,7 @@ import jax.scipy.linalg
 from jidcl.checks import (
     check_above,
     check_choice,
-    check_float,
+    check_rows,
     check_scalar,
     check_shape,
 )
@@ -52,9 +52,7 @@ def zero_order_hold(a: Any, b: Any, dt: float) -> tuple[jax.Array, jax.Array]:
     Source: Van Loan 1978.
     """
     a = checked_square("a", a)
-    check_float("b", b)
-    if b.ndim != 2:
-        raise ValueError(f"b must have shape [states, inputs], got {list(b.shape)}")
+    check_rows("b", b)
     check_shape("b", b, (len(a), b.shape[1]))
     check_scalar("dt", dt)
     check_above("dt", dt, 0)

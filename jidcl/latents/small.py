@@ -126,6 +126,11 @@ def solve_small(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     return rows[:, n:], log_det
 
 
+def inverse_small(a: jax.Array) -> jax.Array:
+    """The inverse of a small matrix `[n, n]`, by `solve_small`."""
+    return solve_small(a, jnp.eye(len(a), dtype=a.dtype))[0]
+
+
 def triangular(wide: jax.Array) -> jax.Array:
     """The lower triangular L with L L^T = W W^T, by Householder reflections.
 

@@ -272,7 +272,7 @@ def fisher_z(x: jax.Array, y: jax.Array, z: jax.Array | None = None) -> PValue:
         _check_single(name, array)
     if z is not None:
         check_float("z", z)
-    k = 0 if z is None else (*np.shape(z), 1)[-1]
+    k = 0 if z is None else (1, *np.shape(z))[-1]
     check_samples(k + 4, ("z",), x=x, y=y, z=z)
     return _fisher_z(x, y, z)
 

@@ -28,6 +28,7 @@ CRITERIA = ("information", "margin")
 _STEPS, _RATE, _SHARPNESS = 400, 0.1, 20.0
 
 
+@compiled
 def _rho(variance: jax.Array, weights: jax.Array) -> jax.Array:
     """rho_ij - 1, computed without cancellation, `[inputs, inputs]`; 0 for i = j."""
     ratio = variance[:, None] / variance[:, :, None]  # s_j / s_i
@@ -67,7 +68,7 @@ def pair_information(variance: Any, weights: Any = None) -> jax.Array:
     Source: this library; the Fisher information of second-order ICA.
     """
     variance = checked_variance("variance", variance)
-    return compiled(_rho)(variance, _weights("weights", weights, variance))
+    return _rho(variance, _weights("weights", weights, variance))
 
 
 def diversity_margin(variance: Any, weights: Any = None) -> jax.Array:

@@ -12,15 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import (
-    check_count,
-    check_float,
-    check_shape,
-    is_traced,
-)
+from jidcl.checks import check_count, check_shape, is_traced
 from jidcl.compiled import compiled
 from jidcl.latents.dynamics import LTI, checked_system
-from jidcl.latents.small import solve_small, spectral_radius
+from jidcl.latents.small import (
+    checked_square,
+    inverse_small,
+    solve_small,
+    spectral_radius,
+)
 from jidcl.numerics import of_finite, one_by_one
 from jidcl.theory.profiles import checked_variance
 
@@ -118,12 +118,8 @@ def pair_map(system: LTI) -> PairMap:
 def _pair_map(system: LTI) -> PairMap:
     g = solve_small(system.c.T, (system.c @ system.a).T)[0].T
     m = system.c @ system.b
-    w = solve_small(m.T @ m, m.T)[0] if m.shape[0] > m.shape[1] else _inverse(m)
+    w = solve_small(m.T @ m, m.T)[0] if m.shape[0] > m.shape[1] else inverse_small(m)
     return PairMap(g, m, w, jnp.concatenate([-w @ g, w], axis=1))
-
-
-def _inverse(matrix: jax.Array) -> jax.Array:
-    return solve_small(matrix, jnp.eye(len(matrix), dtype=matrix.dtype))[0]
 
 
 def stationary_covariance(a: Any, q: Any) -> jax.Array:
@@ -145,13 +141,10 @@ def stationary_covariance(a: Any, q: Any) -> jax.Array:
 
     Source: Smith 1968.
     """
-    for name, value in (("a", a), ("q", q)):
-        check_float(name, value)
-    n = a.shape[0] if a.ndim else 0
-    check_shape("a", a, (n, n))
-    check_shape("q", q, (n, n))
+    a, q = checked_square("a", a), checked_square("q", q)
+    check_shape("q", q, a.shape)
     check_stable("a", a)
-    return _stationary(jnp.asarray(a, float), jnp.asarray(q, float))
+    return _stationary(a, q)
 
 
 def check_stable(name: str, a: Any) -> None:
@@ -270,21 +263,16 @@ def two_environments(first: Any, second: Any) -> TwoEnvironments:
 
     Source: this library; the generalised eigenvalues of two covariances.
     """
-    check_float("first", first)
-    n = first.shape[0] if first.ndim else 0
-    check_shape("first", first, (n, n))
-    check_float("second", second)
-    check_shape("second", second, (n, n))
-    return TwoEnvironments(
-        *_generalised(jnp.asarray(first, float), jnp.asarray(second, float))
-    )
+    first, second = checked_square("first", first), checked_square("second", second)
+    check_shape("second", second, first.shape)
+    return TwoEnvironments(*_generalised(first, second))
 
 
 @compiled
 @one_by_one
 def _generalised(first: jax.Array, second: jax.Array):
     root = of_finite(jnp.linalg.cholesky, first)
-    inverse = _inverse(root)
+    inverse = inverse_small(root)
     inner = inverse @ second @ inverse.T
     ratios, vectors = of_finite(jnp.linalg.eigh, (inner + inner.T) / 2)
     rows = vectors.T @ inverse

@@ -12,9 +12,9 @@ import numpy as np
 
 from jidcl.checks import (
     check_above,
-    check_features,
     check_finite,
     check_float,
+    check_rows,
     check_scalar,
     check_shape,
     check_unit_interval,
@@ -51,12 +51,7 @@ class Diversity(NamedTuple):
 
 def checked_variance(name: str, variance: Any) -> jax.Array:
     """Variances `[environments, inputs]` > 0, in JAX's own float type."""
-    check_features(name, variance)
-    if variance.ndim != 2 or not variance.shape[0]:
-        raise ValueError(
-            f"{name} must have shape [environments >= 1, inputs], got "
-            f"{list(variance.shape)}"
-        )
+    check_rows(name, variance)
     check_above(name, variance, 0)
     check_finite(name, variance)
     return jnp.asarray(variance, float)
@@ -76,18 +71,20 @@ def _diversity(variance: jax.Array) -> Diversity:
     most = jnp.max(values, initial=0.0)
     least = max(delta.shape) * jnp.finfo(dtype).eps * most
     rank = jnp.sum((values > least).astype(int))
-    sine = _min_pair_sine(variance)
+    sine = jnp.min(_pair_sines(variance))
     differ = sine > jnp.sqrt(jnp.finfo(dtype).eps)
     return Diversity(delta, values, rank, rank == m, sine, differ)
 
 
-def _min_pair_sine(variance: jax.Array) -> jax.Array:
+@compiled
+def _pair_sines(variance: jax.Array) -> jax.Array:
+    """Sines between profiles, `[inputs, inputs]`; 1 of an input with itself."""
     unit = variance / jnp.max(variance, axis=0)[None]
     unit = unit / jnp.sqrt(jnp.sum(unit**2, axis=0))[None]
     m = unit.shape[1]
     off = unit[:, None] - unit[:, :, None] * (unit.T @ unit)[None]  # of j beside i
     sines = jnp.sqrt(jnp.sum(off**2, axis=0))
-    return jnp.min(jnp.where(jnp.eye(m, dtype=bool), 1.0, sines))
+    return jnp.where(jnp.eye(m, dtype=bool), 1.0, sines)
 
 
 def diversity(variance: Any) -> Diversity:
@@ -154,7 +151,7 @@ def min_pair_sine(variance: Any) -> jax.Array:
 
     Source: this library; second-order ICA under several covariances.
     """
-    return compiled(_min_pair_sine)(checked_variance("variance", variance))
+    return jnp.min(_pair_sines(checked_variance("variance", variance)))
 
 
 def free_directions(
@@ -185,7 +182,7 @@ def free_directions(
 
     Source: this library.
     """
-    variance = np.asarray(checked_variance("variance", variance))
+    variance = checked_variance("variance", variance)
     m = variance.shape[1]
     check_float("w", w)
     check_shape("w", w, (m, m))
@@ -193,14 +190,12 @@ def free_directions(
     check_scalar("least_sine", least_sine)
     check_unit_interval("least_sine", least_sine)
     w = np.asarray(w)
-    scale = np.sqrt(variance.mean(0))
+    scale = np.sqrt(np.asarray(variance).mean(0))
+    near = np.asarray(_pair_sines(variance)) < least_sine
     pairs, basis = [], []
-    for i in range(m):
-        for j in range(i + 1, m):
-            if float(_min_pair_sine(jnp.asarray(variance[:, [i, j]]))) >= least_sine:
-                continue
-            move = np.zeros_like(w)
-            move[i], move[j] = w[j] * scale[i] / scale[j], -w[i] * scale[j] / scale[i]
-            pairs.append((i, j))
-            basis.append(move / np.linalg.norm(move))
+    for i, j in zip(*np.nonzero(np.triu(near, 1)), strict=True):
+        move = np.zeros_like(w)
+        move[i], move[j] = w[j] * scale[i] / scale[j], -w[i] * scale[j] / scale[i]
+        pairs.append((int(i), int(j)))
+        basis.append(move / np.linalg.norm(move))
     return tuple(pairs), np.stack(basis) if basis else np.zeros((0, m, m))

@@ -5,7 +5,6 @@ once, each by itself, and shared by all members: de Finetti's theorem read causa
 The members are pairs, or whole trajectories; never the times of one.
 """
 
-import itertools
 from typing import Any
 
 import jax
@@ -188,8 +187,8 @@ def hmm_evidence(
             f"paths (at most {_MOST_PATHS}), got {sequences.size} entries"
         )
     count, time = sequences.shape
-    paths = np.array(list(itertools.product(range(hidden), repeat=count * time)))
-    paths = jnp.asarray(paths.reshape(-1, count, time))
+    paths = np.indices((hidden,) * sequences.size).reshape(count, time, -1)
+    paths = jnp.asarray(paths.transpose(2, 0, 1))
     of_states, of_symbols = (jnp.asarray(value, float) for value in (alpha, beta))
     seen = jnp.asarray(sequences)
     return _hmm(seen, paths, of_states, of_symbols, hidden, symbols)

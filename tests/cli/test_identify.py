@@ -173,6 +173,8 @@ def test_damaged_files_and_pipes_are_one_line(harm, tmp_path, capsys):
         (dict(x=Y), (), r"must hold y, or y_0, y_1, ..., and may hold variance and t"),
         (dict(y_0=Y[0], y_2=Y[1]), (), r"must hold \['y_0', 'y_1'\], got"),
         (dict(y=Y, t=np.arange(3)[:, None]), (), "must hold a time for each row of y"),
+        (dict(y=Y[0], t=np.arange(100) ** 2), (), "times of environment 0 must be"),
+        (dict(y=Y[0], t=1.0), (), "must hold a time for each row of y"),
         (dict(y=Y), ("--inputs", "-1"), "inputs must be >= 0, got -1"),
     ],
 )
@@ -180,3 +182,10 @@ def test_files_that_cannot_be_read_are_refused(arrays, more, message, tmp_path, 
     code, shown = run(tmp_path / "c.npz", capsys, *more, **arrays)
     assert code == 2
     assert re.search(message, shown)
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path, capsys):
+    path = tmp_path / "d.npz"
+    path.write_bytes(b"PK\x03\x04 and no more")
+    assert cli.main(["identify", str(path)]) == 2
+    assert "file must be an .npz file of arrays" in capsys.readouterr().err

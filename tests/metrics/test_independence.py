@@ -127,6 +127,10 @@ def test_kci_is_that_of_causal_learn():
     [
         (lambda: metrics.kci_unconditional(X[0, :5], Y[0, :5]), "at least 6 samples"),
         (lambda: metrics.fisher_z(X[0, :4], Y[0, :4], Z[0, :4]), "at least 5 samples"),
+        (
+            lambda: metrics.fisher_z(X[0, :5], Y[0, :5], RNG.normal(size=(5, 2))),
+            "at least 6 samples",
+        ),
         (lambda: metrics.hsic(X[0], 0 * Y[0]), "y must vary, .* column 0 is constant"),
         (lambda: metrics.hsic(X[0], Y[0] * np.nan), "y must be finite"),
         (lambda: metrics.hsic(X[0], Y[0, 1:]), "y must have the samples of x"),

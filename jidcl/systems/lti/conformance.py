@@ -90,11 +90,16 @@ def _uncentred(rows: Any) -> estimators.Moments:
     return estimators.Moments(jnp.zeros_like(rows[:, 0]), second, weights)
 
 
+def _statistics(inputs: Any) -> tuple[Any, Any, Any]:
+    """Of the published objective: h, b and its constant."""
+    moments = estimators.moments_of(_by_environment(inputs, inputs["Z"]))
+    stated = Environments(inputs["mu"], inputs["var"])
+    return estimators.source_statistics(moments, stated)
+
+
 @on_host
 def _objective(params: Any, inputs: Any) -> Outputs:
-    rows = _by_environment(inputs, inputs["Z"])
-    stated = Environments(inputs["mu"], inputs["var"])
-    h, b, const = estimators.source_statistics(rows, stated)
+    h, b, const = _statistics(inputs)
     m = len(inputs["V"])
     eye = jnp.eye(m, dtype=h.dtype)
 
@@ -119,18 +124,14 @@ def _objective(params: Any, inputs: Any) -> Outputs:
 
 @on_host
 def _suffstats(params: Any, inputs: Any) -> Outputs:
-    rows = _by_environment(inputs, inputs["Z"])
-    stated = Environments(inputs["mu"], inputs["var"])
-    h, b, const = estimators.source_statistics(rows, stated)
+    h, b, const = _statistics(inputs)
     value = estimators.source_objective(inputs["V"], h, b, const)
     return {"H": h, "b": b, "const": const, "source_objective": value}
 
 
 @on_host
 def _source_opt(params: Any, inputs: Any) -> Outputs:
-    rows = _by_environment(inputs, inputs["Z"])
-    stated = Environments(inputs["mu"], inputs["var"])
-    h, b, const = estimators.source_statistics(rows, stated)
+    h, b, const = _statistics(inputs)
     v = estimators.source_optimum(h, b)
     value = estimators.source_objective(v, h, b, const)
     return {"V_opt": v, "value": value, "value_at_zero": const}

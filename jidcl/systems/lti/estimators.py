@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import block_diag
 
 from jidcl.checks import check_count
 from jidcl.latents.small import solve_small
@@ -93,8 +94,14 @@ def moments_of(rows: Array) -> Moments:
     return Moments(mean, covariance, jnp.full(count, 1 / count, rows.dtype))
 
 
+def mapped(moments: Moments, matrix: Array) -> Moments:
+    """Moments of matrix z."""
+    covariance = matrix[None] @ moments.covariance @ matrix.T[None]
+    return Moments(moments.mean @ matrix.T, covariance, moments.weights)
+
+
 def precision_moments(moments: Moments, variance: Array) -> Array:
-    """H_j = sum_e pi_e S_e / s_ej, `[inputs, z, z]`; S_e is centred."""
+    """H_j = sum_e pi_e S_e / s_ej, `[inputs, z, z]`."""
     scale = moments.weights[:, None] / variance
     return jnp.einsum("ej,ekl->jkl", scale, moments.covariance)
 
@@ -227,26 +234,28 @@ def _named(weights: Array, found: Array, known: Array) -> Array:
 # The published objective -------------------------------------------------------------
 
 
-def source_statistics(rows: Array, environments: Any) -> tuple[Array, Array, Array]:
+def source_statistics(
+    moments: Moments, environments: Any
+) -> tuple[Array, Array, Array]:
     """H_j, b_j and the constant of the objective without log |det W|.
 
     H_j = sum_e pi_e E_e[z z^T] / s_ej, b_j = sum_e pi_e mu_ej E_e[z] / s_ej; the
     objective is const - 1/2 sum_j (V_j H_j V_j^T - 2 b_j V_j^T).
 
     Args:
-        rows: z of every environment, `[environments, pairs, z]`.
+        moments: of pairs.
         environments: means and variances of the controls.
 
     Returns:
         `(h [inputs, z, z], b [inputs, z], const)`.
     """
     mean, variance = environments
-    share = 1 / rows.shape[0]
-    second = jnp.einsum("eti,etj->eij", rows, rows) / rows.shape[1]
-    h = share * jnp.einsum("ej,ekl->jkl", 1 / variance, second)
-    b = share * jnp.einsum("ej,ek->jk", mean / variance, jnp.mean(rows, axis=1))
-    const = jnp.sum(jnp.log(2 * jnp.pi * variance) + mean**2 / variance)
-    return h, b, -0.5 * share * const
+    share, z = moments.weights[:, None], moments.mean
+    second = moments.covariance + z[:, :, None] * z[:, None]
+    h = precision_moments(moments._replace(covariance=second), variance)
+    b = jnp.einsum("ej,ek->jk", share * mean / variance, z)
+    const = share * (jnp.log(2 * jnp.pi * variance) + mean**2 / variance)
+    return h, b, -0.5 * jnp.sum(const)
 
 
 def source_objective(v: Array, h: Array, b: Array, const: Array) -> Array:
@@ -332,10 +341,5 @@ def leading_directions(covariance: Array, inputs: int) -> Array:
 
 def projected(moments: Moments, directions: Array) -> Moments:
     """Moments of (y_t, P y_(t+1)), for fewer inputs than outputs."""
-    m, p = directions.shape
-    dtype = directions.dtype
-    held = jnp.concatenate([jnp.eye(p, dtype=dtype), jnp.zeros((p, p), dtype)], axis=1)
-    kept = jnp.concatenate([jnp.zeros((m, p), dtype), directions], axis=1)
-    both = jnp.concatenate([held, kept])
-    covariance = both[None] @ moments.covariance @ both.T[None]
-    return Moments(moments.mean @ both.T, covariance, moments.weights)
+    held = jnp.eye(directions.shape[1], dtype=directions.dtype)
+    return mapped(moments, block_diag(held, directions))

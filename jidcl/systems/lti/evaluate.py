@@ -1,9 +1,11 @@
 """Scores of a fit: correlations from moments, errors of parameters; the experiments."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import block_diag
 
 from jidcl.latents import (
     physical_system,
@@ -11,7 +13,7 @@ from jidcl.latents import (
     sample_series,
     sample_system,
 )
-from jidcl.latents.small import solve_small
+from jidcl.latents.small import inverse_small
 from jidcl.metrics import assign
 from jidcl.systems.lti import estimators
 from jidcl.systems.lti.estimators import Moments
@@ -42,16 +44,11 @@ def correlations(joint: Moments, v: Array) -> Correlations:
     Returns:
         `Correlations`; a constant estimate correlates 0.
     """
-    m, width = v.shape
-    dtype = v.dtype
-    own = jnp.concatenate([jnp.zeros((m, width), dtype), jnp.eye(m, dtype=dtype)], 1)
-    found = jnp.concatenate([v, jnp.zeros((m, m), dtype)], 1)
-    both = jnp.concatenate([own, found])
-    each = both[None] @ joint.covariance @ both.T[None]
-    mean = joint.mean @ both.T
-    left = mean - (joint.weights @ mean)[None]
-    centred = jnp.einsum("e,eij->ij", joint.weights, each)
-    between = jnp.einsum("e,ei,ej->ij", joint.weights, left, left)
+    both = block_diag(v, jnp.eye(len(v), dtype=v.dtype))
+    mean, each, weights = estimators.mapped(joint, both)  # of (V z, u)
+    left = mean - (weights @ mean)[None]
+    centred = jnp.einsum("e,eij->ij", weights, each)
+    between = jnp.einsum("e,ei,ej->ij", weights, left, left)
     found = jax.vmap(_mcc)(
         jnp.concatenate([jnp.stack([centred, centred + between]), each])
     )
@@ -124,7 +121,8 @@ def _drawn(config: Interventions, key: Array):
     return system, environments, rows
 
 
-def _of_pairs(joint: Moments, width: int) -> Moments:
+def of_pairs(joint: Moments, width: int) -> Moments:
+    """Moments of z, from those of (z, u)."""
     held = joint.covariance[:, :width, :width]
     return Moments(joint.mean[:, :width], held, joint.weights)
 
@@ -135,12 +133,11 @@ def one_recovery(config: Interventions, key: Array) -> dict[str, Array]:
     system, environments, rows = _drawn(config, k_data)
     variance, d = environments.variance, config.states
     joint = estimators.moments_of(rows)
-    moments = _of_pairs(joint, 2 * d)
+    moments = of_pairs(joint, 2 * d)
     known = variance if config.statistics == "known" else None
     found = estimators.fit(k_fit, moments, d, known, starts=config.starts)
     true, dtype = pair_map(system), found.v.dtype
-    w = found.v[:, d:]
-    m_hat, _ = solve_small(w, jnp.eye(d, dtype=w.dtype))
+    m_hat = inverse_small(found.v[:, d:])
     g_hat = -m_hat @ found.v[:, :d]
     at_truth = variance
     if known is None:
@@ -177,8 +174,8 @@ def one_source(config: Interventions, key: Array) -> dict[str, Array]:
     _, environments, rows = _drawn(config, k_data)
     d = config.states
     joint = estimators.moments_of(rows)
-    h, b, _ = estimators.source_statistics(rows[:, :, : 2 * d], environments)
-    moments = _of_pairs(joint, 2 * d)
+    moments = of_pairs(joint, 2 * d)
+    h, b, _ = estimators.source_statistics(moments, environments)
     likely = estimators.fit(k_fit, moments, d, environments.variance)
     held = {}
     if config.means == "zero":
@@ -202,10 +199,11 @@ def one_motor(config: Interventions, key: Array) -> dict[str, Array]:
     """Scores of the leading direction of innovations, one input of two states."""
     _, environments, rows = _drawn(config, key)
     joint = estimators.moments_of(rows)
-    back, covariance = estimators.innovations(_of_pairs(joint, 4))
+    moments = of_pairs(joint, 4)
+    back, covariance = estimators.innovations(moments)
     rows_w = estimators.leading_directions(covariance, 1)
     own = jnp.concatenate([-rows_w @ back, rows_w], 1)
-    h, b, _ = estimators.source_statistics(rows[:, :, :4], environments)
+    h, b, _ = estimators.source_statistics(moments, environments)
     tried = jnp.stack([own, estimators.source_optimum(h, b)])
     mcc = jax.vmap(lambda v: correlations(joint, v))(tried)
     names = {"mcc": mcc.centred, "mcc_within": mcc.within, "mcc_pooled": mcc.pooled}
@@ -221,11 +219,9 @@ _MEDIANS = ("g_error", "m_error")
 def fits(config: Interventions, frozen: Any, key: Array) -> Evaluation:
     """All systems of a configuration, fitted in one program, and their scores."""
     count = config.systems
-    size = next(s for s in range(min(_AT_ONCE, count), 0, -1) if count % s == 0)
-    keys = jax.random.split(key, count).reshape(count // size, size)
-    one = _ONE[config.experiment]
-    each = jax.lax.map(jax.vmap(lambda key: one(config, key)), keys)
-    each = {name: value.ravel() for name, value in each.items()}
+    one = partial(_ONE[config.experiment], config)
+    keys = jax.random.split(key, count)
+    each = jax.lax.map(one, keys, batch_size=min(_AT_ONCE, count))
     nulls = {
         name[5:]: jnp.mean(each.pop(name)) for name in list(each) if "null" in name
     }

@@ -250,8 +250,10 @@ def identify(
                 f"outputs must come from at least 2 environments to tell {m} inputs "
                 f"apart, and from {m + 1} for the published condition, got 1"
             )
-        _, vectors = np.linalg.eigh(covariance)
-        kept = vectors[:, ::-1][:, :m].T if m < width else np.eye(width)
+        kept = np.eye(width)
+        if m < width:
+            found = estimators.leading_directions(jnp.asarray(covariance), m)
+            kept = np.asarray(found)
         scale = kept @ covariance @ kept.T
         # Units in which innovations are near 1: the starts are of that size.
         kept = np.diag(1 / np.sqrt(np.diag(scale))) @ kept
@@ -280,17 +282,15 @@ def _checked_known(variance: Any, count: int) -> np.ndarray:
 def _told(found, back, kept, width, pairs, variance, seed) -> Identified:
     """What is open of a fit."""
     m, known = len(kept), variance is not None
-    w = found.v[:, width:] @ kept
-    spread = np.asarray(found.variance)
+    v, spread = found.v, np.asarray(found.variance)
     if not known:
         size = np.sqrt(np.asarray(pairs) @ spread / sum(pairs))
-        spread, w = spread / size**2, w / size[:, None]
+        spread, v = spread / size**2, v / size[:, None]
+    w = v[:, width:] @ kept
     # M lies in the range of innovations, which `kept` spans.
     into = np.linalg.pinv(kept)
     m_hat = into @ np.linalg.inv(w @ into)
-    g = -m_hat @ found.v[:, :width] if m == width and known else back
-    if m == width and not known:
-        g = -m_hat @ (found.v[:, :width] / size[:, None])
+    g = -m_hat @ v[:, :width] if m == width else back
     weights = np.asarray(pairs, np.float64)
     open_pairs = _open_pairs(spread, weights, known)
     basis = dict(zip(*free_directions(np.eye(m), spread, least_sine=1.0), strict=True))
