@@ -77,7 +77,7 @@ def evaluate(config: ImaVae, nets: Networks, params, state, g: Params, key) -> O
         collapsed posterior, `limit` the entropy of the data.
     """
     null_key, key = jax.random.split(key)
-    score = partial(_batch, config, nets, params, state, g)
+    score = partial(_batch, config, nets, params, g)
     arrays = over_batches(score, key, config.eval_batches)
     arrays["key"] = jax.random.key_data(null_key)
     entropy = 0.0
@@ -87,7 +87,7 @@ def evaluate(config: ImaVae, nets: Networks, params, state, g: Params, key) -> O
     return OnHost(arrays, finish)
 
 
-def _batch(config: ImaVae, nets: Networks, params, state, g: Params, key) -> Any:
+def _batch(config: ImaVae, nets: Networks, params, g: Params, key) -> Any:
     """Rows, derivatives and losses of one batch."""
     k_source, k_noise, k_prior, k_draws = jax.random.split(key, 4)
     prior = LatentPrior(config.prior)
@@ -106,7 +106,7 @@ def _batch(config: ImaVae, nets: Networks, params, state, g: Params, key) -> Any
     of_prior, of_means = jnp.split(j, 2)
     back = encode(config, nets, params, f(s))[0]
     some = slice(min(COMPARED, config.eval_batch))
-    of_losses = _losses(config, nets, params, state, g, x[some], source[some], k_draws)
+    of_losses = _losses(config, nets, params, g, x[some], source[some], k_draws)
     gamma2 = of_losses.pop("gamma2")
     predicted = small_noise_variance(of_means, gamma2, _curvature(prior, mean))
     variance = jnp.exp(log_var)
@@ -142,30 +142,23 @@ def _curvature(prior: LatentPrior, s: Array) -> Array:
     return -jax.jvp(slope, (s,), (jnp.ones_like(s),))[1]
 
 
-def _losses(config: ImaVae, nets, params, state, g, x, source, key) -> Any:
+def _losses(config: ImaVae, nets, params, g, x, source, key) -> Any:
     """-ELBO of the model, of the true decoder at its best, of a collapsed posterior."""
     prior, n = LatentPrior(config.prior), config.n
     noise = jax.random.normal(key, (DRAWS, *x.shape))
     ended = {}  # gamma2 is at its end
-
-    def one(noise):
-        own = negative_elbo(config, nets, params, ended, g, x, noise)
-        return jnp.mean(own[0]), jax.tree.map(jnp.mean, own[1])
-
-    loss, terms = jax.tree.map(jnp.mean, jax.vmap(one)(noise))
+    own = partial(negative_elbo, config, nets, params, ended, g, x)
+    loss, terms = jax.tree.map(jnp.mean, jax.vmap(own)(noise))
     gamma2 = terms["gamma2"]
 
-    def truth(s):
-        return observe(config, g, to_sources(config, prior.latents(s)))
+    def true_decoder(z):
+        return observe(config, g, to_sources(config, z))
 
     s = true_code(config, source)
-    j = jacobians(truth, s)
+    j = jacobians(lambda s: true_decoder(prior.latents(s)), s)
     start = jnp.log(small_noise_variance(j, gamma2, _curvature(prior, s) + 1e-3))
 
     def best(x, s, log_var):
-        def true_decoder(z):
-            return observe(config, g, to_sources(config, z))
-
         return best_posterior(
             true_decoder, x, s, log_var, gamma2=gamma2, prior=prior,
             nodes=NODES.get(n, 3), steps=NEWTON,
