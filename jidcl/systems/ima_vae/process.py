@@ -114,7 +114,8 @@ def prior_cdf(config: ImaVae, z: Array) -> Array:
         return z
     if config.prior == "gaussian":
         return jax.scipy.special.ndtr(z)
-    return jnp.where(z < 0, 0.5 * jnp.exp(z), 1 - 0.5 * jnp.exp(-jnp.abs(z)))
+    tail = 0.5 * jnp.exp(-jnp.abs(z))
+    return jnp.where(z < 0, tail, 1 - tail)
 
 
 def true_code(config: ImaVae, source: Array) -> Array:
