@@ -97,23 +97,22 @@ def _batch(config: ImaVae, nets: Networks, params, g: Params, key) -> Any:
     noise = jax.random.normal(k_noise, mean.shape)
     y, sampled = (prior.latents(s) for s in (mean, mean + jnp.exp(log_var / 2) * noise))
 
-    def f(s):
-        return decode(config, nets, params, g, prior.latents(s))
-
-    # s of the prior: that of new sources.
-    s = true_code(config, draw_sources(config, k_prior, config.eval_batch))
-    j = jacobians(f, jnp.concatenate([s, mean]))
-    of_prior, of_means = jnp.split(j, 2)
-    back = encode(config, nets, params, f(s))[0]
-    some = slice(min(COMPARED, config.eval_batch))
-    of_losses = _losses(config, nets, params, g, x[some], source[some], k_draws)
-    gamma2 = of_losses.pop("gamma2")
-    predicted = small_noise_variance(of_means, gamma2, _curvature(prior, mean))
-    variance = jnp.exp(log_var)
+    def f(z):
+        return decode(config, nets, params, g, z)
 
     def to_latents(x):
         return prior.latents(encode(config, nets, params, x)[0])
 
+    # Latents of the prior: those of new sources.
+    new = draw_sources(config, k_prior, config.eval_batch)
+    z = prior.latents(true_code(config, new))
+    of_prior, of_means = jnp.split(jacobians(f, jnp.concatenate([z, y])), 2)
+    slope = jax.jvp(prior.latents, (mean,), (jnp.ones_like(mean),))[1]
+    of_means = of_means * slope[:, None]  # the posterior is one of s
+    some = slice(min(COMPARED, config.eval_batch))
+    of_losses = _losses(config, nets, params, g, x[some], source[some], k_draws)
+    gamma2 = of_losses.pop("gamma2")
+    predicted = small_noise_variance(of_means, gamma2, _curvature(prior, mean))
     return {
         "rows": {
             "z": source,
@@ -126,9 +125,9 @@ def _batch(config: ImaVae, nets: Networks, params, g: Params, key) -> Any:
             "j_encoder": jacobians(to_latents, x),
         },
         "means": {
-            "mse_x": jnp.mean((f(mean) - x) ** 2),
-            "mse_z": jnp.mean((prior.latents(back) - prior.latents(s)) ** 2),
-            "variance_ratio": jnp.mean(variance) / jnp.mean(predicted),
+            "mse_x": jnp.mean((f(y) - x) ** 2),
+            "mse_z": jnp.mean((to_latents(f(z)) - z) ** 2),
+            "variance_ratio": jnp.mean(jnp.exp(log_var)) / jnp.mean(predicted),
             "kl": of_losses.pop("kl"),
             "gamma2": gamma2,
         },
