@@ -15,8 +15,8 @@ from jidcl.checks import (
     check_features,
     check_same_shape,
     check_single,
+    check_type,
     check_unit_interval,
-    is_number,
     is_traced,
 )
 from jidcl.types import Array, Metrics
@@ -55,8 +55,7 @@ class LatentPrior:
         for name in ("alpha", "beta"):
             value = getattr(self, name)
             check_single(name, value)
-            if is_number(name, value):
-                check_above(name, value, 0)
+            check_above(name, value, 0)
 
     @property
     def squashed(self) -> bool:
@@ -155,7 +154,7 @@ def sampled_kl(
     check_features("mean", mean)
     check_same_shape("log_var", log_var, "mean", mean)
     check_same_shape("noise", noise, "mean", mean)
-    _check_prior(prior)
+    check_type("prior", prior, LatentPrior)
     check_single("guard", guard)
     check_at_least("guard", guard, 0)
     s = mean + jnp.exp(log_var / 2) * noise
@@ -305,8 +304,3 @@ def annealed_precision(
 def _log_slope(s: Array) -> Array:
     """-log of the sigmoid's slope, -log z (1 - z)."""
     return jax.nn.softplus(s) + jax.nn.softplus(-s)
-
-
-def _check_prior(prior: Any) -> None:
-    if not isinstance(prior, LatentPrior):
-        raise TypeError(f"prior must be a LatentPrior, got {prior!r}")

@@ -140,7 +140,7 @@ def autoregress(params: Params, z: jax.Array) -> jax.Array:
     """x = g(z): `z_i exp(tanh((z S)_i)) + (tanh(2 z) T)_i` in each layer.
 
     S and T are strictly triangular: entry i sees those before it. The order of the
-    entries is turned round between two layers.
+    entries is turned round after each layer.
 
     Args:
         params: of `init_autoregressive`.

@@ -276,11 +276,7 @@ def angled(cosine: float, *, columns: bool = False) -> jax.Array:
     c = jnp.asarray(cosine, jnp.result_type(float))
     if not is_traced(c) and float(c) == 1:
         raise ValueError(f"cosine must be < 1, got {cosine}: the matrix is singular")
-    rows = (
-        jnp.array([[1, 0], [0, 0]], c.dtype)
-        .at[1]
-        .set(jnp.stack([c, jnp.sqrt((1 - c) * (1 + c))]))
-    )
+    rows = jnp.array([[1, 0], [c, jnp.sqrt((1 - c) * (1 + c))]], c.dtype)
     return rows.T if columns else rows
 
 

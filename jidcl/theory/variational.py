@@ -23,6 +23,7 @@ from jidcl.checks import (
     check_type,
 )
 from jidcl.compiled import compiled
+from jidcl.latents.small import solve_small
 from jidcl.losses.elbo import LatentPrior
 from jidcl.metrics.jacobian import local_c_ima
 from jidcl.theory.linear_vae import check_precision
@@ -264,7 +265,8 @@ def _newton(decode, x, mean, log_var, gamma2, prior, nodes, steps) -> BestPoster
     def newton(_: Any, held: tuple) -> tuple:
         u, best, damping = held
         slope, curve = jax.grad(value)(u), jax.hessian(value)(u)
-        step = _solve(damping * jnp.eye(2 * k, dtype=u.dtype) - curve, slope)
+        damped = damping * jnp.eye(2 * k, dtype=u.dtype) - curve
+        step = solve_small(damped, slope[:, None])[0][:, 0]
         found = value(u + step)
         better = found > best
         u = jnp.where(better, u + step, u)
@@ -277,15 +279,3 @@ def _newton(decode, x, mean, log_var, gamma2, prior, nodes, steps) -> BestPoster
     u, best, _ = jax.lax.fori_loop(0, steps, newton, (u, first, damping))
     # From where the bound is infinite no step is told from another.
     return BestPosterior(*placed(u), jnp.where(jnp.isfinite(first), best, jnp.nan))
-
-
-def _solve(a: Array, b: Array) -> Array:
-    """a^-1 b of a small matrix by elimination; a is positive definite where it counts.
-
-    Without LAPACK: many of its calls wait for each other inside a program.
-    """
-    rows = jnp.concatenate([a, b[:, None]], axis=1)
-    for i in range(len(b)):
-        pivot = rows[i] / rows[i, i]
-        rows = (rows - rows[:, i, None] * pivot[None]).at[i].set(pivot)
-    return rows[:, -1]

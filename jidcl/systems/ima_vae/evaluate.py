@@ -77,7 +77,7 @@ def evaluate(config: ImaVae, nets: Networks, params, state, g: Params, key) -> O
         collapsed posterior, `limit` the entropy of the data.
     """
     null_key, key = jax.random.split(key)
-    score = partial(_batch, config, nets, params, state, g)
+    score = partial(_batch, config, nets, params, g)
     arrays = over_batches(score, key, config.eval_batches)
     arrays["key"] = jax.random.key_data(null_key)
     entropy = 0.0
@@ -87,7 +87,7 @@ def evaluate(config: ImaVae, nets: Networks, params, state, g: Params, key) -> O
     return OnHost(arrays, finish)
 
 
-def _batch(config: ImaVae, nets: Networks, params, state, g: Params, key) -> Any:
+def _batch(config: ImaVae, nets: Networks, params, g: Params, key) -> Any:
     """Rows, derivatives and losses of one batch."""
     k_source, k_noise, k_prior, k_draws = jax.random.split(key, 4)
     prior = LatentPrior(config.prior)
@@ -97,23 +97,22 @@ def _batch(config: ImaVae, nets: Networks, params, state, g: Params, key) -> Any
     noise = jax.random.normal(k_noise, mean.shape)
     y, sampled = (prior.latents(s) for s in (mean, mean + jnp.exp(log_var / 2) * noise))
 
-    def f(s):
-        return decode(config, nets, params, g, prior.latents(s))
-
-    # s of the prior: that of new sources.
-    s = true_code(config, draw_sources(config, k_prior, config.eval_batch))
-    j = jacobians(f, jnp.concatenate([s, mean]))
-    of_prior, of_means = jnp.split(j, 2)
-    back = encode(config, nets, params, f(s))[0]
-    some = slice(min(COMPARED, config.eval_batch))
-    of_losses = _losses(config, nets, params, state, g, x[some], source[some], k_draws)
-    gamma2 = of_losses.pop("gamma2")
-    predicted = small_noise_variance(of_means, gamma2, _curvature(prior, mean))
-    variance = jnp.exp(log_var)
+    def f(z):
+        return decode(config, nets, params, g, z)
 
     def to_latents(x):
         return prior.latents(encode(config, nets, params, x)[0])
 
+    # Latents of the prior: those of new sources.
+    new = draw_sources(config, k_prior, config.eval_batch)
+    z = prior.latents(true_code(config, new))
+    of_prior, of_means = jnp.split(jacobians(f, jnp.concatenate([z, y])), 2)
+    slope = jax.jvp(prior.latents, (mean,), (jnp.ones_like(mean),))[1]
+    of_means = of_means * slope[:, None]  # the posterior is one of s
+    some = slice(min(COMPARED, config.eval_batch))
+    of_losses = _losses(config, nets, params, g, x[some], source[some], k_draws)
+    gamma2 = of_losses.pop("gamma2")
+    predicted = small_noise_variance(of_means, gamma2, _curvature(prior, mean))
     return {
         "rows": {
             "z": source,
@@ -126,9 +125,9 @@ def _batch(config: ImaVae, nets: Networks, params, state, g: Params, key) -> Any
             "j_encoder": jacobians(to_latents, x),
         },
         "means": {
-            "mse_x": jnp.mean((f(mean) - x) ** 2),
-            "mse_z": jnp.mean((prior.latents(back) - prior.latents(s)) ** 2),
-            "variance_ratio": jnp.mean(variance) / jnp.mean(predicted),
+            "mse_x": jnp.mean((f(y) - x) ** 2),
+            "mse_z": jnp.mean((to_latents(f(z)) - z) ** 2),
+            "variance_ratio": jnp.mean(jnp.exp(log_var)) / jnp.mean(predicted),
             "kl": of_losses.pop("kl"),
             "gamma2": gamma2,
         },
@@ -142,30 +141,23 @@ def _curvature(prior: LatentPrior, s: Array) -> Array:
     return -jax.jvp(slope, (s,), (jnp.ones_like(s),))[1]
 
 
-def _losses(config: ImaVae, nets, params, state, g, x, source, key) -> Any:
+def _losses(config: ImaVae, nets, params, g, x, source, key) -> Any:
     """-ELBO of the model, of the true decoder at its best, of a collapsed posterior."""
     prior, n = LatentPrior(config.prior), config.n
     noise = jax.random.normal(key, (DRAWS, *x.shape))
     ended = {}  # gamma2 is at its end
-
-    def one(noise):
-        own = negative_elbo(config, nets, params, ended, g, x, noise)
-        return jnp.mean(own[0]), jax.tree.map(jnp.mean, own[1])
-
-    loss, terms = jax.tree.map(jnp.mean, jax.vmap(one)(noise))
+    own = partial(negative_elbo, config, nets, params, ended, g, x)
+    loss, terms = jax.tree.map(jnp.mean, jax.vmap(own)(noise))
     gamma2 = terms["gamma2"]
 
-    def truth(s):
-        return observe(config, g, to_sources(config, prior.latents(s)))
+    def true_decoder(z):
+        return observe(config, g, to_sources(config, z))
 
     s = true_code(config, source)
-    j = jacobians(truth, s)
+    j = jacobians(lambda s: true_decoder(prior.latents(s)), s)
     start = jnp.log(small_noise_variance(j, gamma2, _curvature(prior, s) + 1e-3))
 
     def best(x, s, log_var):
-        def true_decoder(z):
-            return observe(config, g, to_sources(config, z))
-
         return best_posterior(
             true_decoder, x, s, log_var, gamma2=gamma2, prior=prior,
             nodes=NODES.get(n, 3), steps=NEWTON,
@@ -193,8 +185,10 @@ def _finish(
         each.append(found | {k: v[i] for k, v in arrays["means"].items()})
         nulls.append(null)
     scores, errors = mean_of(each, xp), errors_of(each, xp)
-    limit = entropy + scores.pop("log_det")
-    errors.pop("log_det", None)
+    # The determinant by what the contrast takes off the lengths of the columns.
+    lengths = xp.sum(rows["j_mixing"] ** 2, axis=-2)
+    log_det = xp.mean(xp.sum(xp.log(lengths), axis=-1)) / 2 - scores["c_ima_mixing"]
+    limit = entropy + log_det
     scores["elbo_gap"] = xp.mean(losses["loss"]) - limit
     z, y = (rows[name][0][:1000] for name in ("z", "y"))
     return Evaluation(
@@ -224,9 +218,6 @@ def _scores(rows: dict[str, Any], key, cdf: bool, xp: ModuleType):
         "c_ima_mean_jacobian": c_ima_of_mean_jacobian(rows["j"], xp=xp),
         "c_ima_mixing": global_c_ima(mixing, xp=xp),
         "amari": amari_distance(rows["j_encoder"], mixing, xp=xp),
-        # The determinant by what the contrast takes off the lengths of the columns.
-        "log_det": xp.mean(xp.sum(xp.log(xp.sum(mixing**2, axis=-2)), axis=-1) / 2)
-        - global_c_ima(mixing, xp=xp),
     }
     if cdf:
         scores["mcc_cdf"] = mcc(z, rows["share"], xp=xp).mean

@@ -67,14 +67,14 @@ def freeze(config: ImaVae, key: Array) -> Params:
         return g
     if config.mixing == "flow":
         return init_autoregressive(key, n, layers=layers)
-    kernels = init_orthogonal(key, n, layers=layers)["kernels"]
-    if config.mixing == "triangular":
-        # Of a normal matrix: its determinant is the product of the diagonal.
-        drawn = jax.random.normal(jax.random.fold_in(key, 1), kernels.shape) / n**0.5
-        eye = jnp.broadcast_to(jnp.eye(n)[None], kernels.shape)
+    eye = jnp.eye(n)[None]
+    if config.mixing == "triangular":  # of determinant 1
+        drawn = jax.random.normal(jax.random.fold_in(key, 1), (layers, n, n)) / n**0.5
         kernels = jnp.triu(drawn, 1) + eye
-    first = jnp.eye(n)[None]  # the activation comes before the first matrix
-    return {"kernels": jnp.concatenate([first, kernels])}
+    else:
+        kernels = init_orthogonal(key, n, layers=layers)["kernels"]
+    # The activation comes before the first matrix.
+    return {"kernels": jnp.concatenate([eye, kernels])}
 
 
 def observe(config: ImaVae, g: Params, source: Array) -> Array:
@@ -114,7 +114,8 @@ def prior_cdf(config: ImaVae, z: Array) -> Array:
         return z
     if config.prior == "gaussian":
         return jax.scipy.special.ndtr(z)
-    return jnp.where(z < 0, 0.5 * jnp.exp(z), 1 - 0.5 * jnp.exp(-jnp.abs(z)))
+    tail = 0.5 * jnp.exp(-jnp.abs(z))
+    return jnp.where(z < 0, tail, 1 - tail)
 
 
 def true_code(config: ImaVae, source: Array) -> Array:
