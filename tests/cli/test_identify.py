@@ -188,4 +188,4 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path, capsys):
     path = tmp_path / "d.npz"
     path.write_bytes(b"PK\x03\x04 and no more")
     assert cli.main(["identify", str(path)]) == 2
-    assert "file must be an .npz file of arrays" in capsys.readouterr().err
+    assert "must be an .npz file of arrays" in capsys.readouterr().err
