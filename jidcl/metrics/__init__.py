@@ -17,6 +17,7 @@ from jidcl.metrics.blocks import (
 from jidcl.metrics.bootstrap import bootstrap_interval
 from jidcl.metrics.collapse import effective_rank, feature_variance, spread
 from jidcl.metrics.columns import fit_affine
+from jidcl.metrics.dci import Dci, DciScores, dci_lasso, dci_scores
 from jidcl.metrics.decoding import (
     decode_factors,
     legacy_levels,
@@ -30,6 +31,15 @@ from jidcl.metrics.independence import (
     chatterjee_xi,
     fisher_z,
     g_test,
+)
+from jidcl.metrics.information import (
+    InfoMec,
+    Mig,
+    ModularityCompactness,
+    info_mc,
+    mi_knn,
+    mig,
+    modularity_compactness,
 )
 from jidcl.metrics.jacobian import (
     amari_distance,
@@ -55,19 +65,40 @@ from jidcl.metrics.linear_id import (
     total_r2,
 )
 from jidcl.metrics.logistic import balanced_logistic, fit_classes
-from jidcl.metrics.nulls import rotation_null, shuffled
-from jidcl.metrics.recovery import (
+from jidcl.metrics.matching import (
     assign,
     correlation_matrix,
+    fold_rows,
+    held_out_mcc,
+    mcc,
+)
+from jidcl.metrics.nulls import rotation_null, shuffled
+from jidcl.metrics.permutation import PermutationTest, permutation_test
+from jidcl.metrics.recovery import (
     isometry_error,
     linear_pearson,
-    mcc,
     procrustes_error,
     r2,
     read_back,
 )
+from jidcl.metrics.similarity import Similarity, compare
 
 __all__ = [
+    "Dci",
+    "DciScores",
+    "InfoMec",
+    "Mig",
+    "ModularityCompactness",
+    "dci_lasso",
+    "dci_scores",
+    "info_mc",
+    "mi_knn",
+    "mig",
+    "modularity_compactness",
+    "PermutationTest",
+    "Similarity",
+    "compare",
+    "permutation_test",
     "amari_distance",
     "c_ima_of_mean_jacobian",
     "column_norm_variance",
@@ -102,6 +133,8 @@ __all__ = [
     "effective_rank",
     "equal_blocks",
     "feature_variance",
+    "fold_rows",
+    "held_out_mcc",
     "fit_affine",
     "fit_kernel_ridge",
     "fit_kernel_ridge",

@@ -24,7 +24,8 @@ from jidcl.checks import (
 from jidcl.metrics.columns import (
     host_first,
 )
-from jidcl.metrics.recovery import correlation_matrix, r2
+from jidcl.metrics.matching import correlation_matrix
+from jidcl.metrics.recovery import r2
 
 
 class LambdaRecovery(NamedTuple):

@@ -22,7 +22,7 @@ from jidcl.metrics.columns import (
     moments,
     rounded,
 )
-from jidcl.metrics.recovery import assign
+from jidcl.metrics.matching import assign
 
 
 def shuffled(key: Any, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:

@@ -1,4 +1,4 @@
-"""How much of z a representation y holds: R2, MCC, Procrustes, isometry error.
+"""How much of z a representation y holds: R2, Procrustes, isometry error.
 
 Every function takes plain NumPy or JAX arrays `[samples, dimensions]`, and works under
 `jit` and `vmap`. With `xp=numpy` the same formulas run in float64 on the host, where
@@ -14,11 +14,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax.assignment
-from scipy.optimize import linear_sum_assignment
 
 from jidcl.checks import (
-    check_at_least,
     check_rows,
     check_same_rows,
     check_same_shape,
@@ -34,7 +31,6 @@ from jidcl.metrics.columns import (
     host_first,
     moments,
     on_host,
-    ranks,
     rounded,
     standardised,
     unit_total,
@@ -49,22 +45,6 @@ class R2(NamedTuple):
     mean: jax.Array
     adjusted: jax.Array
     per_dim: jax.Array
-
-
-class Mcc(NamedTuple):
-    """Mean correlation coefficient and what it was read from.
-
-    Attributes:
-        mean: mean |correlation| over the latents.
-        per_dim: |correlation| of each latent with its assigned output, `[n]`.
-        columns: the output assigned to each latent, `[n]`.
-        matrix: signed correlations, `[n, m]`.
-    """
-
-    mean: jax.Array
-    per_dim: jax.Array
-    columns: jax.Array
-    matrix: jax.Array
 
 
 @host_first
@@ -154,124 +134,6 @@ def linear_pearson(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.A
     z, y = both(z, y, xp)
     predicted = fit_affine(y, z, xp=xp)(y)
     return xp.mean(xp.abs(correlate(z, predicted, xp)))
-
-
-@host_first
-def mcc(
-    z: jax.Array, y: jax.Array, *, spearman: bool = False, xp: ModuleType = jnp
-) -> Mcc:
-    """Mean correlation coefficient: identifiability up to permutation and rescaling.
-
-    max over assignments pi of mean_j |corr(z_j, y_pi(j))|.
-
-    Args:
-        z: true latents, `[samples, n]`.
-        y: representation, `[samples, m]`, m >= n.
-        spearman: rank correlation (average ranks for ties) instead of Pearson.
-        xp: `jax.numpy`, or `numpy`: float64 on the host.
-
-    Returns:
-        `Mcc(mean, per_dim, columns, matrix)`. A constant column correlates 0.
-
-    Raises:
-        ValueError: on wrong shapes, or m < n.
-
-    Example:
-        >>> z = jax.random.uniform(jax.random.key(0), (100, 3))
-        >>> float(mcc(z, -2 * z[:, ::-1]).mean.round(5))
-        1.0
-
-    Source: Zimmermann et al. 2021, section 5.
-
-    Notes:
-        The assignment maximises the sum of absolute correlations, inside jit
-        (`optax.assignment.hungarian_algorithm`). No split: nothing is fitted.
-    """
-    z, y = both(z, y, xp)
-    check_at_least("number of outputs (columns of y)", y.shape[1], z.shape[1])
-    return _mcc(z, y, spearman=spearman, xp=xp)
-
-
-@compiled
-def _mcc(z, y, *, spearman: bool, xp: ModuleType) -> Mcc:
-    matrix = _correlations(z, y, spearman, xp)
-    score = xp.abs(matrix)
-    columns, _ = assign(score, xp=xp)
-    per_dim = xp.take_along_axis(score, columns[:, None], axis=1)[:, 0]
-    per_dim = xp.where(xp.isnan(score).any(), xp.nan, per_dim)
-    return Mcc(xp.mean(per_dim), per_dim, columns, matrix)
-
-
-@host_first
-def correlation_matrix(
-    z: jax.Array, y: jax.Array, *, spearman: bool = False, xp: ModuleType = jnp
-) -> jax.Array:
-    """Correlations of every column of z with every column of y.
-
-    Args:
-        z: `[samples, n]`.
-        y: `[samples, m]`.
-        spearman: of the ranks in each column instead of the numbers.
-        xp: `jax.numpy`, or `numpy`: float64 on the host.
-
-    Returns:
-        `[n, m]`, in [-1, 1]; 0 where a column is constant.
-
-    Example:
-        >>> z = jnp.array([[0.0], [1.0], [2.0]])
-        >>> float(correlation_matrix(z, -(z**3), spearman=True).round(4)[0, 0])
-        -1.0
-
-    Source: the definitions of Pearson and Spearman.
-    """
-    z, y = both(z, y, xp)
-    return _correlations(z, y, spearman, xp)
-
-
-def _correlations(z, y, spearman: bool, xp: ModuleType) -> jax.Array:
-    if spearman:
-        z, y = ranks(z, xp), ranks(y, xp)
-    return dot(standardised(z, xp).T, standardised(y, xp), xp) / z.shape[0]
-
-
-def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Array]:
-    """Assignment of rows to distinct columns with the largest total score.
-
-    Args:
-        score: `[n, m]`, m >= n; -infinity forbids a pair.
-        xp: `jax.numpy`, or `numpy`.
-
-    Returns:
-        `(columns [n], total [])`; the total is NaN where a score is, and columns mean
-        nothing then.
-
-    Raises:
-        ValueError: on another shape.
-
-    Example:
-        >>> columns, total = assign(jnp.array([[0.1, 0.9], [0.8, 0.7]]))
-        >>> columns.tolist(), round(float(total), 2)
-        ([1, 0], 1.7)
-
-    Source: Kuhn 1955 (the assignment problem).
-    """
-    check_rows("score", score)
-    check_at_least("columns of score", score.shape[1], score.shape[0])
-    score = xp.asarray(score)
-    # What is not finite need not end: infinities become what outweighs all others.
-    finite = xp.where(xp.isfinite(score), score, 0)
-    most = 1 + 2 * xp.sum(xp.abs(finite))
-    finite = xp.where(score == xp.inf, most, xp.where(score == -xp.inf, -most, finite))
-    if xp is np:
-        rows, columns = linear_sum_assignment(-finite)
-    else:
-        rows, columns = _hungarian(-jnp.asarray(finite, jnp.result_type(float)))
-        columns = columns[jnp.argsort(rows)]
-    total = xp.sum(xp.take_along_axis(score, columns[:, None], axis=1))
-    return columns, xp.where(xp.isnan(score).any(), xp.nan, total)
-
-
-_hungarian = compiled(optax.assignment.hungarian_algorithm)
 
 
 @host_first

@@ -1,6 +1,13 @@
 """What theory allows: closed-form limits, finite-sample corrections, oracle floors."""
 
 from jidcl.latents.vmf import vmf_entropy, vmf_log_normaliser, vmf_mean_cosine
+from jidcl.metrics.chance import (
+    NullLaw,
+    null_law,
+    null_mcc_quantile,
+    sample_null_mcc,
+    samples_needed,
+)
 from jidcl.theory.boxes import (
     box_energy,
     box_limit,
@@ -55,6 +62,12 @@ from jidcl.theory.lti import (
     stationary_covariance,
     two_environments,
 )
+from jidcl.theory.nulls import (
+    PopulationMcc,
+    StructuralLaws,
+    population_mcc,
+    structural_laws,
+)
 from jidcl.theory.oracle import OracleMap, apply_oracle, best_scale, fit_oracle
 from jidcl.theory.profiles import (
     Diversity,
@@ -83,6 +96,15 @@ from jidcl.theory.variational import (
 )
 
 __all__ = [
+    "NullLaw",
+    "PopulationMcc",
+    "StructuralLaws",
+    "null_law",
+    "null_mcc_quantile",
+    "population_mcc",
+    "sample_null_mcc",
+    "samples_needed",
+    "structural_laws",
     "PPCA",
     "BestPosterior",
     "ImaLikelihood",

@@ -38,6 +38,7 @@ RECORDS = {
     "PairMap", "PairMoments", "Series", "TwoEnvironments",
     "DecisionLaw", "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES",
     "PValue", "VARIES",
+    "NullLaw", "PermutationTest", "PopulationMcc", "Similarity", "StructuralLaws",
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
 LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}

@@ -1,0 +1,123 @@
+"""Held-out scores under many orders of rows, what is fitted once computed once.
+
+Orders move rows inside of folds alone. So the rows that a fold is fitted on stay
+together, and what depends on one array alone is only reordered. Such orders are a
+group, and p-values over them are valid as those over all orders.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from jidcl.metrics.columns import ranks, standardised
+
+Rows = np.ndarray
+
+
+def orders_in_folds(folds: Sequence[Rows], count: int, seed: int) -> list[Rows]:
+    """The order as it is, and `count` random ones that keep every fold's rows in it."""
+    rng = np.random.default_rng([seed, 1])
+    plain = np.arange(sum(map(len, folds)))
+    orders = [plain]
+    for _ in range(count):
+        order = plain.copy()
+        for rows in folds:
+            order[rows] = rng.permutation(rows)
+        orders.append(order)
+    return orders
+
+
+class Fold:
+    """Test rows, the others, and the place of each row in its part."""
+
+    def __init__(self, samples: int, test: Rows):
+        self.test, self.train = test, np.setdiff1d(np.arange(samples), test)
+        self.place = np.empty(samples, int)
+        self.place[test] = np.arange(len(test))
+        self.place[self.train] = np.arange(len(self.train))
+
+    def moved(self, order: Rows) -> tuple[Rows, Rows]:
+        """Places of the training and of the test rows of an order."""
+        return self.place[order[self.train]], self.place[order[self.test]]
+
+
+class Matching:
+    """`held_out_mcc` of z and y[order], for float64 arrays of the host."""
+
+    def __init__(self, z: Rows, y: Rows, folds: Sequence[Rows], spearman: bool = False):
+        self.folds = [Fold(len(z), rows) for rows in folds]
+        self.parts = [
+            [_scaled(x[rows], spearman) for x in (z, y) for rows in (f.train, f.test)]
+            for f in self.folds
+        ]
+
+    def score(self, order: Rows) -> float:
+        """The mean over folds, weighted by their rows."""
+        total = 0.0
+        for fold, parts in zip(self.folds, self.parts, strict=True):
+            z_train, z_test, y_train, y_test = parts
+            train, test = fold.moved(order)
+            chosen = z_train.T @ y_train[train]
+            pairs = linear_sum_assignment(-np.abs(chosen))
+            held = np.sum(z_test[:, pairs[0]] * y_test[test][:, pairs[1]], axis=0)
+            signed = float(np.mean(np.sign(chosen[pairs]) * held))
+            total += signed  # columns have length sqrt(rows): weighted by rows
+        return total / len(order)
+
+
+def _scaled(x: Rows, spearman: bool) -> Rows:
+    held = ranks(x, np) if spearman else x  # type: ignore[arg-type]
+    return np.asarray(standardised(held, np))  # type: ignore[arg-type]
+
+
+class Reading:
+    """Held-out R2 of z read by least squares from y[order], and of y[order] from z."""
+
+    def __init__(self, z: Rows, y: Rows, folds: Sequence[Rows]):
+        self.z, self.y = (x - x.mean(axis=0) for x in (z, y))
+        self.folds = [Fold(len(z), rows) for rows in folds]
+        self.of_z = [_factors(self.z, fold) for fold in self.folds]
+        self.of_y = [_factors(self.y, fold) for fold in self.folds]
+
+    def z_from_y(self, order: Rows) -> np.ndarray:
+        """R2 of every column of z."""
+        left = 0.0
+        for fold, factors in zip(self.folds, self.of_y, strict=True):
+            rows = fold.moved(order)
+            left += _missed(factors[0][rows[0]], factors[1][rows[1]], self.z, fold)
+        return _determined(left, self.z)
+
+    def y_from_z(self, order: Rows) -> np.ndarray:
+        """R2 of every column of y."""
+        turned, left = self.y[order], 0.0
+        for fold, factors in zip(self.folds, self.of_z, strict=True):
+            left += _missed(*factors, turned, fold)
+        return _determined(left, self.y)
+
+
+def _factors(x: Rows, fold: Fold) -> tuple[Rows, Rows]:
+    """Predictions are second @ (first.T @ targets), targets of mean 0."""
+    mean = x[fold.train].mean(axis=0, keepdims=True)
+    u, s, v = np.linalg.svd(x[fold.train] - mean, full_matrices=False)
+    kept = s > 1e-10 * max(s[0], 1e-300)
+    return u[:, kept], (x[fold.test] - mean) @ (v[kept].T / s[kept][None])
+
+
+def _missed(basis: Rows, read: Rows, targets: Rows, fold: Fold) -> np.ndarray:
+    mean = targets[fold.train].mean(axis=0, keepdims=True)
+    found = read @ (basis.T @ (targets[fold.train] - mean))
+    return np.sum((targets[fold.test] - mean - found) ** 2, axis=0)
+
+
+def _determined(left, whole: Rows) -> np.ndarray:
+    """1 - SS_res / SS_tot of columns of mean 0; 0 where constant."""
+    total = np.sum(whole**2, axis=0)
+    return np.where(total > 0, 1 - left / np.where(total > 0, total, 1), 0)
+
+
+def against(scores: Sequence[float]) -> tuple[float, float, float]:
+    """The first score, the 95 % quantile of the others, and its p-value."""
+    own, null = float(scores[0]), np.asarray(scores[1:])
+    reached = int(np.sum(null >= own - 1e-12))
+    return own, float(np.quantile(null, 0.95)), (1 + reached) / len(scores)
