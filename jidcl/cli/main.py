@@ -15,6 +15,8 @@ VERBS = {
     "bench": "time losses and steps against the device's limits and PyTorch",
     "ci-test": "test columns of a table for (conditional) independence",
     "identify": "is a linear system identified by experiments, and which come next",
+    "score": "score a representation of known factors, each score with its chance",
+    "compare": "how alike representations of the same rows are, with chance",
     "conformance": "replay reference vectors on this device",
     "audit": "judge the judge: words on planted representations",
     "list": "list systems, presets, claims, losses or scores",

@@ -25,6 +25,7 @@ from jidcl.metrics.decoding import (
     ordinal_levels,
     t_test,
 )
+from jidcl.metrics.explicitness import Explicitness, info_e
 from jidcl.metrics.graphs import normalised_shd
 from jidcl.metrics.independence import (
     PValue,
@@ -74,6 +75,7 @@ from jidcl.metrics.matching import (
 )
 from jidcl.metrics.nulls import rotation_null, shuffled
 from jidcl.metrics.permutation import PermutationTest, permutation_test
+from jidcl.metrics.rdc import Rdc, rdc
 from jidcl.metrics.recovery import (
     isometry_error,
     linear_pearson,
@@ -81,9 +83,33 @@ from jidcl.metrics.recovery import (
     r2,
     read_back,
 )
+from jidcl.metrics.report import Report, ScoreRow, report
 from jidcl.metrics.similarity import Similarity, compare
+from jidcl.metrics.tmex import (
+    Dependence,
+    Tmex,
+    TmexScores,
+    pcm_linear,
+    tmex,
+    tmex_scores,
+)
+from jidcl.metrics.trees import dci_trees
 
 __all__ = [
+    "Report",
+    "ScoreRow",
+    "report",
+    "Dependence",
+    "Explicitness",
+    "Rdc",
+    "Tmex",
+    "TmexScores",
+    "dci_trees",
+    "info_e",
+    "pcm_linear",
+    "rdc",
+    "tmex",
+    "tmex_scores",
     "Dci",
     "DciScores",
     "InfoMec",

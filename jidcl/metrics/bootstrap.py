@@ -1,9 +1,12 @@
 """An interval of a score, by drawing its rows anew."""
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from scipy.stats import t as student
 
 from jidcl.checks import (
     check_callable,
@@ -84,3 +87,48 @@ def _interval(key, score: Callable, z, y, level: float, resamples: int):
     scores = jax.lax.map(one, jax.random.split(key, resamples))
     tail = (1 - level) / 2
     return jnp.quantile(scores, tail), jnp.quantile(scores, 1 - tail)
+
+
+class SeedInterval(NamedTuple):
+    """Mean of a score over seeds, with the interval of Student's t.
+
+    Attributes:
+        mean: over the seeds that have a score.
+        std: of these, with n - 1.
+        low: end of the interval; NaN for fewer than two seeds.
+        high: end of the interval; NaN for fewer than two seeds.
+        valid: how many seeds have a score.
+    """
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    valid: int
+
+
+def seed_interval(values: Any, *, level: float = 0.95) -> SeedInterval:
+    """Mean and interval of a score over seeds; NaN is a run without a score.
+
+    Args:
+        values: `[seeds]`.
+        level: coverage in (0, 1).
+
+    Returns:
+        `SeedInterval`.
+
+    Example:
+        >>> seed_interval(np.array([0.5, 0.7, np.nan])).valid
+        2
+
+    Source: Student's t.
+    """
+    held = np.asarray(values, np.float64)
+    held = held[~np.isnan(held)]
+    count = len(held)
+    mean = float(held.mean()) if count else float("nan")
+    if count < 2:
+        return SeedInterval(mean, float("nan"), float("nan"), float("nan"), count)
+    std = float(held.std(ddof=1))
+    reach = float(student.ppf(0.5 + level / 2, count - 1)) * std / count**0.5
+    return SeedInterval(mean, std, mean - reach, mean + reach, count)

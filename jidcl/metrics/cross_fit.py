@@ -47,6 +47,9 @@ class Matching:
 
     def __init__(self, z: Rows, y: Rows, folds: Sequence[Rows], spearman: bool = False):
         self.folds = [Fold(len(z), rows) for rows in folds]
+        n, m = z.shape[1], y.shape[1]
+        least = 32 * np.finfo(np.float64).eps / max(n, m)
+        self.bias = least * (np.arange(m)[None] if m >= n else np.arange(n)[:, None])
         self.parts = [
             [_scaled(x[rows], spearman) for x in (z, y) for rows in (f.train, f.test)]
             for f in self.folds
@@ -58,8 +61,9 @@ class Matching:
         for fold, parts in zip(self.folds, self.parts, strict=True):
             z_train, z_test, y_train, y_test = parts
             train, test = fold.moved(order)
-            chosen = z_train.T @ y_train[train]
-            pairs = linear_sum_assignment(-np.abs(chosen))
+            chosen = z_train.T @ y_train[train] / len(train)
+            # Of assignments equal to rounding that of lower outputs, as in `mcc`.
+            pairs = linear_sum_assignment(self.bias - np.abs(chosen))
             held = np.sum(z_test[:, pairs[0]] * y_test[test][:, pairs[1]], axis=0)
             signed = float(np.mean(np.sign(chosen[pairs]) * held))
             total += signed  # columns have length sqrt(rows): weighted by rows

@@ -120,6 +120,8 @@ class Dci(NamedTuple):
         informativeness: mean held-out R2 of the factors, clipped to [0, 1].
         r2: held-out R2 of each factor, unclipped, `[d]`.
         importance: of each code for each factor, `[m, d]`.
+        in_sample: mean R2 on the training rows, clipped: far above `informativeness`
+            where the regression is overfitted.
     """
 
     disentanglement: jax.Array
@@ -127,6 +129,7 @@ class Dci(NamedTuple):
     informativeness: jax.Array
     r2: jax.Array
     importance: jax.Array
+    in_sample: jax.Array
 
 
 def dci_lasso(
@@ -184,7 +187,26 @@ def dci_lasso(
 
 @compiled
 def _dci_lasso(z, y, alpha, *, train: int, rounds: int) -> Dci:
-    (z, z_held), (y, y_held) = (_by_training(x, train) for x in (z, y))
+    w = lasso_weights(z, y, alpha, train=train, rounds=rounds)
+    parts = zip(_by_training(z, train), _by_training(y, train), strict=True)
+    fitted, r2 = (_determined(rows, dot(codes, w)) for rows, codes in parts)
+    scores = _dci_scores(jnp.abs(w), xp=jnp)
+    informed, in_sample = (jnp.clip(jnp.mean(x), 0, 1) for x in (r2, fitted))
+    both_scores = scores.disentanglement, scores.completeness
+    return Dci(*both_scores, informed, r2, jnp.abs(w), in_sample)
+
+
+def _determined(z: jax.Array, found: jax.Array) -> jax.Array:
+    """R2 of each column; 0 where constant."""
+    std = moments(z)[1]
+    return jnp.where(
+        jnp.isinf(std[0]), 0, 1 - jnp.mean(((z - found) / std) ** 2, axis=0)
+    )
+
+
+def lasso_weights(z, y, alpha, *, train: int, rounds: int = 500) -> jax.Array:
+    """W of `dci_lasso`, `[m, d]`, its signs kept."""
+    z, y = (_by_training(x, train)[0] for x in (z, y))
     gram, cross = (dot(y.T, x) / train for x in (y, z))  # [m, m], [m, d]
     size = jnp.diag(gram)
 
@@ -198,14 +220,7 @@ def _dci_lasso(z, y, alpha, *, train: int, rounds: int) -> Dci:
     def sweep(_, w):
         return jax.lax.fori_loop(0, y.shape[1], update, w)
 
-    w = jax.lax.fori_loop(0, rounds, sweep, jnp.zeros_like(cross))
-    left = z_held - dot(y_held, w)
-    mean, std = moments(z_held)
-    missed = jnp.mean((left / std) ** 2, axis=0)
-    r2 = jnp.where(jnp.isinf(std[0]), 0, 1 - missed)
-    scores = _dci_scores(jnp.abs(w), xp=jnp)
-    clipped = jnp.clip(jnp.mean(r2), 0, 1)
-    return Dci(scores.disentanglement, scores.completeness, clipped, r2, jnp.abs(w))
+    return jax.lax.fori_loop(0, rounds, sweep, jnp.zeros_like(cross))
 
 
 def _by_training(x: Any, train: int) -> tuple[jax.Array, jax.Array]:

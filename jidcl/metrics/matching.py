@@ -78,8 +78,8 @@ def mcc(
 
     Notes:
         The mean is 1 for outputs that are latents, each scaled (with ranks: each mapped
-        monotonically). It does not see latents that no output has (`coverage` does), nor
-        what outputs hold beside their latent. Independent outputs score about
+        monotonically). It does not see latents that no output has (`coverage` does),
+        nor what outputs hold beside their latent. Independent outputs score about
         sqrt(2 ln max(n, m) / samples): `jidcl.theory.null_law` has the exact number.
         The assignment maximises the sum of absolute correlations, inside jit
         (`optax.assignment.hungarian_algorithm`). No split: nothing is fitted.
@@ -102,8 +102,13 @@ def _mcc(z, y, *, spearman: bool, xp: ModuleType) -> Mcc:
 
 
 def _pairs(score: jax.Array, xp: ModuleType) -> tuple[jax.Array, jax.Array]:
-    """The best assignment of any shape: a mask `[n, m]`, and columns of rows or -1."""
+    """The best assignment of any shape: a mask `[n, m]`, and columns of rows or -1.
+
+    Of assignments equal to rounding the one with the lower numbers of outputs.
+    """
     n, m = score.shape
+    least = 32 * float(xp.finfo(score.dtype).eps) / m
+    score = score - least * xp.arange(m, dtype=score.dtype)[None]
     if m >= n:
         columns, _ = assign(score, xp=xp)
         return columns[:, None] == xp.arange(m, dtype=columns.dtype)[None], columns

@@ -86,6 +86,7 @@ from jidcl.theory.trajectories import (
     pair_evidence,
     trajectory_evidence,
 )
+from jidcl.theory.validity import CLAIMS, CODES, DATA, Validity, validity
 from jidcl.theory.variational import (
     BestPosterior,
     ImaLikelihood,
@@ -96,6 +97,11 @@ from jidcl.theory.variational import (
 )
 
 __all__ = [
+    "CLAIMS",
+    "CODES",
+    "DATA",
+    "Validity",
+    "validity",
     "NullLaw",
     "PopulationMcc",
     "StructuralLaws",

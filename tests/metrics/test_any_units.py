@@ -277,5 +277,13 @@ def test_every_public_score_is_looked_at_here():
         "jacobians",
         "local_c_ima",
     }
+    others |= {  # see test_disentanglement and test_matching
+        *("Dci", "DciScores", "Dependence", "Explicitness", "InfoMec", "Mig"),
+        *("ModularityCompactness", "PermutationTest", "Rdc", "Similarity", "Tmex"),
+        *("TmexScores", "compare", "dci_lasso", "dci_scores", "dci_trees"),
+        *("fold_rows", "held_out_mcc", "info_e", "info_mc", "mi_knn", "mig"),
+        *("modularity_compactness", "pcm_linear", "permutation_test", "rdc"),
+        *("report", "tmex", "tmex_scores", "Report", "ScoreRow"),
+    }
     others |= {"legacy_levels", "ordinal_levels"}  # they count, see test_decoding
     assert set(metrics.__all__) - here == others

@@ -38,6 +38,10 @@ RECORDS = {
     "PairMap", "PairMoments", "Series", "TwoEnvironments",
     "DecisionLaw", "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES",
     "PValue", "VARIES",
+    "Dci", "DciScores", "Dependence", "Explicitness", "InfoMec", "Mig",
+    "Report", "ScoreRow",
+    "ModularityCompactness", "Rdc", "Tmex", "TmexScores", "Validity",
+    "CLAIMS", "CODES", "DATA",
     "NullLaw", "PermutationTest", "PopulationMcc", "Similarity", "StructuralLaws",
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.

@@ -332,6 +332,16 @@ THEORY = {
         level=number(0.9, above=0, high=1 - 1e-12, free=("none",)),
         host=True,
     ),
+    "validity": call(
+        theory.validity,
+        score=text("mcc"),
+        data=text("D1"),
+        encoder=text("E1"),
+        d=whole(3, 2),
+        m=whole(3),
+        n=whole(40, 3),
+        host=True,
+    ),
     "structural_laws": call(
         theory.structural_laws,
         d=whole(4, 3),
