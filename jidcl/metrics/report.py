@@ -25,7 +25,7 @@ from jidcl.metrics.tmex import tmex
 LEAST_ROWS, BLOCKS, FEW = 30, 10, 19
 MEANING = {
     "mcc": "held-out MCC: each factor in a code of its own, scaled",
-    "spearman": "held-out MCC of ranks: each factor in its own code, bent monotonically",
+    "spearman": "held-out MCC of ranks: each factor in its own code, bent one way",
     "mcc_in_sample": "MCC on the rows that chose the matching, as usually stated",
     "r2": "held-out linear R2: all factors in the codes, linearly mixed",
     "rdc": "matched dependence through any function: each factor in a code of its own",

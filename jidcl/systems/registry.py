@@ -25,6 +25,7 @@ SYSTEMS = {
     "dislib": "Reizinger et al. 2024: labels of pictures, other factors read (Table 4)",
     "ima_vae": "Reizinger et al. 2022: why the gap of a variational bound helps",
     "causal_definetti": "Guo et al. 2023: structure from exchangeable environments",
+    "metric_validity": "Joshi et al. 2026: when a score means what it says",
     "lti": "Rajendran et al. 2024: linear systems under interventions",
 }
 

@@ -28,7 +28,6 @@ WAITING = {
         "tcl_mcc",
         "tcl_network",
     },
-    "metric_validity": None,
     "weight_regularization": None,
 }
 PATHS = conformance.packaged_vectors()
