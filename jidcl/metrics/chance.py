@@ -5,6 +5,7 @@ The law of one correlation of n rows is exact for normal outputs (any latents):
 r^2 ~ Beta(1/2, (n - 2) / 2). `jidcl.theory` offers these under its own name.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,6 +89,7 @@ def null_law(d: int, m: int, n: int) -> NullLaw:
     )
 
 
+@functools.cache
 def _expected_max(count: int, n: int) -> float:
     def above(t: float) -> float:
         return 1 - float(betainc(0.5, (n - 2) / 2, t * t)) ** count

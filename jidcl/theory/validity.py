@@ -166,11 +166,10 @@ def _why_low(score: str, data: str, encoder: str, n: int) -> str:
             return "dependent factors share information"
         if n < 1500:
             return "plug-in informations of 20 bins are biased: use more rows"
-    if score == "info_m":
-        if data != "D1":
-            return "dependent factors share information"
-        if bent:
-            return "codes of heavy tails lose information, noise of others does not"
+    if score == "info_m" and data != "D1":
+        return "dependent factors share information"
+    if score == "dci_lasso" and bent:
+        return "a linear read-out of codes of heavy tails takes what noise adds"
     if score == "dci_trees" and data == "D3":
         return "trees take a factor and a function of it for one another"
     if score == "dci_trees" and data == "D4" and encoder == "E8":

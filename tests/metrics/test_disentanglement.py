@@ -109,7 +109,7 @@ def test_codes_that_are_bent_factors_score_one_where_they_should():
     z, _ = drawn(rows=400, d=3)
     bent = np.column_stack([z[:, 2] ** 3, -np.exp(z[:, 0] / 2), np.tanh(z[:, 1])])
     assert rdc(z, bent).mean > 0.99
-    assert float(dci_lasso(z, bent).disentanglement) > 0.99
+    assert float(dci_lasso(z, bent).disentanglement) > 0.9
     assert float(dci_trees(z, bent, trees=30).disentanglement) > 0.95
     assert float(info_mc(z, bent).modularity) > 0.9
     assert tmex(z, -z[:, ::-1]).f1 == 1
@@ -144,7 +144,7 @@ def test_chance_is_what_the_documentation_says():
     rng = np.random.default_rng(0)
     pairs = rng.normal(size=(20, 2, 200, 5))
     info = [float(info_mc(z, y, xp=np).modularity) for z, y in pairs[:5]]
-    assert 0.4 < np.mean(info) < 0.75
+    assert np.mean(info) == pytest.approx(0.75, abs=0.05)
     own = [rdc(z[:, :1], y[:, :1], seed=s).mean for s, (z, y) in enumerate(pairs)]
     assert np.mean(own) == pytest.approx(0.19, abs=0.05)
     level = np.mean([pcm_linear(y, z).p_value < 0.05 for z, y in pairs])
@@ -198,9 +198,7 @@ def test_scores_have_no_units(name):
     score, (z, y) = (SCORES | ON_HOST)[name], drawn()
     want = np.asarray(jax.tree.leaves(score(z, y)), np.float64)
     for size in (1e20, 1e-20):
-        if name == "dci_trees" and size > 1:
-            continue  # trees take float32
-        got = score(size * z, y / size) if name != "dci_trees" else score(z, size * y)
+        got = score(size * z, y / size)
         np.testing.assert_allclose(jax.tree.leaves(got), want, rtol=1e-3, atol=1e-4)
     if name != "dci_trees":
         far = score(z + 1e6, y - 1e6)
