@@ -61,7 +61,7 @@ class MetricValidity(Settings):
         check_choice("encoder", self.encoder, ENCODERS)
         check_choice("group", self.group, GROUPS)
         check_at_least("factors", self.factors, 2)
-        check_at_least("samples", self.samples, 20)
+        check_at_least("samples", self.samples, 10)
         check_at_least("draws", self.draws, 1)
         check_at_least("condition", self.condition, 1)
         check_unit_interval("alpha", self.alpha)
