@@ -17,7 +17,7 @@ from jidcl.metrics.blocks import (
 from jidcl.metrics.bootstrap import bootstrap_interval
 from jidcl.metrics.collapse import effective_rank, feature_variance, spread
 from jidcl.metrics.columns import fit_affine
-from jidcl.metrics.dci import Dci, DciScores, dci_lasso, dci_scores
+from jidcl.metrics.dci import dci_lasso, dci_scores
 from jidcl.metrics.decoding import (
     decode_factors,
     legacy_levels,
@@ -25,7 +25,7 @@ from jidcl.metrics.decoding import (
     ordinal_levels,
     t_test,
 )
-from jidcl.metrics.explicitness import Explicitness, info_e
+from jidcl.metrics.explicitness import info_e
 from jidcl.metrics.graphs import normalised_shd
 from jidcl.metrics.independence import (
     PValue,
@@ -34,9 +34,6 @@ from jidcl.metrics.independence import (
     g_test,
 )
 from jidcl.metrics.information import (
-    InfoMec,
-    Mig,
-    ModularityCompactness,
     info_mc,
     mi_knn,
     mig,
@@ -75,7 +72,7 @@ from jidcl.metrics.matching import (
 )
 from jidcl.metrics.nulls import rotation_null, shuffled
 from jidcl.metrics.permutation import PermutationTest, permutation_test
-from jidcl.metrics.rdc import Rdc, rdc
+from jidcl.metrics.rdc import rdc
 from jidcl.metrics.recovery import (
     isometry_error,
     linear_pearson,
@@ -83,12 +80,9 @@ from jidcl.metrics.recovery import (
     r2,
     read_back,
 )
-from jidcl.metrics.report import Report, ScoreRow, report
+from jidcl.metrics.report import Report, report
 from jidcl.metrics.similarity import Similarity, compare
 from jidcl.metrics.tmex import (
-    Dependence,
-    Tmex,
-    TmexScores,
     pcm_linear,
     tmex,
     tmex_scores,
@@ -97,24 +91,13 @@ from jidcl.metrics.trees import dci_trees
 
 __all__ = [
     "Report",
-    "ScoreRow",
     "report",
-    "Dependence",
-    "Explicitness",
-    "Rdc",
-    "Tmex",
-    "TmexScores",
     "dci_trees",
     "info_e",
     "pcm_linear",
     "rdc",
     "tmex",
     "tmex_scores",
-    "Dci",
-    "DciScores",
-    "InfoMec",
-    "Mig",
-    "ModularityCompactness",
     "dci_lasso",
     "dci_scores",
     "info_mc",

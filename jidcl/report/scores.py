@@ -22,7 +22,14 @@ tr:nth-child(even) { background: #f4f4f4; } .number { text-align: right; }
 
 
 def score_rows(found: Any) -> list[list[str]]:
-    """Cells of `jidcl.metrics.Report`, a row a score, in the order of `COLUMNS`."""
+    """Cells of `jidcl.metrics.Report`, a row a score, in the order of `COLUMNS`.
+
+    Args:
+        found: the report.
+
+    Returns:
+        Text for each cell.
+    """
     return [
         [
             row.name,
@@ -35,7 +42,14 @@ def score_rows(found: Any) -> list[list[str]]:
 
 
 def score_text(found: Any) -> str:
-    """A table for a terminal, and the notes below it."""
+    """A table for a terminal, and the notes below it.
+
+    Args:
+        found: the report.
+
+    Returns:
+        The text.
+    """
     title = f"{found.rows} rows, {found.factors} factors, {found.codes} codes"
     rows = [list(COLUMNS), *score_rows(found)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS) - 1)]
@@ -51,7 +65,14 @@ def score_text(found: Any) -> str:
 
 
 def score_csv(found: Any) -> str:
-    """The same table as CSV, with all digits."""
+    """The same table as CSV, with all digits.
+
+    Args:
+        found: the report.
+
+    Returns:
+        The text.
+    """
     held = io.StringIO()
     writer = csv.writer(held, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -62,7 +83,14 @@ def score_csv(found: Any) -> str:
 
 
 def score_json(found: Any) -> str:
-    """Everything that a report holds, for other programs."""
+    """Everything that a report holds, for other programs.
+
+    Args:
+        found: the report.
+
+    Returns:
+        The text.
+    """
     held = {
         "rows": found.rows,
         "factors": found.factors,
@@ -75,7 +103,15 @@ def score_json(found: Any) -> str:
 
 
 def score_html(found: Any, title: str) -> str:
-    """One page: the table, its picture, and the correlations of factors with codes."""
+    """One page: the table, its picture, and the correlations of factors with codes.
+
+    Args:
+        found: the report.
+        title: of the page.
+
+    Returns:
+        The page.
+    """
     rows = "".join(
         "<tr>"
         + f"<td><b>{html.escape(cells[0])}</b><br>{html.escape(row.meaning)}</td>"
@@ -98,7 +134,15 @@ def score_html(found: Any, title: str) -> str:
 
 
 def page(title: str, body: str) -> str:
-    """A page of its own."""
+    """A page of its own.
+
+    Args:
+        title: as plain text.
+        body: as HTML.
+
+    Returns:
+        The page.
+    """
     safe = html.escape(title)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -134,7 +178,15 @@ def _bars(scores: Sequence[Any]) -> str:
 
 
 def heat(matrix: np.ndarray, names: Sequence[str] | None = None) -> str:
-    """A matrix of numbers in [0, 1] as squares, darker for larger."""
+    """A matrix of numbers in [0, 1] as squares, darker for larger.
+
+    Args:
+        matrix: `[rows, columns]`.
+        names: of the rows; their numbers when None.
+
+    Returns:
+        An SVG picture.
+    """
     rows, columns = matrix.shape
     side = max(6, min(28, 640 // max(rows, columns)))
     left = 8 * max(map(len, names), default=0) + 8 if names else 28
@@ -161,7 +213,15 @@ def heat(matrix: np.ndarray, names: Sequence[str] | None = None) -> str:
 
 
 def similarity_text(names: Sequence[str], found: dict[tuple[int, int], Any]) -> str:
-    """Both similarities of every pair, with chance and p-value."""
+    """Both similarities of every pair, with chance and p-value.
+
+    Args:
+        names: of the representations.
+        found: `jidcl.metrics.Similarity` by the numbers of its two.
+
+    Returns:
+        The text.
+    """
     lines = ["pair                 matched  chance      p   linear  chance      p"]
     for (i, j), one in found.items():
         numbers = (
@@ -173,7 +233,15 @@ def similarity_text(names: Sequence[str], found: dict[tuple[int, int], Any]) -> 
 
 
 def similarity_json(names: Sequence[str], found: dict[tuple[int, int], Any]) -> str:
-    """Every pair by the names of its two, for other programs."""
+    """Every pair by the names of its two, for other programs.
+
+    Args:
+        names: of the representations.
+        found: `jidcl.metrics.Similarity` by the numbers of its two.
+
+    Returns:
+        The text.
+    """
     pairs = [
         {"a": names[i], "b": names[j], **one._asdict()} for (i, j), one in found.items()
     ]
@@ -181,7 +249,15 @@ def similarity_json(names: Sequence[str], found: dict[tuple[int, int], Any]) -> 
 
 
 def similarity_html(names: Sequence[str], found: dict[tuple[int, int], Any]) -> str:
-    """One page: two heat maps and the table."""
+    """One page: two heat maps and the table.
+
+    Args:
+        names: of the representations.
+        found: `jidcl.metrics.Similarity` by the numbers of its two.
+
+    Returns:
+        The text.
+    """
     body = ""
     for field, text in (
         ("matched", "up to order, sign and scale of columns (held-out MCC)"),

@@ -38,9 +38,7 @@ RECORDS = {
     "PairMap", "PairMoments", "Series", "TwoEnvironments",
     "DecisionLaw", "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES",
     "PValue", "VARIES",
-    "Dci", "DciScores", "Dependence", "Explicitness", "InfoMec", "Mig",
-    "Report", "ScoreRow",
-    "ModularityCompactness", "Rdc", "Tmex", "TmexScores", "Validity",
+    "Report", "Validity",
     "CLAIMS", "CODES", "DATA",
     "NullLaw", "PermutationTest", "PopulationMcc", "Similarity", "StructuralLaws",
 }  # fmt: skip

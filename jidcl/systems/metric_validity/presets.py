@@ -225,15 +225,15 @@ def _sample_sizes() -> dict[str, MetricValidity]:
     return held
 
 
-_TEN = dict(draws=10)
+_TEN = dict(draws=6)
 QUICK = {
     "scaled": cell("D1", "E1", **_TEN),
     "scaled-function": cell("D3", "E1", group="trees", draws=5),
     "bent": cell("D1", "E2", **_TEN),
     "bent-little": cell("D1", "E2", alpha=0.005, **_TEN),
     "mixed": cell("D1", "E3", **_TEN),
-    "mixed-many": cell("D1", "E3", group="matching", draws=200),
-    "mixed-correlated": cell("D2", "E3", rho=0.9, group="matching", draws=200),
+    "mixed-many": cell("D1", "E3", group="matching", draws=100),
+    "mixed-correlated": cell("D2", "E3", rho=0.9, group="matching", draws=100),
     "wide": cell("D1", "E7", codes=8, **_TEN),
     "wider": cell("D1", "E7", codes=50, **_TEN),
     "dropped": cell("D1", "E4", factors=10, codes=5, group="trees", draws=4),
