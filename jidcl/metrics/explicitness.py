@@ -59,6 +59,7 @@ def info_e(
 
     Raises:
         ValueError: on wrong shapes or values that are not finite.
+        TypeError: on a `balanced` that is no bool.
 
     Example:
         >>> z = np.random.default_rng(0).normal(size=(80, 1))

@@ -336,6 +336,7 @@ def info_mc(
 
     Raises:
         ValueError: on wrong shapes or values that are not finite.
+        TypeError: on a `same_units` that is no bool.
 
     Example:
         >>> z = jax.random.normal(jax.random.key(0), (300, 2))

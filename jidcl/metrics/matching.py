@@ -162,6 +162,7 @@ def held_out_mcc(
     Raises:
         ValueError: on wrong shapes, no fold, rows that are none, or a part of fewer
             than two rows.
+        TypeError: on folds that are no sequence.
 
     Example:
         >>> z = jax.random.normal(jax.random.key(0), (100, 3))

@@ -259,15 +259,24 @@ def _in_sample(z: np.ndarray, y: np.ndarray, seed: int) -> ScoreRow:
     n, d, m = len(z), z.shape[1], y.shape[1]
     own = matched(z, y)
     plain = n > d + m
-    sizes = [np.corrcoef(x.T).reshape(x.shape[1], -1) for x in (z, y)] if plain else []
-    given = [np.nan_to_num(c) + np.diag(np.isnan(np.diag(c)) * 1.0) for c in sizes]
-    known = {"z_correlation": given[0], "y_correlation": given[1]} if plain else {}
+    known = {"z_correlation": None, "y_correlation": None}
+    if plain:
+        held = [_correlations(x) for x in (z, y)]
+        known = {"z_correlation": held[0], "y_correlation": held[1]}
     draws = 400
     if n > d + 1:
         null = sample_null_mcc(d, m, n, draws=draws, seed=seed, **known)
     else:
         null = np.full(draws, null_law(d, m, n).expected_max)
     return _of_parts("mcc_in_sample", [own, *null], _blocks(matched, z, y))
+
+
+def _correlations(x: np.ndarray) -> np.ndarray:
+    """Of the columns; a constant one correlates with itself alone."""
+    scaled = np.asarray(standardised(x, np))  # type: ignore[arg-type]
+    found = scaled.T @ scaled / len(x)
+    np.fill_diagonal(found, 1)
+    return found
 
 
 def _block_rows(samples: int) -> list[np.ndarray]:

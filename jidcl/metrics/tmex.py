@@ -64,6 +64,7 @@ def pcm_linear(
     Raises:
         ValueError: on wrong shapes, values that are not finite, or parts of fewer than
             d + 2 rows.
+        TypeError: on splits that are no pairs.
 
     Example:
         >>> z = np.random.default_rng(0).normal(size=(60, 2))
@@ -223,6 +224,7 @@ def tmex(
     Raises:
         ValueError: on wrong shapes, values that are not finite, too few rows, or an
             alpha outside of (0, 1).
+        TypeError: on a `standardise` that is no bool.
 
     Example:
         >>> z = np.random.default_rng(0).normal(size=(80, 3))

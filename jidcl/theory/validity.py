@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jidcl.checks import check_choice, check_count
-from jidcl.metrics.chance import null_law
+from jidcl.metrics.chance import null_law, sample_null_mcc
 
 HIGH, LOW = 0.95, 0.1
 DATA = {
@@ -132,14 +132,16 @@ _OUTSIDE = "the codes are outside of the class that the score claims, and it dro
 
 def _chance(score: str, d: int, m: int, n: int) -> float:
     if score in ("mcc", "spearman"):
-        return null_law(d, m, n).expected_max
+        if n < d + 2:
+            return null_law(d, m, n).expected_max
+        return float(sample_null_mcc(d, m, n, draws=200).mean())
     if score == "r2":
         return 0.0
     if score == "tmex":  # level 0.023 of the mean statistic
         return 1 - (1 - 0.023) ** max(d, m)
     if score == "mig":
         return 0.02
-    if score in ("dci_lasso", "dci_trees"):
+    if score == "dci_trees":
         return 0.0 if n >= 20 * max(d, m) else float("nan")
     return float("nan")
 
@@ -151,6 +153,7 @@ def _why_null(score: str) -> str:
         "rdc": "20 features of each column fit noise",
         "info_m": "informations of noise share unevenly: it is no test of independence",
         "tmex": "one of many tests rejects by chance",
+        "dci_lasso": "weights of noise spread unevenly over factors",
     }.get(score, "too few rows for so many codes")
 
 

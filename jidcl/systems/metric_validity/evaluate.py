@@ -130,7 +130,13 @@ def _split_r2(z: np.ndarray, y: np.ndarray, cut: int) -> float:
     fit = fit_affine(y[:cut], z[:cut], xp=np)
     held = z[cut:]
     left, total = np.mean((held - fit(y[cut:])) ** 2, axis=0), held.var(axis=0)
-    return float(np.mean(np.where(total > 0, 1 - left / np.maximum(total, 1e-300), 0)))
+    return _clipped(left, total)
+
+
+def _clipped(left: np.ndarray, total: np.ndarray) -> float:
+    """Mean R2, each factor's in [0, 1]: one code of 1e30 makes one of -1e60."""
+    score = np.where(total > 0, 1 - left / np.maximum(total, 1e-300), 0)
+    return float(np.mean(np.clip(score, 0, 1)))
 
 
 def _published_r2(z: np.ndarray, y: np.ndarray, cut: int) -> float:
@@ -138,9 +144,7 @@ def _published_r2(z: np.ndarray, y: np.ndarray, cut: int) -> float:
     weights = np.linalg.lstsq(y[:cut], z[:cut], rcond=None)[0]
     held = z[cut:]
     left = np.mean((held - y[cut:] @ weights) ** 2, axis=0)
-    total = held.var(axis=0)
-    score = np.where(total > 0, 1 - left / np.maximum(total, 1e-300), 0)
-    return float(np.mean(np.clip(score, 0, 1)))
+    return _clipped(left, held.var(axis=0))
 
 
 def others(z: np.ndarray, y: np.ndarray, seed: int) -> dict[str, float]:

@@ -266,7 +266,7 @@ LEGEND = {
     "mcc_coverage": "the same sum over the number of factors",
     "mcc_held_out": "cross-fitted MCC, unclipped: 0 on average by chance",
     "spearman": "matched MCC of ranks",
-    "r2": "affine R2, fitted on four fifths and scored on the others",
+    "r2": "affine R2, fitted on four fifths, scored on the others, each clipped",
     "r2_published": "without intercept, of raw codes, clipped at 0",
     "chance": "E of the largest of max(d, m) null correlations of the scored rows",
     "chance_published": "sqrt(2 ln m / n), the published approximation of it",
