@@ -7,7 +7,7 @@ Source: Chen et al. 2018 (MIG); Ross 2014 (neighbours); Hsu et al. 2023 (InfoMEC
 """
 
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,6 @@ from jax.scipy.special import digamma
 from scipy.special import digamma as digamma_on_host
 
 from jidcl.checks import (
-    check_array,
     check_at_least,
     check_count,
     check_finite,
@@ -388,11 +387,3 @@ def _info_mc(
     information = xp.clip(found, 0, 1)
     scores = _modularity_compactness(information, active, xp=xp)
     return InfoMec(*scores, information, active)
-
-
-def levels_of(column: Any, most: int) -> np.ndarray | None:
-    """The values of a discrete column: whole numbers, at most so many; else None."""
-    check_array("column", column)
-    values = np.unique(np.asarray(column))
-    whole = len(values) <= most and bool(np.all(values == np.round(values)))
-    return values if whole else None
