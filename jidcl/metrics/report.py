@@ -137,7 +137,8 @@ def report(
         chosen = np.sort(
             np.random.default_rng([seed, 2]).permutation(given)[:most_rows]
         )
-        z, y = z[chosen], y[chosen]
+        z, y = z[chosen], y[chosen]  # a mapped file is read here, and no more of it
+    z, y = np.asarray(z, np.float64), np.asarray(y, np.float64)
     for name, x in (("z", z), ("y", y)):
         check_finite(name, x)
         if x.shape[1] >= len(x):
@@ -160,7 +161,7 @@ def report(
 
 
 def _rows(name: str, x: Any) -> np.ndarray:
-    """A matrix of float64 numbers of an array of any framework."""
+    """A matrix of numbers of an array of any framework, a mapped file as it is."""
     x = x if hasattr(x, "dtype") and not hasattr(x, "detach") else np.asarray(x)
     check_array(name, x)
     x = np.asarray(x)
@@ -172,7 +173,7 @@ def _rows(name: str, x: Any) -> np.ndarray:
             f"{name} must have shape [samples >= {LEAST_ROWS}, columns >= 1], got "
             f"{list(x.shape)}"
         )
-    return x.astype(np.float64)
+    return x
 
 
 # Scores ------------------------------------------------------------------------------

@@ -201,8 +201,8 @@ METRICS = {
     ),
     "report": call(
         metrics.report,
-        z=floats(40, 2, free=(1, "integers", "bool", "rank down")),
-        y=floats(40, 3, seed=2, free=(1, "integers", "bool", "rank down")),
+        z=floats(40, 2, free=(1, "integers", "bool", "rank down", "list")),
+        y=floats(40, 3, seed=2, free=(1, "integers", "bool", "rank down", "list")),
         permutations=whole(1),
         most_rows=whole(100, 30),
         seed=whole(0, 0),
