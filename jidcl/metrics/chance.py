@@ -157,8 +157,9 @@ def sample_null_mcc(
         n: number of scored rows, > d + 1; > d + m with `y_correlation`.
         draws: how many scores.
         seed: of the draws.
-        z_correlation: sample correlation of the latents, `[d, d]`; None: the identity.
-        y_correlation: of the outputs, `[m, m]`; None: the identity.
+        z_correlation: of the latents in the scored sample, `[d, d]`; None: that of
+            independent normal latents, drawn anew each time.
+        y_correlation: of the law of the outputs, `[m, m]`; None: the identity.
 
     Returns:
         `[draws]`, float64.
@@ -180,7 +181,7 @@ def sample_null_mcc(
     check_count("draws", draws)
     check_count("seed", seed, 0)
     check_memory("draws", draws, draws * m * d, 8)
-    root = _root_of("z_correlation", z_correlation, d)
+    given = _root_of("z_correlation", z_correlation, d)
     mixing = _root_of("y_correlation", y_correlation, m)
     rng = np.random.default_rng(seed)
     scores = np.empty(draws)
@@ -188,15 +189,24 @@ def sample_null_mcc(
         inside = rng.normal(size=(d, m)) @ mixing.T
         if y_correlation is None:
             rest = rng.chisquare(free, size=m)
-        else:  # Bartlett: the Cholesky factor of a Wishart matrix
-            lower = np.tril(rng.normal(size=(m, m)), -1)
-            lower[range(m), range(m)] = np.sqrt(rng.chisquare(free - np.arange(m)))
-            rest = np.sum((mixing @ lower) ** 2, axis=1)
+        else:
+            rest = np.sum((mixing @ _wishart_root(rng, m, free)) ** 2, axis=1)
+        root = given
+        if z_correlation is None:  # what n rows of independent latents have
+            root = _wishart_root(rng, d, n - 1)
+            root = root / np.linalg.norm(root, axis=1, keepdims=True)
         length = np.sqrt(np.sum(inside**2, axis=0) + rest)
         score = np.abs(root @ inside) / length[None]
         rows, columns = linear_sum_assignment(-score)
         scores[i] = score[rows, columns].mean()
     return scores
+
+
+def _wishart_root(rng: np.random.Generator, size: int, free: int) -> np.ndarray:
+    """The Cholesky factor of a Wishart matrix, by Bartlett's decomposition."""
+    lower = np.tril(rng.normal(size=(size, size)), -1)
+    lower[range(size), range(size)] = np.sqrt(rng.chisquare(free - np.arange(size)))
+    return lower
 
 
 def _root_of(name: str, matrix: Any, size: int) -> np.ndarray:

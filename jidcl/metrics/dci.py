@@ -24,6 +24,7 @@ from jidcl.checks import (
 from jidcl.compiled import compiled
 from jidcl.metrics.columns import dot, host_first, moments
 from jidcl.metrics.recovery import both
+from jidcl.numerics import at_least_float32
 
 
 class DciScores(NamedTuple):
@@ -79,9 +80,9 @@ def dci_scores(importance: jax.Array, *, xp: ModuleType = jnp) -> DciScores:
     check_at_least("importance", importance, 0)
     check_finite("importance", importance)
     importance = xp.asarray(importance)
-    return _dci_scores(
-        importance.astype(xp.promote_types(importance.dtype, "float32")), xp=xp
-    )
+    if xp is jnp:
+        importance = importance.astype(at_least_float32(importance.dtype))
+    return _dci_scores(importance, xp=xp)
 
 
 @compiled
@@ -171,18 +172,18 @@ def dci_lasso(
         lower it though no code is entangled. It wants some ten rows for each code.
         Works under `jit` and `vmap`, so many representations are one program.
     """
+    held_z, held_y = both(z, y, jnp)
+    check_rows("z", z, 5)
     check_finite("z", z)
     check_finite("y", y)
     check_above("alpha", alpha, 0)
     check_scalar("alpha", alpha)
     check_count("rounds", rounds)
-    samples = z.shape[0] if getattr(z, "ndim", 0) == 2 else 0
+    samples = z.shape[0]
     if train is not None:
         check_count("train", train, 2, samples - 2)
-    held_z, held_y = both(z, y, jnp)
-    check_rows("z", z, 5)
-    fitted = train if train is not None else samples - samples // 5
-    return _dci_lasso(held_z, held_y, alpha, train=fitted, rounds=rounds)
+    fitted = int(train) if train is not None else samples - samples // 5
+    return _dci_lasso(held_z, held_y, alpha, train=fitted, rounds=int(rounds))
 
 
 @compiled

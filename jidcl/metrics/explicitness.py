@@ -79,6 +79,8 @@ def info_e(
     check_count("bins", bins, 2)
     check_above("strength", strength, 0)
     check_scalar("strength", strength)
+    check_finite("strength", strength)
+    strength = float(strength)
     if not isinstance(balanced, bool):
         raise TypeError(f"balanced must be a bool, got {balanced!r}")
     std = wide_y.std(axis=0)

@@ -77,11 +77,11 @@ def mig(z: jax.Array, y: jax.Array, *, bins: int = 20, xp: ModuleType = jnp) -> 
         perfect codes score about 0.74 with 200 rows and 20 bins, 0.94 with 1000. It
         takes a factor that two codes share for entanglement.
     """
+    check_count("bins", bins, 2)
+    held = both(z, y, xp)
     check_finite("z", z)
     check_finite("y", y)
-    check_count("bins", bins, 2)
-    z, y = both(z, y, xp)
-    return _mig(z, y, bins=bins, xp=xp)
+    return _mig(*held, bins=int(bins), xp=xp)
 
 
 @compiled
@@ -166,7 +166,7 @@ def mi_knn(
     check_count("neighbours", neighbours)
     x = xp.asarray(x)
     label = xp.asarray(label)
-    return _mi_knn(x - xp.mean(x), label, neighbours=neighbours, xp=xp)
+    return _mi_knn(x - xp.mean(x), label, neighbours=int(neighbours), xp=xp)
 
 
 @compiled
@@ -350,23 +350,22 @@ def info_mc(
         codes score about 0.75 with 200 rows and 5 factors. Correlated factors lower it
         though no code is entangled. It wants more rows in every bin than `neighbours`.
     """
-    check_finite("z", z)
-    check_finite("y", y)
     check_count("bins", bins, 2)
     check_count("neighbours", neighbours)
+    held = both(z, y, xp)
+    check_finite("z", z)
+    check_finite("y", y)
     if not isinstance(same_units, bool):
         raise TypeError(f"same_units must be a bool, got {same_units!r}")
     given = jnp.asarray(y) if xp is jnp else np.asarray(y, np.float64)
-    z, y = both(z, y, xp)
     spread = xp.max(given, axis=0) - xp.min(given, axis=0)
-    return _info_mc(
-        z, y, spread, bins=bins, neighbours=neighbours, same_units=same_units, xp=xp
-    )
+    own = int(bins), int(neighbours), same_units
+    return _info_mc(*held, spread, *own, xp=xp)
 
 
 @compiled
 def _info_mc(
-    z, y, spread, *, bins: int, neighbours: int, same_units: bool, xp: ModuleType
+    z, y, spread, bins: int, neighbours: int, same_units: bool, *, xp: ModuleType
 ) -> InfoMec:
     bin_of, codes = _binned(z, bins, xp), standardised(y, xp)
     share = xp.mean(_one_hot(bin_of, bins, z.dtype, xp), axis=0)

@@ -85,6 +85,7 @@ def rdc(
     check_count("features", features)
     check_above("scale", scale, 0)
     check_scalar("scale", scale)
+    check_finite("scale", scale)
     check_unit_interval("cutoff", cutoff)
     check_scalar("cutoff", cutoff)
     check_count("seed", seed, 0)

@@ -75,12 +75,12 @@ def dci_trees(
     check_rows("z", z, 5)
     check_finite("z", z)
     check_finite("y", y)
-    size = np.frexp(np.abs(wide_y).max(axis=0))[1]
-    wide_y = np.ldexp(wide_y, (100 - size)[None])
+    wide_z, wide_y = _in_reach(wide_z, 0), _in_reach(wide_y, 100)
     for name, value in (("trees", trees), ("depth", depth), ("leaf", leaf)):
         check_count(name, value)
     check_above("rate", rate, 0)
     check_scalar("rate", rate)
+    check_finite("rate", rate)
     samples = len(wide_z)
     if train is not None:
         check_count("train", train, 2, samples - 2)
@@ -91,7 +91,7 @@ def dci_trees(
         model = GradientBoostingRegressor(
             n_estimators=trees,
             max_depth=depth,
-            learning_rate=rate,
+            learning_rate=float(rate),
             min_samples_leaf=leaf,
             random_state=0,
         ).fit(wide_y[:fitted], column[:fitted])
@@ -106,6 +106,17 @@ def dci_trees(
     both_scores = found.disentanglement, found.completeness
     values = (*both_scores, clipped, r2[1], matrix, in_sample)
     return Dci(*(jnp.asarray(value, jnp.result_type(float)) for value in values))
+
+
+def _in_reach(x: np.ndarray, power: int) -> np.ndarray:
+    """Columns times powers of two, the largest entry near 2**power; far ones centred.
+
+    Trees stop at variances of 1e-16 of targets and at differences of 1e-7 of features.
+    """
+    mean, std = x.mean(axis=0, keepdims=True), x.std(axis=0, keepdims=True)
+    x = np.where(np.abs(mean) > 100 * std, x - mean, x)
+    size = np.frexp(np.abs(x).max(axis=0))[1]
+    return np.ldexp(x, (power - size)[None])
 
 
 def _r2(held: np.ndarray, found: np.ndarray) -> float:

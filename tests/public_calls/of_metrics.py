@@ -39,6 +39,9 @@ LATENTS_OF, OUTPUTS_OF = floats(40, 2), floats(40, 3, seed=2)
 SAME = floats(40, 2, seed=4)
 
 
+TRAIN = dataclasses.replace(whole(30, 2, 38), free=("none",))
+
+
 METRICS = {
     "amari_distance": call(
         metrics.amari_distance,
@@ -132,7 +135,7 @@ METRICS = {
         z=floats(40, 2, free=(1,)),
         y=floats(40, 3, seed=2, free=(1,)),
         alpha=number(0.1, above=0),
-        train=whole(30, 2, 38),
+        train=TRAIN,
         rounds=whole(4),
     ),
     "dci_scores": call(metrics.dci_scores, importance=positive(4, 3, free=(0, 1))),
@@ -140,7 +143,7 @@ METRICS = {
         metrics.dci_trees,
         z=floats(40, 2, free=(1,)),
         y=floats(40, 3, seed=2, free=(1,)),
-        train=whole(30, 2, 38),
+        train=TRAIN,
         trees=whole(2),
         depth=whole(2),
         rate=number(0.1, above=0),

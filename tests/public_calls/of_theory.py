@@ -338,7 +338,7 @@ THEORY = {
         data=text("D1"),
         encoder=text("E1"),
         d=whole(3, 2),
-        m=whole(3),
+        m=dataclasses.replace(whole(3), free=("none",)),
         n=whole(40, 3),
         host=True,
     ),
