@@ -195,7 +195,7 @@ def held_out_mcc(
                 f"got {len(test)}"
             )
         held.append((np.setdiff1d(np.arange(samples), test), test))
-    scores = xp.stack([_on_split(z, y, *rows, spearman, xp) for rows in held])
+    scores = xp.stack([_on_split(z, y, a, b, spearman, xp) for a, b in held])
     weights = np.asarray([len(test) for _, test in held], scores.dtype)
     mean = xp.sum(scores * (weights / weights.sum()))
     least = min(z.shape[1], y.shape[1])

@@ -5,7 +5,7 @@ tested is independence, and no more: a linear mixture is always significant.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,7 +83,8 @@ def permutation_test(
     Source: Joshi et al. 2026, published code.
     """
     check_callable("score", score)
-    held_z, held_y = both(z, y, np)
+    held: Any = both(z, y, np)
+    held_z, held_y = held
     check_finite("z", z)
     check_finite("y", y)
     samples = held_z.shape[0]

@@ -368,7 +368,7 @@ def _column_notes(name: str, x: np.ndarray) -> list[Note]:
     return found
 
 
-def _dependence_notes(z: np.ndarray, y: np.ndarray) -> list[Note]:
+def _dependence_notes(z: Any, y: Any) -> list[Note]:
     found: list[Note] = []
     lowered = ("dci_d", "mig", "info_m", "info_c")
     among = np.triu(np.abs(np.asarray(mcc(z, z, xp=np).matrix)), 1)

@@ -5,7 +5,7 @@ agree up to order, sign and scale of their columns, and up to linear maps, each 
 that chose nothing, beside what it is by chance.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -88,7 +88,8 @@ def compare(
     check_count("permutations", permutations)
     check_count("seed", seed, 0)
     check_same_rows("a", a, "b", b)
-    first, second = (np.asarray(standardised(widened(x, np), np)) for x in (a, b))
+    both: Any = a, b
+    first, second = (np.asarray(standardised(widened(x, np), np)) for x in both)
     folds = fold_rows(len(first), 5 if len(first) >= 15 else 2, seed=seed)
     orders = orders_in_folds(folds, permutations, seed)
     matching = Matching(first, second, folds, spearman)

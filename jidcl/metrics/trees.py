@@ -99,7 +99,7 @@ def dci_trees(
         scores.append(
             [_r2(column[rows], model.predict(wide_y[rows])) for rows in parts]
         )
-    matrix = np.stack(importance, axis=1)
+    matrix: Any = np.stack(importance, axis=1)
     found = dci_scores(matrix, xp=np)
     r2 = np.asarray(scores).T  # of training rows, then of the others
     in_sample, clipped = np.clip(r2.mean(axis=1), 0, 1)

@@ -37,7 +37,7 @@ def _rows(value: Any) -> np.ndarray:
     return np.asarray(value).astype(int)
 
 
-def _wide(value: Any) -> np.ndarray:
+def _wide(value: Any) -> Any:
     return np.asarray(value, np.float64)
 
 

@@ -126,7 +126,7 @@ def matching(config: MetricValidity, z: Any, y: Any, seed: int) -> dict[str, flo
     return found
 
 
-def _split_r2(z: np.ndarray, y: np.ndarray, cut: int) -> float:
+def _split_r2(z: Any, y: Any, cut: int) -> float:
     fit = fit_affine(y[:cut], z[:cut], xp=np)
     held = z[cut:]
     left, total = np.mean((held - fit(y[cut:])) ** 2, axis=0), held.var(axis=0)
@@ -147,7 +147,7 @@ def _published_r2(z: np.ndarray, y: np.ndarray, cut: int) -> float:
     return _clipped(left, held.var(axis=0))
 
 
-def others(z: np.ndarray, y: np.ndarray, seed: int) -> dict[str, float]:
+def others(z: Any, y: Any, seed: int) -> dict[str, float]:
     """Scores of dependence, information and disentanglement; NaN for too few rows."""
     n, d = z.shape
     found = dict.fromkeys(OTHERS, float("nan"))

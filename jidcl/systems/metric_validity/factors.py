@@ -176,10 +176,10 @@ def draw_codes(
     """
     n, d = z.shape
     default = {"E4": d - 1, "E5": d + 1, "E6": d + 1, "E7": 2 * d, "E8": 2 * d}
-    m = default.get(encoder, d) if m is None else m
-    scale = rng.uniform(0.5, 2, size=m)
+    count: int = default.get(encoder, d) if m is None else m
+    scale = rng.uniform(0.5, 2, size=count)
     if encoder in ("E1", "E4", "E5"):
-        scale = scale * rng.choice([-1.0, 1.0], size=m)
+        scale = scale * rng.choice([-1.0, 1.0], size=count)
     names = list(UNIVARIATE)
     if encoder in ("E1", "E2"):
         index = rng.permutation(d)
@@ -189,26 +189,26 @@ def draw_codes(
             else bent(z, index, scale, names, alpha)
         )
     if encoder == "E4":  # the last ones
-        return scaled(z, np.arange(d - m, d), scale)
+        return scaled(z, np.arange(d - count, d), scale)
     if encoder in ("E5", "E6"):
-        index = np.concatenate([np.arange(d), rng.integers(0, d, size=m - d)])
+        index = np.concatenate([np.arange(d), rng.integers(0, d, size=count - d)])
         index = rng.permutation(index)
         if encoder == "E5":
             return scaled(z, index, scale)
-        return bent(z, index, np.ones(m), names)
+        return bent(z, index, np.ones(count), names)
     if encoder in ("E3", "E7"):
-        u, v = (_orthogonal(rng, size) for size in (m, d))
+        u, v = (_orthogonal(rng, size) for size in (count, d))
         return z @ mixing_matrix(u, v, condition).T
     if encoder == "E8":
-        k, index = m // d, rng.permutation(d)
+        k, index = count // d, rng.permutation(d)
         if k == 2:
             return waves(z, index)
         inner = np.sort(rng.uniform(size=(d, k - 1)), axis=1)
         edges = np.column_stack([np.zeros(d), inner, np.ones(d)])
         return intervals(z, index, edges)
     if encoder == "E9":
-        return rng.normal(size=(n, m))
-    return rng.uniform(-1, 1, size=(n, m))
+        return rng.normal(size=(n, count))
+    return rng.uniform(-1, 1, size=(n, count))
 
 
 def _orthogonal(rng: np.random.Generator, size: int) -> Rows:
