@@ -238,8 +238,8 @@ def tmex(
         `alignment` is 1 for codes that depend on their factor, whatever else they
         depend on; read `f1`, which is 1 only without that. Both count tests, not
         sizes: with many rows the least dependence on another factor lowers `f1`. It
-        does not see dependences that are not linear. By chance with many codes it is about
-        1 - (1 - 0.02)^m. It wants some 50 rows in each half.
+        does not see dependences that are not linear. By chance with many codes it is
+        about 1 - (1 - 0.02)^m. It wants some 50 rows in each half.
     """
     z, y = _checked(z, y)
     check_scalar("alpha", alpha)
