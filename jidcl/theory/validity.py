@@ -122,7 +122,7 @@ def validity(
     if encoder in CLAIMS[score]:
         why = _why_low(score, data, encoder, n)
         return Validity("false negative" if why else "valid", why or _INSIDE, null)
-    why = _why_high(score, encoder, m / d)
+    why = _why_high(score, data, encoder, m / d)
     return Validity("false positive" if why else "valid", why or _OUTSIDE, null)
 
 
@@ -173,6 +173,8 @@ def _why_low(score: str, data: str, encoder: str, n: int) -> str:
         return "dependent factors share information"
     if score == "dci_lasso" and bent:
         return "a linear read-out of codes of heavy tails takes what noise adds"
+    if score == "dci_lasso" and encoder == "E8":
+        return "an even function of a factor has the weights of noise"
     if score == "dci_trees" and data == "D3":
         return "trees take a factor and a function of it for one another"
     if score == "dci_trees" and data == "D4" and encoder == "E8":
@@ -185,9 +187,11 @@ def _why_low(score: str, data: str, encoder: str, n: int) -> str:
     return ""
 
 
-def _why_high(score: str, encoder: str, ratio: float) -> str:
+def _why_high(score: str, data: str, encoder: str, ratio: float) -> str:
     if encoder == "E4" and score in _MATCHED:
         return "matched scores leave out factors without a code: read coverage"
+    if encoder == "E4" and score in ("dci_lasso", "info_m") and data == "D1":
+        return "the score is of the codes that there are, not of the factors"
     if encoder in ("E3", "E7") and score == "tmex":
         return "alignment ignores codes that depend on several factors: read f1"
     if encoder == "E8" and score == "spearman" and ratio == 2:

@@ -143,8 +143,9 @@ def test_mig_of_perfect_codes_is_biased_by_few_rows():
 def test_chance_is_what_the_documentation_says():
     rng = np.random.default_rng(0)
     pairs = rng.normal(size=(20, 2, 200, 5))
-    info = [float(info_mc(z, y, xp=np).modularity) for z, y in pairs[:5]]
-    assert np.mean(info) == pytest.approx(0.75, abs=0.05)
+    info = [float(info_mc(z, y, xp=np).modularity) for z, y in pairs]
+    assert 0.5 < np.mean(info) < 0.85
+    assert max(info) - min(info) > 0.2
     own = [rdc(z[:, :1], y[:, :1], seed=s).mean for s, (z, y) in enumerate(pairs)]
     assert np.mean(own) == pytest.approx(0.19, abs=0.05)
     level = np.mean([pcm_linear(y, z).p_value < 0.05 for z, y in pairs])
