@@ -348,7 +348,8 @@ def info_mc(
         It is 1 for one code a factor, whatever the map, in the limit of many rows. By
         chance it is far from 0: informations of noise share unevenly, so independent
         codes score 0.35 to 0.95 with 200 rows and 5 factors. Correlated factors lower
-        it though no code is entangled. It wants more rows in every bin than `neighbours`.
+        it though no code is entangled. It wants more rows in every bin than
+        `neighbours`.
     """
     check_count("bins", bins, 2)
     check_count("neighbours", neighbours)
