@@ -225,21 +225,21 @@ def _sample_sizes() -> dict[str, MetricValidity]:
     return held
 
 
-_TEN = dict(draws=6)
+_SIX = dict(draws=6)
 QUICK = {
-    "scaled": cell("D1", "E1", **_TEN),
+    "scaled": cell("D1", "E1", **_SIX),
     "scaled-function": cell("D3", "E1", group="trees", draws=5),
-    "bent": cell("D1", "E2", **_TEN),
-    "bent-little": cell("D1", "E2", alpha=0.005, **_TEN),
-    "mixed": cell("D1", "E3", **_TEN),
+    "bent": cell("D1", "E2", **_SIX),
+    "bent-little": cell("D1", "E2", alpha=0.005, **_SIX),
+    "mixed": cell("D1", "E3", **_SIX),
     "mixed-many": cell("D1", "E3", group="matching", draws=100),
     "mixed-correlated": cell("D2", "E3", rho=0.9, group="matching", draws=100),
-    "wide": cell("D1", "E7", codes=8, **_TEN),
-    "wider": cell("D1", "E7", codes=50, **_TEN),
+    "wide": cell("D1", "E7", codes=8, group="matching", draws=60),
+    "wider": cell("D1", "E7", codes=50, group="matching", draws=60),
     "dropped": cell("D1", "E4", factors=10, codes=5, group="trees", draws=4),
-    "dropped-correlated": cell("D2", "E4", factors=10, codes=5, **_TEN),
-    "split": cell("D1", "E8", **_TEN),
-    "null": cell("D1", "E9", **_TEN),
+    "dropped-correlated": cell("D2", "E4", factors=10, codes=5, **_SIX),
+    "split": cell("D1", "E8", **_SIX),
+    "null": cell("D1", "E9", **_SIX),
     "null-50": cell("D1", "E9", factors=10, codes=50, group="matching", draws=100),
     "null-few": cell(
         "D1", "E9", factors=10, codes=200, samples=100, group="matching", draws=50
