@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from jidcl.checks import check_array, check_count, check_finite
+from jidcl.compiled import compiled
 from jidcl.metrics.chance import null_law, sample_null_mcc, samples_needed
 from jidcl.metrics.columns import ranks, standardised
 from jidcl.metrics.cross_fit import Matching, Reading, against, orders_in_folds
@@ -233,24 +234,27 @@ def _lasso(z: np.ndarray, y: np.ndarray, orders: list[np.ndarray]):
     rng = np.random.default_rng(0)
     mixed = rng.permutation(len(z))  # the first rows are fitted
     z, y = (np.float32(standardised(x[mixed], np)) for x in (z, y))  # type: ignore
-
-    @jax.jit
-    def program(z, y, orders):
-        def one(order):
-            found = dci_lasso(z, y[order], rounds=100)
-            return found.disentanglement, found.completeness
-
-        return jax.lax.map(one, orders)
-
     rank = np.argsort(mixed)
     moved = np.asarray([rank[order[mixed]] for order in orders])
-    held = np.asarray(program(z, y, moved), np.float64)
+    held = np.asarray(_of_orders(z, y, moved), np.float64)
     blocks = _block_rows(len(z))
     parts = np.asarray(
-        [np.asarray(program(z[b], y[b], np.arange(len(b))[None]))[:, 0] for b in blocks]
+        [
+            np.asarray(_of_orders(z[b], y[b], np.arange(len(b))[None]))[:, 0]
+            for b in blocks
+        ]
     )
     for i, name in enumerate(("dci_d", "dci_c")):
         yield _of_parts(name, list(held[i]), parts[:, i])
+
+
+@compiled
+def _of_orders(z, y, orders):
+    def one(order):
+        found = dci_lasso(z, y[order], rounds=100)
+        return found.disentanglement, found.completeness
+
+    return jax.lax.map(one, orders)
 
 
 def _in_sample(z: np.ndarray, y: np.ndarray, seed: int) -> ScoreRow:
