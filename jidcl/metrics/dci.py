@@ -151,7 +151,7 @@ def dci_lasso(
         y: codes, `[samples, m]`.
         alpha: weight of the penalty, > 0, in units of standardised columns.
         train: the first rows, fitted; the others are scored. None: four fifths.
-        rounds: over all coordinates.
+        rounds: over all coordinates at most; it ends where none moves any more.
 
     Returns:
         `Dci`; `importance` holds |W|.
@@ -218,10 +218,16 @@ def lasso_weights(z, y, alpha, *, train: int, rounds: int = 500) -> jax.Array:
             jnp.where(size[j] > 0, shrunk / jnp.maximum(size[j], 1e-6), 0)
         )
 
-    def sweep(_, w):
-        return jax.lax.fori_loop(0, y.shape[1], update, w)
+    def sweep(held):
+        i, w, _ = held
+        new = jax.lax.fori_loop(0, y.shape[1], update, w)
+        return i + 1, new, jnp.max(jnp.abs(new - w))
 
-    return jax.lax.fori_loop(0, rounds, sweep, jnp.zeros_like(cross))
+    def moves(held):
+        return (held[0] < rounds) & (held[2] > 4 * jnp.finfo(cross.dtype).eps)
+
+    start = 0, jnp.zeros_like(cross), jnp.asarray(jnp.inf, cross.dtype)
+    return jax.lax.while_loop(moves, sweep, start)[1]
 
 
 def _by_training(x: Any, train: int) -> tuple[jax.Array, jax.Array]:
