@@ -26,6 +26,7 @@ SYSTEMS = {
     "ima_vae": "Reizinger et al. 2022: why the gap of a variational bound helps",
     "causal_definetti": "Guo et al. 2023: structure from exchangeable environments",
     "lti": "Rajendran et al. 2024: linear systems under interventions",
+    "autoregressive": "Reizinger et al. 2024: equal likelihood, different behaviour",
 }
 
 
