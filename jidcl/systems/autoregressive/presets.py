@@ -152,9 +152,8 @@ class Autoregressive(Optimisation):
         share = f" {self.rho:g}" if self.variant == "mixed" else ""
         size = f" {self.layers} x {self.width}" if self.model != "linear" else ""
         data = f"a^n b^n up to {self.max_length} symbols"
-        return f"{self.variant}{share}: {self.model}{size}; {data}; prompts of " + str(
-            self.prompt_length
-        )
+        prompts = f"prompts of {self.prompt_length}"
+        return f"{self.variant}{share}: {self.model}{size}; {data}; {prompts}"
 
 
 _BASE = Autoregressive()
@@ -184,14 +183,16 @@ _MODELS = {
 }
 VARIED = ("mle", "adversarial", "oracle")
 RHOS = (0.0, 0.25, 0.5, 0.75, 1.0)
-QUICK = {variant: replace(_BASE, variant=variant) for variant in VARIED}
+# 60 prompts outside in place of 251: a quarter of the time.
+_QUICK = replace(_BASE, prompt_length=6)
+QUICK = {variant: replace(_QUICK, variant=variant) for variant in VARIED}
 
 
 def presets() -> dict[str, Autoregressive]:
     """All presets by name."""
     named = {f"quick/{name}": config for name, config in QUICK.items()}
-    named["quick/transformer"] = _BASE.changed(
-        model="transformer", width=8, layers=2, learning_rate=1e-2, prompt_length=6
+    named["quick/transformer"] = _QUICK.changed(
+        model="transformer", width=8, layers=2, learning_rate=1e-2
     )
     for rho in RHOS:
         named[f"full/mixed-{rho:g}"] = replace(_BASE, variant="mixed", rho=rho)
