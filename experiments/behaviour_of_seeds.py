@@ -42,14 +42,14 @@ def configuration(model: str, scale: float, steps: int) -> Autoregressive:
         new_tokens=16,
         learning_rate=1e-2,
         steps=steps,
-        chunk=max(steps // 8, 1),
+        chunk=max(steps // 4, 1),
         init_scale=scale,
         sharpness_steps=10,
     )
 
 
 def rows_of(model: str, scale: float, options) -> list[dict]:
-    """One row a seed: scores at the end, and at an eighth of the way."""
+    """One row a seed: scores at the end, and at a quarter of the way."""
     config, rows = configuration(model, scale, options.steps), []
     for first in range(0, options.seeds, options.block):
         seeds = range(first, min(first + options.block, options.seeds))

@@ -150,6 +150,10 @@ def decode(
         check_shape("keys", jax.random.key_data(keys)[..., 0], (batch,))
     steps = width + new - 1
     cache = model.begin(params, state, batch, steps)
+    told = jax.eval_shape(
+        model.advance, params, state, cache, prompt[:, 0], jnp.int32(0)
+    )
+    check_within("prompt", prompt, told[0].shape[1])
     given = jnp.pad(prompt, ((0, 0), (0, new)), constant_values=pad)
 
     def pick(logits, t):

@@ -202,6 +202,7 @@ def test_sequences_beyond_the_range_of_positions_are_refused(name):
         (dict(new=0), "new must be >= 1, got 0"),
         (dict(temperature=0.0), "temperature must be > 0, got 0.0"),
         (dict(lengths=np.int32([9] * 6)), r"lengths must be in \[0, 6\), got 9"),
+        (dict(prompt=PROMPT + 3), r"prompt must be in \[0, 5\)"),
         (dict(prompt=PROMPT[0]), r"prompt must have shape \[batch, width\]"),
     ],
 )

@@ -37,7 +37,7 @@ RECORDS = {
     "CRITERIA", "DESIGNS", "Diversity", "Environments", "LTI", "MEANS",
     "PairMap", "PairMoments", "Series", "TwoEnvironments",
     "DecisionLaw", "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES",
-    "PValue", "VARIES",
+    "PValue", "VARIES", "SequenceModel",
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
 LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}
