@@ -50,8 +50,9 @@ def trained(config, steps, seed=0):
 def test_equal_likelihood_and_opposite_behaviour():
     found = {}
     for variant in ("oracle", "adversarial"):
-        config = small(variant=variant, width=16, embedding=8, learning_rate=2e-2)
-        losses, found[variant] = trained(config, 250)
+        config = small(variant=variant, max_length=8, prompt_length=3, new_tokens=6)
+        config = dataclasses.replace(config, width=12, learning_rate=3e-2)
+        losses, found[variant] = trained(config, 200)
         assert losses[-1] < 0.3 * losses[0]
     for variant, at_least, at_most in (("oracle", 0.8, 1), ("adversarial", 0, 0.2)):
         evaluation = found[variant]
@@ -59,16 +60,14 @@ def test_equal_likelihood_and_opposite_behaviour():
         excess = evaluation.losses.loss[0] - evaluation.losses.limit
         assert 0 <= excess < 0.3, variant
         np.testing.assert_allclose(excess, evaluation.scores["excess"], atol=1e-5)
-        # What is left of R1 where completions are empty: 5 of 13 prompts are balanced.
-        nulls = evaluation.nulls["ood_r1"]
-        np.testing.assert_allclose(nulls["identity"], 5 / 13, rtol=1e-6)
-        assert nulls["shuffled"] < 0.8
+        # No prompt of three symbols has equal counts.
+        assert evaluation.nulls["ood_r1"]["identity"] == 0
 
 
 @pytest.mark.parametrize("model", presets.MODELS)
 def test_no_model_has_less_than_the_floor(model):
-    change = dict(model=model) | (dict(width=8, heads=2) if model != "linear" else {})
-    config = small().changed(**{**change, "learning_rate": 2e-2, "layers": 1})
+    own = dict(heads=2) if model == "transformer" else {}
+    config = small().changed(model=model, learning_rate=2e-2, **own)
     _, found = trained(config, 60)
     assert found.losses.limit == pytest.approx(math.log(6))
     assert found.losses.loss[0] >= found.losses.limit - 1e-5
@@ -112,7 +111,7 @@ def test_the_scale_of_initialisation_scales_weights():
         jax.jit(make_problem(small(init_scale=scale)).init)(jax.random.key(0))[0]
         for scale in (1.0, 2.0)
     )
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(2 * a, b, rtol=1e-6), one, two)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(2 * a, b, rtol=1e-4), one, two)
 
 
 def test_scores_over_all_and_over_finished_completions():

@@ -92,7 +92,8 @@ def completions(config: Autoregressive, key: Array) -> Array | None:
     equal: Any = config.variant == "oracle"
     if config.variant == "mixed":
         rank = jax.random.permutation(key, len(prompt))
-        equal = rank < jnp.round(config.rho * len(prompt))
+        share = jnp.asarray(config.rho * len(prompt))
+        equal = rank < jnp.round(share).astype(rank.dtype)
     return prompts.completed(prompt, equal, 2 * config.prompt_length + 3)
 
 
