@@ -148,7 +148,7 @@ def sample_sentences(
 @compiled
 def _in_any_order(key: jax.Array, tokens: jax.Array, n: jax.Array) -> jax.Array:
     """The symbols of a^n b^n in a uniform order; other tokens keep their place."""
-    place = jnp.arange(tokens.shape[1])[None]
+    place = jnp.arange(tokens.shape[1], dtype=jnp.int32)[None]
     noise = jax.random.uniform(key, tokens.shape)
     body = (place > 0) & (place <= 2 * n[:, None])
     # SOS before all of the body, 0 <= noise < 1, and what follows after.
@@ -159,7 +159,9 @@ def _in_any_order(key: jax.Array, tokens: jax.Array, n: jax.Array) -> jax.Array:
 @compiled
 def _written(n: jax.Array, grammar: str, max_length: int) -> jax.Array:
     """The sentences of these sizes, padded."""
-    place = jnp.arange(max_length + 2)[None] - 1  # of a symbol in its body
+    place = (
+        jnp.arange(max_length + 2, dtype=jnp.int32)[None] - 1
+    )  # of a symbol in its body
     n = n[:, None]
     length = {"aNbN": 2 * n, "aNbNaN": 3 * n}.get(grammar, 0 * n + max_length - 2)
     second = (place >= n) & ((place < 2 * n) | (grammar == "aNbM"))

@@ -56,7 +56,7 @@ def prompts(length: int, grammar: str = "aNbN") -> Prompts:
     """
     check_choice("grammar", grammar, GRAMMARS)
     check_count("length", length, 1, LONGEST_PROMPT)
-    number = np.arange(2**length)[:, None]
+    number = np.arange(2**length, dtype=np.int32)[:, None]
     bits = (number >> np.arange(length)[::-1]) & 1
     whole = np.insert(bits, 0, SOS, axis=1).astype(np.int32)
     # On the host, whatever is being traced: the split gives the shapes.
@@ -106,7 +106,7 @@ def _completed(prompt: jax.Array, equal: jax.Array, width: int) -> jax.Array:
     signs = jnp.where(prompt == A, 1, jnp.where(prompt == B, -1, 0))
     over = jnp.sum(signs, axis=1, dtype=jnp.int32)
     more = jnp.abs(over) + jnp.where(equal, 0, 1)
-    place = jnp.arange(width - held)[None]
+    place = jnp.arange(width - held, dtype=jnp.int32)[None]
     symbol, more = jnp.where(over >= 0, B, A)[:, None], more[:, None]
     end = jnp.where(place < more, symbol, jnp.where(place == more, EOS, PAD))
     return jnp.concatenate([prompt, end], axis=1).astype(jnp.int32)

@@ -132,6 +132,27 @@ def test_scores_over_all_and_over_finished_completions():
     assert (none["r1_finished"], none["finished_count"]) == (0, 0)
 
 
+def test_drawn_completions_differ_from_the_most_likely_ones():
+    sets = []
+    for temperature in (0.0, 1.0):
+        config = small(temperature=temperature)
+        model = make_model(config)
+
+        @jax.jit
+        def run(key, config=config, model=model):
+            params, state = model.init(key)
+            return evaluate.completed_sets(params, state, config, model, key)
+
+        with jax.debug_key_reuse(False):
+            sets.append(jax.device_get(run(jax.random.key(0))))
+    greedy, drawn = sets
+    assert len(greedy["sos"]) == 1
+    assert len(drawn["sos"]) == 6  # as many as there are sentences
+    assert len(np.unique(drawn["sos"], axis=0)) > 1
+    np.testing.assert_array_equal(greedy["ood"][:, :5], drawn["ood"][:, :5])
+    assert (greedy["ood"] != drawn["ood"]).any()
+
+
 def test_the_sharpness_is_the_largest_eigenvalue_of_the_hessian():
     rng = np.random.default_rng(0)
     a = rng.normal(size=(5, 5))

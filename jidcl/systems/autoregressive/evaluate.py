@@ -30,31 +30,41 @@ def completed_sets(
     state: Any,
     config: Autoregressive,
     model: SequenceModel,
-    keys: Array | None = None,
+    key: Array,
 ) -> dict[str, Array]:
-    """Greedy completions of every prompt, by set, in one batch.
+    """Completions of every prompt, by set, in one batch.
 
     Args:
         params: of the model.
         state: of the model.
         config: the settings.
         model: the model.
-        keys: draw tokens in place of the most likely ones: one for each prompt outside,
-            inside, and the bare SOS.
+        key: a typed key, for a temperature > 0.
 
     Returns:
-        Tokens `[prompts, length]` of `ood`, `id` and `sos`, the last without a prompt.
+        Tokens `[prompts, length]` of `ood`, `id` and `sos`, the last without a prompt:
+        one row, or as many as there are sentences where tokens are drawn.
     """
     held = prompts.prompts(config.prompt_length)
-    bare = jnp.full((1, 1 + config.prompt_length), grammar.PAD, jnp.int32)
+    drawn = bool(config.temperature)
+    free = config.count if drawn else 1
+    bare = jnp.full((free, 1 + config.prompt_length), grammar.PAD, jnp.int32)
     bare = bare.at[:, 0].set(grammar.SOS)
     prompt = jnp.concatenate([held.outside, held.inside, bare])
-    lengths = jnp.full((len(prompt),), prompt.shape[1], jnp.int32).at[-1].set(1)
+    lengths = jnp.full((len(prompt),), prompt.shape[1], jnp.int32).at[-free:].set(1)
     tokens = decode(
-        model, params, state, prompt, new=config.new_tokens, lengths=lengths, keys=keys
+        model,
+        params,
+        state,
+        prompt,
+        new=config.new_tokens,
+        lengths=lengths,
+        keys=jax.random.split(key, len(prompt)) if drawn else None,
+        temperature=config.temperature or 1.0,
     )
     outside = len(held.outside)
-    return {"ood": tokens[:outside], "id": tokens[outside:-1], "sos": tokens[-1:]}
+    inside = tokens[outside:-free]
+    return {"ood": tokens[:outside], "id": inside, "sos": tokens[-free:]}
 
 
 def _behaviour(sets: dict[str, Array], config: Autoregressive) -> Metrics:
@@ -83,7 +93,7 @@ def probe(
     nats = _nats(config, logits, tokens.sentences[:, 1:])
     floor = sequence_floor(config.count, config.positions_predicted)
     found = completion_scores(
-        completed_sets(params, state, config, model)["ood"], config.prompt_length
+        completed_sets(params, state, config, model, key)["ood"], config.prompt_length
     )
     return {
         "excess": jnp.mean(nats) - floor.per_sequence,
@@ -128,7 +138,8 @@ def evaluate(
     nats = _nats(config, logits, after)
     floor = sequence_floor(config.count, config.positions_predicted)
     chance = _nats(config, _constant(config, after), after)
-    sets = completed_sets(params, state, config, model)
+    draw_key, null_key, sharp_key = jax.random.split(key, 3)
+    sets = completed_sets(params, state, config, model, draw_key)
     scores = _behaviour(sets, config)
     scores["token_accuracy"] = jnp.mean(jnp.argmax(logits, -1) == after)
     scores["excess"] = jnp.mean(nats) - floor.per_sequence
@@ -141,11 +152,11 @@ def evaluate(
         scores["sharpness"] = sharpness(
             lambda at: losses(at, state, tokens)[0]["sentences"],
             params,
-            key,
+            sharp_key,
             config.sharpness_steps,
         )
     own = 1 + config.prompt_length
-    mixed = shuffled(key, sets["ood"][:, own:])
+    mixed = shuffled(null_key, sets["ood"][:, own:])
     mixed = jnp.concatenate([sets["ood"][:, :own], mixed], axis=1)
     nulls = {
         "identity": completion_scores(sets["ood"][:, :own], config.prompt_length - 1),

@@ -41,6 +41,7 @@ class Autoregressive(Optimisation):
             every step sees each sentence once.
         prompt_length: symbols of a prompt.
         new_tokens: most tokens of a completion.
+        temperature: of drawn completions; 0: the most likely token is taken.
         model: lstm, transformer or linear.
         embedding: width of the embedding (lstm, linear).
         width: of the state (lstm) or of a token (transformer).
@@ -72,6 +73,7 @@ class Autoregressive(Optimisation):
     max_length: int = 32
     prompt_length: int = 8
     new_tokens: int = 64
+    temperature: float = 0.0
     model: str = "lstm"
     embedding: int = 16
     width: int = 32
@@ -103,7 +105,8 @@ class Autoregressive(Optimisation):
         check_count("sharpness_steps", self.sharpness_steps, 0)
         for name in ("norm_eps", "init_scale"):
             check_above(name, getattr(self, name), 0)
-        check_at_least("clip", self.clip, 0)
+        for name in ("clip", "temperature"):
+            check_at_least(name, getattr(self, name), 0)
         if self.max_length < 2 * self.prompt_length:
             raise ValueError(
                 f"max_length must be >= {2 * self.prompt_length}, twice prompt_length: "
@@ -219,7 +222,7 @@ LEGEND = {
     "id_r1": "share of prompts that start a sentence, completed with #a = #b",
     "id_grammatical": "share of these that are sentences",
     "id_finished": "share of these that end",
-    "sos_grammatical": "whether the most likely sequence is a sentence",
+    "sos_grammatical": "share of sequences from the start that are sentences",
     "token_accuracy": "share of tokens that the most likely one gets right",
     "excess": "nats by which a sentence costs more than it has to",
     "completion_loss": "loss of the completions that are trained beside sentences",
