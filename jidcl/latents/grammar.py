@@ -173,7 +173,7 @@ def _written(n: jax.Array, grammar: str, max_length: int) -> jax.Array:
 # Rules -------------------------------------------------------------------------------
 
 
-def rules(tokens: jax.Array) -> dict[str, jax.Array]:
+def rules(tokens: jax.Array | np.ndarray) -> dict[str, jax.Array]:
     """Which rules a sequence of tokens follows; SOS, EOS and PAD are no symbols.
 
     | rule | holds where |
@@ -232,7 +232,7 @@ def _rules(tokens: jax.Array) -> dict[str, jax.Array]:
     }
 
 
-def is_sentence(tokens: jax.Array, grammar: str) -> jax.Array:
+def is_sentence(tokens: jax.Array | np.ndarray, grammar: str) -> jax.Array:
     """Whether the symbols of a sequence are a body of the grammar, of any length.
 
     Args:
@@ -255,7 +255,7 @@ def is_sentence(tokens: jax.Array, grammar: str) -> jax.Array:
     return _all(rules(tokens), _OF_SENTENCES[grammar])
 
 
-def can_start(tokens: jax.Array, grammar: str) -> jax.Array:
+def can_start(tokens: jax.Array | np.ndarray, grammar: str) -> jax.Array:
     """Whether a prompt counts as in distribution: the published test.
 
     Args:
@@ -304,7 +304,7 @@ def _all(found: dict[str, jax.Array], names: tuple[str, ...]) -> jax.Array:
     return held
 
 
-def checked_tokens(tokens: jax.Array) -> jax.Array:
+def checked_tokens(tokens: jax.Array | np.ndarray) -> jax.Array:
     """An array of them; ValueError or TypeError unless they are integers in [0, 5)."""
     check_integers("tokens", tokens)
     if tokens.ndim < 1:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 from jidcl.encoders.sequence import SequenceModel, decode
 from jidcl.latents import grammar, prompts
@@ -209,7 +210,7 @@ def sharpness(loss: Callable, params: Any, key: Array, steps: int) -> Array:
     Returns:
         A scalar: the Rayleigh quotient of the last direction, largest in size.
     """
-    flat, back = jax.flatten_util.ravel_pytree(params)
+    flat, back = ravel_pytree(params)
     slope = jax.grad(lambda x: loss(back(x)))
 
     def step(v, _):

@@ -141,7 +141,7 @@ def make_problem(config: Autoregressive) -> Problem:
 
     def loss(params, state, batch, key):
         parts, state = losses(params, state, batch, train=True)
-        return sum(parts.values()), (state, {})
+        return jnp.sum(jnp.stack([*parts.values()])), (state, {})
 
     own = dict(config=config, model=model, tokens_of=tokens_of, losses=losses)
     return Problem(

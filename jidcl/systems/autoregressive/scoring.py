@@ -2,13 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jidcl.checks import check_count, check_integers
 from jidcl.latents.grammar import is_sentence, rules
 from jidcl.types import Metrics
 
 
-def completion_scores(tokens: jax.Array, prompt_length: int) -> Metrics:
+def completion_scores(tokens: jax.Array | np.ndarray, prompt_length: int) -> Metrics:
     """Shares of completed prompts that follow the rules of aNbN.
 
     Args:
