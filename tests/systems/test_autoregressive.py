@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jidcl.latents import grammar
+from jidcl.run.runner import run
 from jidcl.systems.autoregressive import evaluate, presets
 from jidcl.systems.autoregressive.presets import Autoregressive
 from jidcl.systems.autoregressive.problem import (
@@ -76,9 +77,23 @@ def test_no_model_has_less_than_the_floor(model):
 
 def test_the_mixture_gives_its_share_of_prompts_the_oracles_completion():
     for rho in presets.RHOS:
-        tokens = completions(small(variant="mixed", rho=rho), jax.random.key(3))
+        config = small(variant="mixed", rho=rho)
+        with jax.debug_key_reuse(False):
+            frozen = make_problem(config).freeze(jax.random.key(3))
+        tokens = completions(config, frozen["rank"])
         share = np.mean(grammar.rules(tokens)["same_number"])
         assert share == pytest.approx(round(rho * 13) / 13)
+
+
+def test_a_mixture_leaves_a_record(tmp_path):
+    config = small(variant="mixed", steps=2, chunk=2, sharpness_steps=2)
+    own = dict(system="autoregressive", preset="x", seeds=[0, 1], root=tmp_path)
+    *_, last = run(config, **own)
+    record = last.record
+    assert record.losses["limit"] == pytest.approx([math.log(6)] * 2)
+    assert len(record.losses["completion_loss"]) == 2
+    assert np.isfinite(record.scores["sharpness"]).all()
+    assert {"identity", "shuffled"} <= record.nulls["ood_r1"].keys()
 
 
 def test_a_completions_loss_starts_at_its_first_token():

@@ -76,12 +76,13 @@ def make_model(config: Autoregressive) -> SequenceModel:
     )
 
 
-def completions(config: Autoregressive, key: Array) -> Array | None:
+def completions(config: Autoregressive, rank: Array | None = None) -> Array | None:
     """The completions that are trained beside sentences, fixed for a run.
 
     Args:
         config: the settings.
-        key: a typed key: which prompts get which completion, of a mixture.
+        rank: of each prompt outside, of a mixture: the first ones get the oracle's
+            completion, `[prompts]`.
 
     Returns:
         Tokens `[prompts, width]`, or None.
@@ -90,8 +91,7 @@ def completions(config: Autoregressive, key: Array) -> Array | None:
         return None
     prompt = prompts.prompts(config.prompt_length).outside
     equal: Any = config.variant == "oracle"
-    if config.variant == "mixed":
-        rank = jax.random.permutation(key, len(prompt))
+    if rank is not None:
         share = jnp.asarray(config.rho * len(prompt))
         equal = rank < jnp.round(share).astype(rank.dtype)
     return prompts.completed(prompt, equal, 2 * config.prompt_length + 3)
@@ -110,7 +110,10 @@ def make_problem(config: Autoregressive) -> Problem:
     pad = None if config.pad_in_loss else grammar.PAD
 
     def freeze(key):
-        return {"key": key} if config.variant == "mixed" else {}
+        if config.variant != "mixed":
+            return {}
+        outside = len(prompts.prompts(config.prompt_length).outside)
+        return {"rank": jax.random.permutation(key, outside)}
 
     def init(key):
         params, state = model.init(key)
@@ -122,7 +125,7 @@ def make_problem(config: Autoregressive) -> Problem:
         return jax.tree_util.tree_map_with_path(scaled, params), state
 
     def tokens_of(frozen):
-        held = completions(config, frozen.get("key"))
+        held = completions(config, frozen.get("rank"))
         return Tokens(grammar.sentences("aNbN", config.max_length), held)
 
     def likelihood(params, state, tokens, train=False):
@@ -188,7 +191,7 @@ SYSTEM = System(
     paper="Reizinger et al. 2024",
     presets=presets.presets,
     make_program=make_program,
-    frozen_fields=("variant",),
+    frozen_fields=("variant", "prompt_length"),
     traced_fields=("rho", "init_scale"),
     floor_kind=floor_kind,
     vectors="ar_nonidentifiability",
