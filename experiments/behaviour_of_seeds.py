@@ -124,11 +124,9 @@ def draw(rows: list[dict], path: Path) -> None:
             axis.scatter(x, y, s=9, color=colour, label=f"weights x {scale:g}")
         axis.axhline(19 / 60, color="black", linestyle=":", linewidth=1)
         axis.set(title=model, xscale="log", xlabel="nats a sentence above the floor")
-    axes[0][0].set_ylabel("share of prompts outside with #a = #b")
+    axes[0][0].set(ylabel="share of prompts outside with #a = #b", ylim=(0, 1))
     axes[0][-1].legend(fontsize=8)
-    figure.suptitle(
-        "One dot a seed, likelihood alone; dotted: every prompt ended at once"
-    )
+    figure.suptitle("A dot a seed; dotted: every prompt ended at once", fontsize=10)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
