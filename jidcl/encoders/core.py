@@ -80,6 +80,29 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module]) -> Encoder:
     return Encoder(init, apply)
 
 
+def nnx_method(make: Callable[[nnx.Rngs], nnx.Module], name: str) -> Callable:
+    """A method of the module that `from_nnx` makes, as a pure function.
+
+    Args:
+        make: as of `from_nnx`.
+        name: of a method that changes no state in evaluation.
+
+    Returns:
+        `(params, state, *args) -> what the method returns`.
+    """
+    check_callable("make", make)
+    graph, abstract, rest = nnx.split(
+        nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param, ...
+    )
+
+    def call(params, state, *args):
+        module = nnx.merge(graph, _to_state(abstract, params), _to_state(rest, state))
+        module.eval()
+        return getattr(module, name)(*args)
+
+    return call
+
+
 def from_linen(module: Any, example: Array) -> Encoder:
     """Encoder from a Flax Linen module and one example input (for its shapes).
 

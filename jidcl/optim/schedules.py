@@ -1,5 +1,6 @@
 """Optimisers by name, for configurations."""
 
+import jax
 import jax.numpy as jnp
 import optax
 import optax.contrib
@@ -13,19 +14,20 @@ from jidcl.checks import (
 )
 
 OPTIMISERS = ("adam", "adamw", "muon")
-SCHEDULES = ("constant", "cosine", "half_constant_cosine")
+SCHEDULES = ("constant", "cosine", "half_constant_cosine", "inverse_sqrt")
 
 
 def make_schedule(name: str, learning_rate: float, steps: int, warmup: int = 0):
-    """Learning rate over the steps: constant, cosine to zero, or half of each.
+    """Learning rate over the steps, by name.
 
     Args:
-        name: `"constant"`; `"cosine"`, to zero after a warm-up; or
+        name: `"constant"`; `"cosine"`, to zero after a warm-up;
             `"half_constant_cosine"`, constant for the first half of the steps and
-            cosine to zero in the second (Klindt et al. 2026).
+            cosine to zero in the second (Klindt et al. 2026); or `"inverse_sqrt"`,
+            sqrt(warmup / t) after the warm-up (Vaswani et al. 2017).
         learning_rate: peak value, > 0.
         steps: length of the run, >= 1.
-        warmup: steps of linear growth from 0 (cosine only).
+        warmup: steps of linear growth from 0 (cosine and inverse_sqrt only).
 
     Returns:
         An optax schedule.
@@ -49,6 +51,15 @@ def make_schedule(name: str, learning_rate: float, steps: int, warmup: int = 0):
             return learning_rate / 2 * (1 + jnp.cos(jnp.pi * jnp.clip(late, 0, 1)))
 
         return schedule
+    if name == "inverse_sqrt":
+        first = max(warmup, 1)
+
+        def falling(count):
+            t = jnp.asarray(count, jnp.result_type(float)) / first
+            late = jax.lax.rsqrt(jnp.maximum(t, 1))
+            return learning_rate * (jnp.minimum(t, late) if warmup else late)
+
+        return falling
     return optax.warmup_cosine_decay_schedule(
         0.0 if warmup else learning_rate, learning_rate, warmup, max(steps, warmup + 1)
     )

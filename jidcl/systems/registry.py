@@ -27,6 +27,7 @@ SYSTEMS = {
     "causal_definetti": "Guo et al. 2023: structure from exchangeable environments",
     "metric_validity": "Joshi et al. 2026: when a score means what it says",
     "lti": "Rajendran et al. 2024: linear systems under interventions",
+    "autoregressive": "Reizinger et al. 2024: equal likelihood, different behaviour",
 }
 
 

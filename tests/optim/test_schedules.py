@@ -47,6 +47,17 @@ def test_half_constant_cosine_schedule():
     np.testing.assert_allclose(got, want, atol=1e-6)
 
 
+@pytest.mark.parametrize("warmup", [0, 4])
+def test_inverse_square_root_schedule(warmup):
+    schedule = make_schedule("inverse_sqrt", 0.3, 20, warmup)
+    got = [float(schedule(step)) for step in range(23)]
+    want = [
+        0.3 * (t / warmup if t < warmup else np.sqrt(max(warmup, 1) / max(t, 1)))
+        for t in range(23)
+    ]
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
 def run(optimiser, params, gradient, steps):
     state, path = optimiser.init(params), []
     for _ in range(steps):

@@ -37,10 +37,10 @@ RECORDS = {
     "CRITERIA", "DESIGNS", "Diversity", "Environments", "LTI", "MEANS",
     "PairMap", "PairMoments", "Series", "TwoEnvironments",
     "DecisionLaw", "KernelTest", "LEGACY", "LinearPair", "PairDraws", "STRUCTURES",
-    "PValue", "VARIES",
     "Report", "Validity",
     "CLAIMS", "CODES", "DATA",
     "NullLaw", "PermutationTest", "PopulationMcc", "Similarity", "StructuralLaws",
+    "PValue", "VARIES", "SequenceModel",
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
 LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}

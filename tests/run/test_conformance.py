@@ -17,7 +17,6 @@ from jidcl.systems.registry import load_conformance
 
 # Kinds that no function replays yet, by file; None: no kind of it.
 WAITING = {
-    "ar_nonidentifiability": None,
     "attention_curiosity": None,
     "exchangeable": {
         "gcl_oracle",

@@ -23,7 +23,7 @@ IMAGE_ENCODERS = ("cnn", "resnet18", "resnet50")
 PRECISIONS = ("float32", "fast", "bfloat16")  # of jidcl.numerics.products_in
 INITS = ("looks_linear", "he_normal", "fan_in_uniform", "xavier_uniform")
 OPTIMISERS = ("adam", "adamw", "muon")
-SCHEDULES = ("constant", "cosine", "half_constant_cosine")
+SCHEDULES = ("constant", "cosine", "half_constant_cosine", "inverse_sqrt")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Optimisation(Settings):
     Attributes:
         optimiser: adam, adamw or muon.
         learning_rate: peak learning rate.
-        schedule: constant, cosine or half_constant_cosine.
+        schedule: constant, cosine, half_constant_cosine or inverse_sqrt.
         warmup: steps of linear growth.
         muon_steps: Newton-Schulz iterations of muon.
         weight_decay: decoupled weight decay of adamw.
@@ -155,7 +155,7 @@ class Optimisation(Settings):
             held["muon_steps"] = f"with optimiser {self.optimiser!r}"
         if self.optimiser != "adamw":
             held["weight_decay"] = f"with optimiser {self.optimiser!r}"
-        if self.schedule != "cosine":
+        if self.schedule not in ("cosine", "inverse_sqrt"):
             held["warmup"] = f"with schedule {self.schedule!r}"
         if not self.late_share:
             held["late_batch"] = "with late_share 0"
