@@ -104,7 +104,7 @@ _conv.defvjp(_forward, _backward)
 def conv_transpose(
     y: Array, kernel: Array, size: tuple[int, int], stride: int, pad: int
 ) -> Array:
-    """The transpose of `conv` in its images: `[batch, h', w', m]` to `[batch, *size, d]`.
+    """The transpose of `conv` in x: `[batch, h, w, m]` to `[batch, *size, d]`.
 
     Args:
         y: images.

@@ -58,7 +58,7 @@ def evaluate(
         An `Evaluation`, to be finished on the host. The loss of the true latents is its
         reference where the walk is drawn and the objective compares pairs.
     """
-    draw_key, seen_key, null_key, worse_key = jax.random.split(key, 4)
+    draw_key, seen_key, null_key, fit_key, worse_key = jax.random.split(key, 5)
     kept: dict[str, Any] = {"key": jax.random.key_data(null_key)}
     held = frozen.get("shared")
     if held is not None:
@@ -69,7 +69,7 @@ def evaluate(
             kept["count"] = kept["count"] + held["test"].count
     oracle = None
     if objective is not None and held is None:
-        oracle = _oracle(config, objective, frozen, worse_key)
+        oracle = _oracle(config, objective, frozen, fit_key)
 
     def score(keys: tuple[Array, Array]) -> dict[str, Any]:
         key, worse_key = keys

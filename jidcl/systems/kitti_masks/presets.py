@@ -3,7 +3,7 @@
 The scene `masks` is drawn inside the training step: its latents walk with Laplace steps
 in a box. With a folder, sequences of KITTI Masks are read in its place.
 
-- `quick/...`: 32 x 32, three outputs, as many as latents, lag 1;
+- `quick/...`: 16 x 16, three outputs, as many as latents, lag 1;
 - `full/laplace-lag1`, ...: the ten rows of Table 3 at 64 x 64, ten outputs; our
   optimiser and steps;
 - `published/...`: their batch, steps and optimiser as well.
@@ -51,9 +51,9 @@ class KittiMasks(Optimisation, Scoring):
 
     optimiser: str = "adam"
     learning_rate: float = 1e-3
-    batch: int = 128
-    steps: int = 3000
-    eval_batch: int = 1024
+    batch: int = 32
+    steps: int = 2000
+    eval_batch: int = 512
     eval_batches: int = 4
     folder: str = ""
     held_out: float = 0.2
@@ -135,7 +135,13 @@ ROWS: dict[str, dict[str, Any]] = {
     "normal-box": dict(p=2.0, **_BOX),
 }
 _QUICK = KittiMasks(
-    size=32, m=FACTORS, batch=128, steps=600, chunk=20, warmup=50, eval_batches=3
+    size=16,
+    m=FACTORS,
+    learning_rate=2e-3,
+    warmup=50,
+    batch=64,
+    steps=400,
+    chunk=20,
 )
 
 
@@ -146,7 +152,6 @@ def as_published(config: KittiMasks) -> KittiMasks:
         learning_rate=1e-4,
         schedule="constant",
         warmup=0,
-        batch=32,
         steps=300_000,
         chunk=250,
         eval_batches=10,

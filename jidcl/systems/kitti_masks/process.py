@@ -83,7 +83,7 @@ def data_identity(config: KittiMasks) -> dict[str, Any]:
 def draw_pairs(
     config: KittiMasks, frozen: Any, key: Array, batch: int, part: str = "train"
 ) -> Batch:
-    """Masks of pairs, `[batch, size, size, 1]` in [0, 1], and their latents `[batch, 3]`.
+    """Masks of pairs, `[batch, size, size, 1]` in [0, 1], and their latents.
 
     Drawn ones start anywhere in the box, uniformly, and walk for 1 to `max_lag` steps.
 
@@ -95,7 +95,7 @@ def draw_pairs(
         part: of the sequences, train or test.
 
     Returns:
-        A `Batch`.
+        A `Batch`; latents are `[batch, 3]`.
     """
     if "shared" in frozen:
         held = frozen["shared"][part]
