@@ -1,7 +1,6 @@
 """Decoders of images: from latents back to the values of pixels."""
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from jidcl.checks import check_choice, check_count, check_whole
@@ -64,7 +63,7 @@ class _Spread(nnx.Module):
         one = y.shape[1] == 1
         size, stride, pad = (4, 1, 0) if one else (2 * y.shape[1], 2, 1)
         out = conv_transpose(y, self.kernel[...], (size, size), stride, pad)
-        return out + jnp.asarray(self.bias[...])
+        return out + self.bias[...][None, None, None]
 
 
 def make_cnn_decoder(size: int, channels: int, n: int) -> Encoder:
