@@ -80,7 +80,8 @@ def make_cnn_decoder(size: int, channels: int, n: int) -> Encoder:
     Example:
         >>> g = make_cnn_decoder(16, 1, 3)
         >>> params, state = jax.eval_shape(g.init, jax.random.key(0))
-        >>> jax.eval_shape(g.apply, params, state, jnp.ones((2, 3)))[0].shape
+        >>> z = jax.numpy.ones((2, 3))
+        >>> jax.eval_shape(g.apply, params, state, z)[0].shape
         (2, 16, 16, 1)
     """
     return from_nnx(lambda rngs: CNNDecoder(size, channels, n, rngs=rngs))
