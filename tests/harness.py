@@ -263,7 +263,8 @@ def computed(row, arguments):
     answer = row.function(**arguments)
     leaves = jax.device_get(jax.tree.leaves(answer))
     arrays = [np.asarray(leaf) for leaf in leaves if not callable(leaf)]
-    return [a for a in arrays if a.dtype.kind in "fiub" or a.dtype.name == "bfloat16"]
+    arrays = [a.astype(int) if a.dtype.kind == "b" else a for a in arrays]
+    return [a for a in arrays if a.dtype.kind in "fiu" or a.dtype.name == "bfloat16"]
 
 
 @quiet
@@ -414,7 +415,7 @@ def extreme(case, row, held, arguments):
         wide = widened(arguments)
         want = computed(row, wide)
         moved = []
-        for _ in range(2):
+        for _ in range(4):
             near = {
                 k: v * (1 + eps * rng.choice([-1, 1], v.shape))
                 if row.arguments[k].kind == "floats"

@@ -47,9 +47,8 @@ from jidcl.data.image_folder import LATENTS, MOST_PICTURE, image_path, read_late
 from jidcl.data.imagenet_x import FILE as IMAGENET_X
 from jidcl.data.imagenet_x import read_imagenet_x
 from jidcl.data.kitti import kitti_parts, mots_texts
-from jidcl.data.picture_grid import FILES as GRIDS
 from jidcl.data.picture_set import LAYOUTS
-from jidcl.data.published import HASHES, LICENCES
+from jidcl.data.published import GRIDS, HASHES, LICENCES
 from jidcl.files import check_regular, in_short
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")

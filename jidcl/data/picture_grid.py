@@ -19,13 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jidcl.data.files import read_npz
+from jidcl.data.published import GRIDS
 from jidcl.files import in_short
 from jidcl.types import Array
 
-FILES = {
-    "sprites": "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz",
-    "shapes3d": "3dshapes.h5",
-}
 CHUNK = 4096  # pictures shrunk at once
 
 
@@ -47,7 +44,7 @@ def load_picture_grid(
     Read once a process; a file that has changed is read again.
 
     Args:
-        folder: holds the file of `FILES`.
+        folder: holds the file of `published.GRIDS`.
         scene: `sprites` or `shapes3d`.
         counts: how many values each factor has.
         size: rows and columns, a divisor of the file's.
@@ -67,7 +64,7 @@ def picture_grid_digest(folder: str | Path, *, scene: str) -> str:
     """SHA-256 of the file, which a run on it is known by.
 
     Args:
-        folder: holds the file of `FILES`.
+        folder: holds the file of `published.GRIDS`.
         scene: `sprites` or `shapes3d`.
 
     Returns:
@@ -81,7 +78,7 @@ def picture_grid_digest(folder: str | Path, *, scene: str) -> str:
 
 
 def _file(folder: str | Path, scene: str) -> Path:
-    path = Path(folder) / FILES[scene]
+    path = Path(folder) / GRIDS[scene]
     if not path.is_file():
         raise ValueError(f"folder must hold {path.name}, got {folder}")
     return path

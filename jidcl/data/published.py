@@ -1,8 +1,13 @@
-"""What is published about data sets: licences, and MD5 sums of files.
+"""What is published about data sets: licences, names and MD5 sums of files.
 
 Sources of the sums: the sets' own pages, as the readers of torchvision repeat them.
 """
 
+# The file of all points of a scene's grid.
+GRIDS = {
+    "sprites": "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz",
+    "shapes3d": "3dshapes.h5",
+}
 _UNKNOWN = "not known to jidcl: read what came with the files"
 LICENCES = {
     "cifar": (

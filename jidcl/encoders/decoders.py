@@ -30,7 +30,7 @@ class CNNDecoder(nnx.Module):
         check_choice("size", str(size), ("8", "16", "32", "64"))
         check_count("channels", channels)
         check_count("n", n)
-        count = (size // 4).bit_length() - 1
+        count = (int(size) // 4).bit_length() - 1
         widths = (channels, *CNN_WIDTHS[len(CNN_WIDTHS) - count :], 256)[::-1]
         self.first = nnx.Linear(n, 256, kernel_init=HE, rngs=rngs)
         pairs = zip(widths[:-1], widths[1:], strict=True)

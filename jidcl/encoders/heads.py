@@ -53,6 +53,7 @@ def softclip(x: jax.Array, bound: jax.Array | float = 1.0) -> jax.Array:
     """
     check_features("x", x)
     check_real("bound", bound)
+    check_above("bound", bound, 0)
     if jnp.ndim(bound):
         check_shape("bound", bound, x.shape[-1:])
         bound = jnp.expand_dims(bound, tuple(range(x.ndim - 1)))

@@ -53,7 +53,7 @@ class CNN(nnx.Module):
         check_choice("size", str(size), ("8", "16", "32", "64"))
         check_count("channels", channels)
         check_count("m", 1 if m is None else m)
-        count = (size // 4).bit_length() - 1
+        count = (int(size) // 4).bit_length() - 1
         widths = (channels, *CNN_WIDTHS[len(CNN_WIDTHS) - count :], 256)
         self.layers = nnx.List(
             [

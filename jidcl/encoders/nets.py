@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jidcl.checks import check_choice, check_count, check_scalar
+from jidcl.checks import check_choice, check_count, check_scalar, is_traced
 from jidcl.encoders.core import Encoder, from_nnx
 from jidcl.encoders.heads import OutputSpace
 from jidcl.encoders.norm import BatchNorm
@@ -141,6 +141,7 @@ def make_mlp(
     for width in widths:
         check_count("every one of widths", width)
     check_scalar("slope", slope)
+    slope = slope if is_traced(slope) else float(slope)
     hidden = tuple(width * n for width in widths)
     return from_nnx(
         lambda rngs: MLP(

@@ -319,7 +319,7 @@ def _squared_values(factor: Array) -> Array:
 
 @one_by_one
 def _inverse(factor: Array) -> Array:
-    return jnp.linalg.inv(factor)
+    return of_finite(jnp.linalg.inv, factor)
 
 
 def _raised(factor: Array, least: float) -> Array:

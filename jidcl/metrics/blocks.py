@@ -192,7 +192,7 @@ def fit_kernel_ridge(
         check_numbers(name, values)
     blocks = (z.shape[1],) if blocks is None else tuple(blocks)
     _check(z, blocks, alphas, gammas, folds)
-    return _kernel_ridge(z, y, blocks, tuple(alphas), tuple(gammas), folds)
+    return _kernel_ridge(z, y, blocks, tuple(alphas), tuple(gammas), int(folds))
 
 
 @compiled
@@ -299,7 +299,7 @@ def linear_share(
         xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
-        `[n_s]`.
+        `[n_s]`; NaN where a variance of the noise is negative or not finite.
 
     Example:
         >>> eye = jnp.eye(1)
@@ -314,7 +314,9 @@ def linear_share(
         check_rows(name, array)
         check_shape(name, array, (size, size))
     explained = xp.diagonal(dot(dot(effect, cause, xp), effect.T, xp))
-    return explained / (explained + xp.diagonal(noise))
+    own = xp.diagonal(noise)
+    own = xp.where(xp.isfinite(own) & (own >= 0), own, xp.nan)  # else no variance
+    return explained / (explained + own)
 
 
 def _cross_validate(z, y, alphas, gammas, folds: int) -> Array:

@@ -107,9 +107,9 @@ def linear_decode_pearson(
     size = largest_of(y, xp)  # the read-out depends on no scale
     y, y_score = y / size, y_score / size
     target = standardised(t[:, None], xp)
-    if xp is np:  # the same map, from Y: the condition of Y^T Y is the square of Y's
+    if y.dtype == float:  # the same map, of Y: the condition of Y^T Y is its square
         rounding = max(y.shape) * np.finfo(float).eps
-        inverse = of_finite(lambda y: np.linalg.pinv(y, rcond=rounding), y, xp)
+        inverse = of_finite(lambda y: xp.linalg.pinv(y, rounding), y, xp)
         weights = dot(inverse, target, xp)
     else:
         inverse = of_finite(

@@ -26,10 +26,9 @@ from jidcl.checks import (
     is_traced,
 )
 from jidcl.compiled import compiled
-from jidcl.metrics.columns import (
-    on_host,
-)
 from jidcl.numerics import logsumexp, one_by_one
+
+MOST_SCALE = 1e15  # of columns about their means
 
 
 class Logistic(NamedTuple):
@@ -86,8 +85,8 @@ def balanced_logistic(
         The fitted read-out and its accuracies.
 
     Raises:
-        ValueError: on a part without both classes, a y that is not finite, or strength
-            <= 0.
+        ValueError: on a part without both classes, a y that is not finite or beyond
+            1e15 or below 1e-15 about its means, or strength <= 0.
 
     Example:
         >>> t = jnp.tile(jnp.array([0.0, 1.0]), 20)
@@ -106,7 +105,8 @@ def balanced_logistic(
     check_scalar("strength", strength)
     check_count("rounds", rounds)
     rows, rows_score = balanced_rows(t[:train]), balanced_rows(t[train:])
-    y, _ = _about_its_mean(y)
+    y, mean, _ = _about_its_mean(y)
+    _check_scale(y)
     wide = _with_one(y)
     t = jnp.asarray(t).astype(y.dtype)
     fit, target = wide[:train][rows], t[:train][rows]
@@ -120,7 +120,8 @@ def balanced_logistic(
         return jnp.mean(right, dtype=y.dtype)
 
     score = correct(wide[train:][rows_score], t[train:][rows_score])
-    return Logistic(w[:-1], w[-1], correct(fit, target), score, rows, rows_score)
+    bias = w[-1] - (jnp.asarray(mean, y.dtype) * w[:-1]).sum()
+    return Logistic(w[:-1], bias, correct(fit, target), score, rows, rows_score)
 
 
 def fit_classes(
@@ -149,7 +150,8 @@ def fit_classes(
 
     Raises:
         ValueError: on other shapes, fewer than two classes, strength <= 0, or concrete
-            features that are not finite, here or in the function.
+            features that are not finite, here or in the function, or beyond 1e15 or
+            below 1e-15 about their means.
 
     Example:
         >>> y = jnp.array([[-1.0], [-2.0], [1.0], [2.0]])
@@ -166,7 +168,8 @@ def fit_classes(
     check_scalar("strength", strength)
     check_count("rounds", rounds)
     check_finite("y", y)
-    y, place = _about_its_mean(y)
+    y, _, place = _about_its_mean(y)
+    _check_scale(y)
     wide = _with_one(y)
     hot = jax.nn.one_hot(label, classes, dtype=y.dtype)
     ridge = jnp.ones((wide.shape[1], classes), y.dtype).at[-1].set(1e-6)
@@ -183,21 +186,34 @@ def fit_classes(
     return classify
 
 
-def _about_its_mean(y: Any) -> tuple[jax.Array, Callable[[Any], jax.Array]]:
-    """Float64 NumPy columns minus their means, and the same for other rows.
+def _about_its_mean(y: Any) -> tuple[jax.Array, Any, Callable[[Any], jax.Array]]:
+    """Columns minus their means, the means, and the same for other rows.
 
-    An intercept that is free takes the means up. All else is as it is.
+    An intercept that is free takes the means up. Those of NumPy are subtracted in
+    float64.
     """
-    if not on_host(y):
-        return y, lambda rows: rows
-    mean = y.mean(axis=0, keepdims=True)
+    mean = y.mean(axis=0) if isinstance(y, jax.Array) else y.mean(axis=0, dtype=float)
+    kind = jax.dtypes.canonicalize_dtype(y.dtype)
 
     def place(rows: Any) -> jax.Array:
-        if is_traced(rows):
-            return rows - jnp.asarray(mean, rows.dtype)
-        return jnp.asarray((np.asarray(rows) - mean).astype(np.float32))
+        if isinstance(rows, jax.Array):
+            return rows - jnp.asarray(mean, rows.dtype)[None]
+        return jnp.asarray((rows - np.asarray(mean)[None]).astype(kind))
 
-    return place(y), place
+    return place(y), mean, place
+
+
+def _check_scale(y: jax.Array) -> None:
+    """Raise where squares of columns about their means leave float32's range."""
+    if is_traced(y):
+        return
+    largest = float(jnp.abs(y).max())
+    if largest and not 1 / MOST_SCALE <= largest <= MOST_SCALE:
+        raise ValueError(
+            f"y about its means must be at most {MOST_SCALE:g} and at least "
+            f"{1 / MOST_SCALE:g} where it is largest, got {largest:g}: standardise it, "
+            "the penalty depends on its scale"
+        )
 
 
 def _with_one(y: jax.Array) -> jax.Array:

@@ -238,7 +238,7 @@ def assign(score: jax.Array, *, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Ar
     """Assignment of rows to distinct columns with the largest total score.
 
     Args:
-        score: `[n, m]`, m >= n.
+        score: `[n, m]`, m >= n; -infinity forbids a pair.
         xp: `jax.numpy`, or `numpy`.
 
     Returns:

@@ -23,6 +23,7 @@ from jidcl.checks import (
     check_unit_interval,
 )
 from jidcl.compiled import compiled
+from jidcl.numerics import safe_norm
 from jidcl.types import Params
 
 ACTIVATIONS = ("leaky_relu", "relu", "elu", "softplus", "smooth_leaky_relu")
@@ -164,7 +165,8 @@ def normalise_columns(a: jax.Array) -> jax.Array:
     check_features("a", a)
     if a.ndim < 2 or a.shape[-2] != a.shape[-1]:
         raise ValueError(f"a must have shape [..., n, n], got {list(a.shape)}")
-    return a / jnp.sqrt(jnp.sum(a * a, axis=-2, keepdims=True))
+    lengths = safe_norm(jnp.swapaxes(a, -1, -2), keepdims=True)
+    return a / jnp.swapaxes(lengths, -1, -2)
 
 
 def mix(

@@ -38,6 +38,7 @@ def make_schedule(name: str, learning_rate: float, steps: int, warmup: int = 0):
     check_scalar("learning_rate", learning_rate)
     check_count("steps", steps)
     check_count("warmup", warmup, 0)
+    steps, warmup = int(steps), int(warmup)
     if name == "constant":
         return optax.constant_schedule(learning_rate)
     if name == "half_constant_cosine":

@@ -32,7 +32,7 @@ from jidcl.latents import (
     index_counts,
     sample_instances,
 )
-from jidcl.numerics import log_softmax, logsumexp
+from jidcl.numerics import log_softmax, logsumexp, of_finite
 
 
 class Floor(NamedTuple):
@@ -129,7 +129,8 @@ def index_log_posterior(
     logits = jnp.asarray(kappa, z.dtype) * (z @ v.T)
     label = class_of_index(index, v.shape[0])
     own = jnp.take_along_axis(logits, label[:, None], axis=1)[:, 0]
-    log_p = own - logsumexp(logits, 1, weights=counts[None])
+    # Less the own one before they are summed: large ones keep the digits of log counts.
+    log_p = -logsumexp(logits - own[:, None], 1, weights=counts[None])
     if isinstance(noise, float | int) and noise == 0:
         return log_p
     return jnp.logaddexp(jnp.log1p(-noise) + log_p, jnp.log(noise / instances))
@@ -217,7 +218,8 @@ def affine_solution(
     for name, array, shape in (("m", m, (n, n)), ("shift", shift, (n,))):
         check_features(name, array)
         check_shape(name, array, shape)
-    return kappa * jnp.linalg.solve(m.T, v.T).T + shift[None]
+    solved = of_finite(lambda m: jnp.linalg.solve(m.T, v.T).T, m)
+    return kappa * solved + shift[None]
 
 
 def _check_kappa(kappa: jax.Array | float) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from jidcl.data.columns import Column
-from jidcl.data.picture_grid import FILES, load_picture_grid, picture_grid_digest
+from jidcl.data.picture_grid import load_picture_grid, picture_grid_digest
+from jidcl.data.published import GRIDS
 
 COUNTS = (3, 2, 4)
 POINTS = 24
@@ -16,12 +17,12 @@ POINTS = 24
 def sprites(root, x):
     """As published: pictures of 0 and 1 beside a pickled description."""
     note = np.array({"title": "x"}, dtype=object)
-    np.savez_compressed(root / FILES["sprites"], imgs=x, metadata=note)
+    np.savez_compressed(root / GRIDS["sprites"], imgs=x, metadata=note)
 
 
 def solids(root, x, name="images"):
     h5py = pytest.importorskip("h5py", reason="h5py (extra data) is not installed")
-    with h5py.File(root / FILES["shapes3d"], "w") as file:
+    with h5py.File(root / GRIDS["shapes3d"], "w") as file:
         file.create_dataset(name, data=x)
 
 
@@ -76,7 +77,7 @@ HARMS = {
 def test_other_archives_are_refused_with_their_name(tmp_path, harm):
     content, message = HARMS[harm]
     if content is not None:
-        (tmp_path / FILES["sprites"]).write_bytes(content)
+        (tmp_path / GRIDS["sprites"]).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         load(tmp_path)
 
@@ -85,7 +86,7 @@ def test_other_hdf5_files_are_refused_with_their_name(tmp_path):
     solids(tmp_path, np.zeros((POINTS, 8, 8, 3), np.uint8), name="pictures")
     with pytest.raises(ValueError, match=r"3dshapes\.h5 must hold a data set 'images'"):
         load(tmp_path, "shapes3d")
-    (tmp_path / FILES["shapes3d"]).write_bytes(b"no HDF5")
+    (tmp_path / GRIDS["shapes3d"]).write_bytes(b"no HDF5")
     with pytest.raises(ValueError, match=r"3dshapes\.h5 must be an HDF5 file"):
         load(tmp_path, "shapes3d")
 

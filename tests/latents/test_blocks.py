@@ -96,6 +96,11 @@ def test_pairs_share_content_and_change_as_asked(law):
     assert abs(correlation) < 5 / np.sqrt(len(both))
 
 
+def test_the_inverse_of_a_matrix_with_an_infinity_is_no_number():
+    factor = jnp.eye(2).at[0, 0].set(jnp.inf)
+    assert jnp.isnan(latents.whitening(factor)).all()
+
+
 def test_bad_input_is_refused(law):
     key = jax.random.key(6)
     with pytest.raises(ValueError, match="n_c must be >= 1, got 0"):

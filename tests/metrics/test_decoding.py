@@ -109,6 +109,27 @@ def test_logistic_read_out_equals_scikit_learn_on_balanced_rows(x64, rng):
     np.testing.assert_allclose(got.score, model.score(y[held], t[held]))
 
 
+@pytest.mark.many_programs(reason="float64 arrays of NumPy are taken as they are")
+@pytest.mark.parametrize("form", [np.asarray, np.float32, jnp.float32])
+def test_the_intercept_is_that_of_the_features_as_given(rng, form):
+    y = rng.normal(size=(90, 3)) + [3.0, 0, -1]
+    t = (y @ [2.0, -1.0, 0.5] + rng.normal(size=90) > 6).astype(int)
+    got = balanced_logistic(form(y), t, train=60, strength=0.5)
+    rows = got.train_rows
+    model = LogisticRegression(C=0.5, tol=1e-10, max_iter=1000).fit(y[rows], t[rows])
+    np.testing.assert_allclose(got.weights, model.coef_[0], rtol=1e-3)
+    np.testing.assert_allclose(got.bias, model.intercept_[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_features_whose_squares_leave_float32_are_refused(rng, scale):
+    y, t = scale * rng.normal(size=(20, 2)), np.arange(20) % 2
+    with pytest.raises(ValueError, match="y about its means must be"):
+        balanced_logistic(y, t, train=10)
+    with pytest.raises(ValueError, match="y about its means must be"):
+        metrics.fit_classes(y, t, 2)
+
+
 def test_separable_and_unrelated_factors(rng):
     y = rng.normal(size=(400, 2)).astype(np.float32)
     easy = read_out(y, y[:, 0] > 0, train=200, strength=100.0)

@@ -122,6 +122,13 @@ def test_normalise_columns(rng):
             np.testing.assert_allclose(got[i, :, j], want, rtol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_columns_of_any_size_are_normalised(rng, scale):
+    a = rng.normal(size=(3, 3))
+    got = mixing.normalise_columns(jnp.float32(scale * a))
+    np.testing.assert_allclose(got, a / np.linalg.norm(a, axis=0), rtol=1e-5)
+
+
 def test_vmap_over_keys_equals_single_keys(g):
     def init(key):
         return init_invertible_mlp(key, N, layers=LAYERS, draws=DRAWS)["kernels"]

@@ -60,7 +60,7 @@ METRICS = {
         z=floats(4, 3, free=(0, 1, "infinite")),
     ),
     "local_c_ima": call(metrics.local_c_ima, j=floats(4, 5, 3, free=(0, 1, 2, "rank"))),
-    "assign": call(metrics.assign, score=floats(2, 3, free=(0, 1))),
+    "assign": call(metrics.assign, score=floats(2, 3, free=(0, 1, "infinite"))),
     "balanced_logistic": call(
         metrics.balanced_logistic,
         y=floats(40, 3, seed=2, free=(1,)),
@@ -195,7 +195,7 @@ METRICS = {
         z=LATENTS_OF,
         h=SAME,
         h_pos=floats(40, 2, seed=9),
-        rho=number(0.5, 1e-9, 1 - 1e-9),
+        rho=number(0.5, high=1 - 1e-9, above=0),
     ),
     "linear_map": call(metrics.linear_map, y=Y, z=Z),
     "linear_pearson": call(metrics.linear_pearson, z=Z, y=Y),
@@ -244,7 +244,7 @@ METRICS = {
         metrics.t_test,
         values=floats(6, free=(0, "width")),
         mean=number(0.5),
-        alpha=number(0.05, 1e-9, 1 - 1e-9),
+        alpha=number(0.05, high=1 - 1e-9, above=0),
         tests=whole(2),
     ),
     "tied_kappa": call(

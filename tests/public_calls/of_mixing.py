@@ -92,7 +92,7 @@ MIXING = {
         mixing.mix,
         params=thing(mixing_of()),
         z=floats(5, 3, free=BATCHED),
-        slope=number(0.2, 1e-9, 1),
+        slope=number(0.2, high=1, above=0),
         activation=text("leaky_relu"),
     ),
     "normalise_columns": call(
@@ -105,7 +105,7 @@ MIXING = {
         mixing.unmix,
         params=thing(mixing_of()),
         x=floats(5, 3, free=(0,)),
-        slope=number(0.2, 1e-9, 1),
+        slope=number(0.2, high=1, above=0),
         activation=text("leaky_relu"),
     ),
 }

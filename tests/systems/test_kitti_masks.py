@@ -29,11 +29,12 @@ def write_masks(path, *, videos=(0, 1, 2, 3), frames=40, sequences=2, seed=0):
     rng = np.random.default_rng(seed)
     masks = np.zeros((len(videos) * sequences * frames, 64, 64), np.uint8)
     for s in range(len(videos) * sequences):
-        place = rng.integers(10, 40, 2)
+        place, wide = rng.integers(10, 40, 2), 6
         for t in range(frames):
             place = np.clip(place + rng.integers(-2, 3, 2), 2, 50)
             y, x = place
-            masks[s * frames + t, y : y + 10, x : x + 6] = 1
+            wide = int(np.clip(wide + rng.integers(-1, 2), 4, 10))
+            masks[s * frames + t, y : y + 10, x : x + wide] = 1
     lengths = np.full(len(videos) * sequences, frames, np.int32)
     np.savez(
         path,
@@ -111,7 +112,7 @@ def test_pairs_of_a_file_are_of_one_sequence_and_videos_stay_apart(tmp_path):
             assert {row.astype(np.uint8).tobytes() for row in x} <= held
             np.testing.assert_allclose(place, z, rtol=1e-5)
         moved = np.abs(batch.z_pos - batch.z)[:, :2].max()
-        assert 2 < moved <= 10  # of five steps of 2 at most, and of one sequence
+        assert 2 < moved <= 13  # five steps of 2 at most, half of the width's besides
     as_published = process.load_sequences(dataclasses.replace(config, held_out=0.0))
     assert as_published["train"] is as_published["test"]
     assert KittiMasks().read_from("kitti_peds_v2.pickle").held_out == 0

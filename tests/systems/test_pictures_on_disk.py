@@ -14,7 +14,7 @@ from PIL import Image
 from jidcl.claims import PublishedClaim
 from jidcl.data import picture_sets_digest
 from jidcl.data.image_folder import image_path, write_image_folder
-from jidcl.data.picture_grid import FILES
+from jidcl.data.published import GRIDS
 from jidcl.latents.causal import CLASSES, GROUPS
 from jidcl.mixing.scenes import Sprites
 from jidcl.report.judge import judge
@@ -294,7 +294,7 @@ def test_points_of_a_grid_are_found_by_their_latents(tmp_path, monkeypatch, rng)
     counts = (3, 2, 2, 4, 4)
     monkeypatch.setattr(Sprites, "grid", counts)
     x = rng.integers(0, 2, (192, 8, 8)).astype(np.uint8)
-    np.savez(tmp_path / FILES["sprites"], imgs=x)
+    np.savez(tmp_path / GRIDS["sprites"], imgs=x)
     config = Dislib(folder=str(tmp_path), size=8, raw_side=4, encoder="cnn", batch=64)
     problem = dislib.make_problem(config)
     frozen = jax.jit(problem.freeze)(jax.random.key(0)) | {"shared": problem.shared}

@@ -140,3 +140,18 @@ def test_bad_input_is_refused(v):
         index_log_posterior(v[:2], v, 1.0, index, instances=4)
     with pytest.raises(ValueError, match="samples must be >= 2"):
         bayes_floor(jax.random.key(0), v, 1.0, samples=1)
+
+
+def test_a_sure_class_is_shared_by_its_instances(v):
+    z = 1e8 * v[:1] / np.linalg.norm(v[:1])  # logits beyond the digits of log 2
+    count = 2 * len(v)
+    got = index_log_posterior(z, v, 2.0, jnp.array([0]), instances=count)
+    best = float(jnp.max(z @ v.T)) == float((z @ v.T)[0, 0])
+    assert best
+    np.testing.assert_allclose(got, -np.log(2), rtol=1e-5)
+
+
+def test_a_matrix_with_an_infinity_has_no_affine_solution(v):
+    n = v.shape[1]
+    found = affine_solution(v, 2.0, jnp.eye(n).at[0, 0].set(jnp.inf), jnp.zeros(n))
+    assert jnp.isnan(found).all()

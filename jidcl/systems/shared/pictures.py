@@ -10,17 +10,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jidcl.data import (
+from jidcl.data.nearest import nearest_rows
+from jidcl.data.picture_grid import (
     PictureGrid,
-    PictureSet,
-    ViewSettings,
     load_picture_grid,
-    load_picture_sets,
-    nearest_rows,
     picture_grid_digest,
-    picture_sets_digest,
-    random_view,
 )
+from jidcl.data.picture_set import (
+    PictureSet,
+    load_picture_sets,
+    picture_sets_digest,
+)
+from jidcl.data.views import ViewSettings, random_view
 from jidcl.encoders import MLP, Encoder, from_nnx, make_cnn, make_resnet
 from jidcl.mixing.scenes import factor_index, make_scene, render
 from jidcl.systems.shared.settings import WITH_LEVELS, Pictures
