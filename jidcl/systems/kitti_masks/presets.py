@@ -131,11 +131,11 @@ class KittiMasks(Optimisation, Scoring):
 _WIDE: dict[str, Any] = dict(output="learnable_box", output_size=20.0)
 _TIGHT: dict[str, Any] = dict(output="learnable_box", output_size=3.2)
 ROWS: dict[str, dict[str, Any]] = {
-    "slowvae": dict(objective="slowvae"),
     "laplace": {},
     "laplace-box": _WIDE,
     "normal": dict(p=2.0),
     "normal-box": dict(p=2.0, **_TIGHT),
+    "slowvae": dict(objective="slowvae"),
 }
 _QUICK = KittiMasks(
     size=16,
