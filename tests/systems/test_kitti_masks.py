@@ -114,7 +114,8 @@ def test_pairs_of_a_file_are_of_one_sequence_and_videos_stay_apart(tmp_path):
         moved = np.abs(batch.z_pos - batch.z)[:, :2].max()
         assert 2 < moved <= 13  # five steps of 2 at most, half of the width's besides
     as_published = process.load_sequences(dataclasses.replace(config, held_out=0.0))
-    assert as_published["train"] is as_published["test"]
+    assert set(as_published) == {"train"}
+    assert len(as_published["train"].z) == 320
     assert KittiMasks().read_from("kitti_peds_v2.pickle").held_out == 0
 
 
@@ -151,9 +152,10 @@ def test_a_run_has_scores_nulls_and_a_reference_where_the_law_is_known(objective
 
 
 @pytest.mark.many_programs(reason="a run on a file")
-def test_a_run_on_a_file_has_no_reference_and_is_also_scored_where_it_trained(tmp_path):
+@pytest.mark.parametrize("held_out", [0.2, 0.0])
+def test_a_run_on_a_file_is_also_scored_where_it_trained(tmp_path, held_out):
     config = TINY.read_from(write_masks(tmp_path / "a.npz"))
-    config = config.changed(m=4, eval_batch=32, batch=8)
+    config = config.changed(m=4, eval_batch=32, batch=8, held_out=held_out)
     _, found = fit(make_program(config), seeds=1, steps=1, chunk_steps=1)
     assert set(found.losses) == {"loss"}
     assert found.scores["rows_of_set"].tolist() == [8]
@@ -216,6 +218,8 @@ def test_files_that_cannot_be_are_refused(tmp_path):
 
     with pytest.raises(ValueError, match="folder must be there, got 'nowhere'"):
         load("nowhere")
+    with pytest.raises(ValueError, match="folder must be there, got 'nowhere'"):
+        process.data_identity(TINY.read_from("nowhere"))
     short = write_masks(tmp_path / "short.npz", frames=4)
     with pytest.raises(ValueError, match="max_lag must be < the frames of the longest"):
         load(short, max_lag=5)
@@ -235,7 +239,7 @@ def test_the_sequences_at_hand_train():
     config = KittiMasks(batch=8).read_from(str(path)).changed(max_lag=5)
     problem = make_problem(config)
     frozen = with_shared({}, problem.shared)
-    assert int(frozen["shared"]["train"].count + frozen["shared"]["test"].count) == 483
+    assert {int(part.count) for part in frozen["shared"].values()} == {483}
     params, state = jax.jit(problem.init)(jax.random.key(0))
     batch = jax.jit(problem.draw)(frozen, jax.random.key(1))
     np.testing.assert_allclose(process.mask_moments(batch.x), batch.z, atol=1e-2)

@@ -65,8 +65,6 @@ def evaluate(
         seen = draw_pairs(config, frozen, seen_key, config.eval_batch)
         kept["seen"] = {"z": seen.z, "y": in_parts(f, seen.x)}
         kept["count"] = held["train"].count
-        if held["test"] is not held["train"]:
-            kept["count"] = kept["count"] + held["test"].count
     oracle = None
     if objective is not None and held is None:
         oracle = _oracle(config, objective, frozen, fit_key)

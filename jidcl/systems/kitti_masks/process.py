@@ -9,11 +9,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jidcl.data import kitti_digest, read_kitti_masks, split_by_video
 from jidcl.data.frame_pairs import FrameStarts, draw_frame_pairs, frame_starts
-from jidcl.data.kitti import MaskSequences
 from jidcl.mixing.scenes import Masks, render
 from jidcl.mixing.scenes.masks import walk
 from jidcl.systems.kitti_masks.presets import FACTORS, KittiMasks
@@ -29,7 +27,7 @@ class Sequences(NamedTuple):
         x: masks, uint8 `[frames, 64, 64]`, 0 or 1.
         z: their latents, float32 `[frames, 3]`: centre y, centre x, area.
         starts: where pairs may start.
-        count: of the sequences.
+        count: of the sequences of the whole file.
     """
 
     x: Array
@@ -45,7 +43,7 @@ def load_sequences(config: KittiMasks) -> dict[str, Sequences] | None:
         config: settings of a run.
 
     Returns:
-        The parts: videos apart, or the same one twice where none is held out.
+        The parts, videos apart; `train` alone where none is held out.
 
     Raises:
         ValueError: as `read_kitti_masks`, `split_by_video` and `frame_starts`, on a
@@ -53,31 +51,38 @@ def load_sequences(config: KittiMasks) -> dict[str, Sequences] | None:
     """
     if not config.folder:
         return None
-    if not Path(config.folder).exists():
-        raise ValueError(f"folder must be there, got {config.folder!r}")
-    held = read_kitti_masks(config.folder)
-    if not config.held_out:
-        whole = _sequences(held, config.max_lag)
-        return {"train": whole, "test": whole}
-    parts = split_by_video(held, share=config.held_out)
-    train, test = (_sequences(part, config.max_lag) for part in parts)
+    held = read_kitti_masks(_path(config))
+    parts = [held]
+    if config.held_out:
+        parts = split_by_video(held, share=config.held_out)
+    count = jnp.asarray(len(held.lengths), jnp.int32)
+    found = {
+        name: Sequences(
+            *map(jnp.asarray, part[:2]),
+            frame_starts(part.lengths, max_lag=config.max_lag),
+            count,
+        )
+        for name, part in zip(("train", "test"), parts, strict=False)
+    }
+    test = found.get("test", found["train"])
     if len(test.starts.start) < HELD_LEAST:
         raise ValueError(
             f"held_out must leave {HELD_LEAST} frames to be scored, got "
             f"{len(test.starts.start)} of {config.folder}"
         )
-    return {"train": train, "test": test}
-
-
-def _sequences(held: MaskSequences, max_lag: int) -> Sequences:
-    starts = frame_starts(held.lengths, max_lag=max_lag)
-    count = np.int32(len(held.lengths))
-    return Sequences(*map(jnp.asarray, held[:2]), starts, jnp.asarray(count))
+    return found
 
 
 def data_identity(config: KittiMasks) -> dict[str, Any]:
     """What pairs depend on beside the settings: a digest of the file, or nothing."""
-    return {"data": kitti_digest(config.folder)} if config.folder else {}
+    return {"data": kitti_digest(_path(config))} if config.folder else {}
+
+
+def _path(config: KittiMasks) -> Path:
+    path = Path(config.folder)
+    if not path.exists():
+        raise ValueError(f"folder must be there, got {config.folder!r}")
+    return path
 
 
 def draw_pairs(
@@ -92,13 +97,15 @@ def draw_pairs(
         frozen: its frozen draws, which hold the sequences on disk if any.
         key: a typed key.
         batch: pairs.
-        part: of the sequences, train or test.
+        part: of the sequences, train or test; the first stands for both where it is
+            alone.
 
     Returns:
         A `Batch`; latents are `[batch, 3]`.
     """
     if "shared" in frozen:
-        held = frozen["shared"][part]
+        parts = frozen["shared"]
+        held = parts.get(part, parts["train"])
         rows = draw_frame_pairs(key, held.starts, batch=batch, max_lag=config.max_lag)
         x = [held.x[row][..., None].astype(jnp.float32) for row in rows]
         return Batch(*x, *(held.z[row] for row in rows))
