@@ -78,9 +78,9 @@ def evaluate(
             own = jax.tree.map(lambda part: part[: config.batch], batch)
             return {"rows": rows, "losses": {"loss": whole_loss(own, worse_key)}}
         losses = {"loss": objective(y, in_parts(f, batch.x_pos))}
-        losses["constant"] = objective(jnp.zeros_like(y), jnp.zeros_like(y))
         if oracle is None:
             return {"rows": rows, "losses": losses}
+        losses["chance"] = objective(jnp.zeros_like(y), jnp.zeros_like(y))
         at = partial(apply_oracle, oracle, config.output)
         worse = perturb(worse_key, Pair(batch.z, batch.z_pos))
         losses["reference"] = objective(at(batch.z), at(batch.z_pos))
@@ -127,10 +127,9 @@ def _finish(arrays: dict[str, Any], xp: ModuleType) -> Evaluation:
     if reference is not None:
         gaps = xp.mean(losses["worse"] - reference[:, None], axis=0)
         perturbed = admitted(gaps, recovered(rows["z"][0], rows["worse"][0], xp), xp)
-    chance = losses.get("constant") if reference is not None else None
     return Evaluation(
         scores=scores,
-        losses=Losses(losses["loss"], reference, chance),
+        losses=Losses(losses["loss"], reference, losses.get("chance")),
         nulls=nulls,
         samples={"z": z, "y": y, **_read_singly(z, y, xp)},
         errors=errors_of([scores for scores, _ in each], xp),
