@@ -31,7 +31,8 @@ def probe(config: KittiMasks, f: Encode, frozen: Any, key: Array) -> OnHost:
     batch = draw_pairs(config, frozen, key, config.eval_batch, "test")
 
     def finish(arrays, xp):
-        return _recovery(*arrays, xp)
+        z, y = arrays
+        return _recovery(z, y, xp)
 
     return OnHost((batch.z, in_parts(f, batch.x)), finish)
 
@@ -82,13 +83,18 @@ def evaluate(
             return {"rows": rows, "losses": losses}
         losses["chance"] = objective(jnp.zeros_like(y), jnp.zeros_like(y))
         at = partial(apply_oracle, oracle, config.output)
-        worse = perturb(worse_key, Pair(batch.z, batch.z_pos))
-        losses["reference"] = objective(at(batch.z), at(batch.z_pos))
-        losses["worse"] = jax.lax.map(lambda z: objective(at(z.z), at(z.z_pos)), worse)
+        pair = Pair(batch.z, batch.z_pos)
+        worse = perturb(worse_key, pair)
+        losses["reference"] = _placed(objective, at, pair)
+        losses["worse"] = jax.lax.map(partial(_placed, objective, at), worse)
         return {"rows": rows | {"worse": worse.z}, "losses": losses}
 
     keys = [jax.random.split(k, config.eval_batches) for k in (draw_key, worse_key)]
     return OnHost({**kept, **jax.lax.map(score, tuple(keys))}, _finish)
+
+
+def _placed(objective: Objective, at: Encode, pair: Pair) -> Array:
+    return objective(at(pair.z), at(pair.z_pos))
 
 
 def _oracle(

@@ -58,7 +58,8 @@ def load_sequences(config: KittiMasks) -> dict[str, Sequences] | None:
     count = jnp.asarray(len(held.lengths), jnp.int32)
     found = {
         name: Sequences(
-            *map(jnp.asarray, part[:2]),
+            jnp.asarray(part.masks),
+            jnp.asarray(part.latents),
             frame_starts(part.lengths, max_lag=config.max_lag),
             count,
         )
