@@ -14,6 +14,7 @@ from jidcl import fit
 from jidcl.claims import load_claims
 from jidcl.data.kitti import moments
 from jidcl.metrics import mcc, rotation_null
+from jidcl.run.verify import Verification
 from jidcl.systems.kitti_masks import evaluate, presets, process
 from jidcl.systems.kitti_masks.presets import KittiMasks
 from jidcl.systems.kitti_masks.problem import floor_kind, make_problem, make_program
@@ -117,6 +118,21 @@ def test_pairs_of_a_file_are_of_one_sequence_and_videos_stay_apart(tmp_path):
     assert set(as_published) == {"train"}
     assert len(as_published["train"].z) == 320
     assert KittiMasks().read_from("kitti_peds_v2.pickle").held_out == 0
+
+
+def test_rows_of_the_full_budget_are_read_from_the_file_that_is_named():
+    rows = ["t3r1-lag5", "t3r4-lag1"]
+    for path, held_out in (("a.npz", 0.2), ("kitti_peds_v2.pickle", 0.0)):
+        work = Verification(
+            system="kitti_masks", budget="full", pictures=path, rows=rows
+        )
+        configs = [config for _, config in work.trained()]
+        assert {c.folder for c in configs} == {path}
+        assert {c.held_out for c in configs} == {held_out}
+        assert sorted((c.objective, c.p) for c in configs) == [
+            ("contrastive", 2.0),
+            ("slowvae", 1.0),
+        ]
 
 
 def test_a_run_knows_its_file_by_content(tmp_path):
