@@ -32,7 +32,7 @@ class Verify:
     root: Path = Path("runs")
     """folder of all runs"""
     folder: str = ""
-    """pictures on disk, not rendered ones: scenes, causal3d, dislib; full budget"""
+    """pictures on disk: scenes, causal3d, dislib, kitti_masks; full budget"""
     save_seconds: float = 60.0
     """least time between checkpoints"""
     fresh: bool = False

@@ -6,6 +6,7 @@ from jidcl.data.dataset import DataSet, Finding, check_data, open_data
 from jidcl.data.frame_pairs import FrameStarts, draw_frame_pairs, frame_starts
 from jidcl.data.kitti import (
     MaskSequences,
+    kitti_digest,
     mask_sequences,
     read_kitti_masks,
     split_by_video,
@@ -39,6 +40,7 @@ __all__ = [
     "draw_frame_pairs",
     "frame_starts",
     "grey",
+    "kitti_digest",
     "hue_shift",
     "load_mnist",
     "load_picture_grid",

@@ -13,6 +13,7 @@ Source: Klindt et al. 2021, KITTI Masks (Zenodo record 3931823) and published
 preprocessing; Voigtlaender et al. 2019 (KITTI MOTS); Zimmermann et al. 2021, Table 3.
 """
 
+import hashlib
 import itertools
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,6 +91,28 @@ def mots_texts(folder: Path) -> list[Path]:
     """
     names = sorted(path for path in folder.iterdir() if not path.is_dir())
     return [path for path in names if _video(path) is not None]
+
+
+def kitti_digest(path: str | Path) -> str:
+    """What a run on sequences is known by: SHA-256 of a file, or of a folder's texts.
+
+    The name of a folder's text says which video it is, so it counts.
+
+    Args:
+        path: as for `read_kitti_masks`.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        FileNotFoundError: when there is none.
+    """
+    path, digest = Path(path), hashlib.sha256()
+    for file in mots_texts(path) if path.is_dir() else [path]:
+        with file.open("rb") as opened:
+            held = hashlib.file_digest(opened, "sha256").hexdigest()
+        digest.update(f"{file.name if path.is_dir() else ''} {held}\n".encode())
+    return digest.hexdigest()
 
 
 def kitti_parts(path: Path) -> Parts:

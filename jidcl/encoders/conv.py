@@ -99,3 +99,38 @@ def _to_kernel(x, dy, shape, strides, pads) -> Array:
 
 
 _conv.defvjp(_forward, _backward)
+
+
+def conv_transpose(
+    y: Array, kernel: Array, size: tuple[int, int], stride: int, pad: int
+) -> Array:
+    """The transpose of `conv` in x: `[batch, h, w, m]` to `[batch, *size, d]`.
+
+    Args:
+        y: images.
+        kernel: of the convolution, `[k, k, d, m]`.
+        size: rows and columns of the result, which the convolution maps to those of y.
+        stride: of the convolution.
+        pad: zeros that it puts around.
+    """
+    if y.shape[1:3] == (1, 1) and not pad and kernel.shape[:2] == size:
+        return jnp.einsum("bm,hwdm->bhwd", y[:, 0, 0], kernel)
+    return _spread(y, kernel, size, (stride, stride), ((pad, pad), (pad, pad)))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _spread(y, kernel, size, strides, pads):
+    return _to_input(kernel, y, (len(y), *size), strides, pads)
+
+
+def _spread_forward(y, kernel, size, strides, pads):
+    return _spread(y, kernel, size, strides, pads), (y, kernel)
+
+
+def _spread_backward(size, strides, pads, held, dx):
+    y, kernel = held
+    to_y = _plain(dx, kernel, strides, pads)
+    return to_y, _to_kernel(dx, y, kernel.shape, strides, pads)
+
+
+_spread.defvjp(_spread_forward, _spread_backward)

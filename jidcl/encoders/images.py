@@ -15,8 +15,8 @@ from jidcl.encoders.norm import BatchNorm
 STEMS = ("full", "small")
 # Blocks a stage, and whether they are bottlenecks.
 RESNETS = {18: ((2, 2, 2, 2), False), 50: ((3, 4, 6, 3), True)}
-_CNN_WIDTHS = (32, 32, 64, 64)
-_HE = nnx.initializers.he_normal()
+CNN_WIDTHS = (32, 32, 64, 64)
+HE = nnx.initializers.he_normal()
 _HE_OUT = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
@@ -54,7 +54,7 @@ class CNN(nnx.Module):
         check_count("channels", channels)
         check_count("m", 1 if m is None else m)
         count = (int(size) // 4).bit_length() - 1
-        widths = (channels, *_CNN_WIDTHS[len(_CNN_WIDTHS) - count :], 256)
+        widths = (channels, *CNN_WIDTHS[len(CNN_WIDTHS) - count :], 256)
         self.layers = nnx.List(
             [
                 nnx.Conv(
@@ -62,7 +62,7 @@ class CNN(nnx.Module):
                     (4, 4),
                     strides=1 if i == count else 2,
                     padding=0 if i == count else 1,
-                    kernel_init=_HE,
+                    kernel_init=HE,
                     conv_general_dilated=conv,
                     dtype=dtype,
                     rngs=rngs,
@@ -72,7 +72,7 @@ class CNN(nnx.Module):
         )
         self.bare = m is None
         if m is not None:
-            self.last = nnx.Linear(256, m, kernel_init=_HE, rngs=rngs)
+            self.last = nnx.Linear(256, m, kernel_init=HE, rngs=rngs)
         self.output = OutputSpace(output, m or 256, output_size)
 
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -21,6 +21,7 @@ SYSTEMS = {
     "lejepa": "Klindt et al. 2026: when does LeJEPA learn a world model",
     "rivals": "the objectives of self-supervised learning on the same pairs",
     "scenes": "Zimmermann et al. 2021: contrastive ICA from pictures (Table 4)",
+    "kitti_masks": "Zimmermann et al. 2021: silhouettes in video (Table 3)",
     "causal3d": "von Kuegelgen et al. 2021: views of pictures with a causal graph",
     "dislib": "Reizinger et al. 2024: labels of pictures, other factors read (Table 4)",
     "ima_vae": "Reizinger et al. 2022: why the gap of a variational bound helps",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jidcl.encoders.conv import conv
+from jidcl.encoders.conv import conv, conv_transpose
 from jidcl.train.sharding import make_mesh, over_seeds
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -96,3 +96,64 @@ def test_seeds_on_two_devices_get_what_they_get_alone(
     alone = jax.lax.map(lambda pair: both(*pair), (x, w))
     for a, b in zip(jax.tree.leaves(apart), jax.tree.leaves(alone), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
+
+
+@pytest.mark.parametrize(
+    ("small", "kernel", "size", "stride", "pad"),
+    [
+        ((2, 3, 3, 5), (4, 4, 2, 5), (6, 6), 2, 1),
+        ((2, 1, 1, 5), (4, 4, 3, 5), (4, 4), 1, 0),  # a product
+        ((3, 2, 2, 4), (3, 3, 1, 4), (4, 4), 1, 0),
+    ],
+)
+def test_the_transpose_is_that_of_the_convolution(
+    small, kernel, size, stride, pad, rng, x64, summed
+):
+    y, w = jnp.asarray(rng.normal(size=small)), jnp.asarray(rng.normal(size=kernel))
+    image = jax.ShapeDtypeStruct((small[0], *size, kernel[2]), y.dtype)
+
+    def plain(y, w):
+        def forward(x):
+            pads = ((pad, pad), (pad, pad))
+            own = dict(dimension_numbers=LAYOUT)
+            return lax.conv_general_dilated(x, w, (stride, stride), pads, **own)
+
+        return jax.linear_transpose(forward, image)(y)[0]
+
+    def own(y, w):
+        return conv_transpose(y, w, size, stride, pad)
+
+    assert own(y, w).shape == image.shape
+    np.testing.assert_allclose(own(y, w), plain(y, w), rtol=1e-12, atol=1e-12)
+    ours, theirs = (
+        jax.jit(jax.grad(lambda y, w, f=f: summed(f(y, w)), argnums=(0, 1)))(y, w)
+        for f in (own, plain)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+    many = jnp.stack([w, 2 * w])  # of two seeds
+    both = jax.vmap(own, in_axes=(None, 0))(y, many)
+    np.testing.assert_allclose(both[1], 2 * both[0], rtol=1e-12, atol=1e-12)
+
+
+def test_the_transpose_on_devices_of_their_own_seeds(rng, summed):
+    for small, kernel, size, stride, pad in (
+        ((2, 2, 3, 3, 5), (2, 4, 4, 2, 5), (6, 6), 2, 1),
+        ((2, 2, 1, 1, 5), (2, 4, 4, 3, 5), (4, 4), 1, 0),
+    ):
+        y, w = (
+            jnp.asarray(rng.normal(size=shape), jnp.float32)
+            for shape in (small, kernel)
+        )
+
+        def both(y, w, size=size, stride=stride, pad=pad):
+            return jax.value_and_grad(
+                lambda y, w: summed(conv_transpose(y, w, size, stride, pad)),
+                argnums=(0, 1),
+            )(y, w)
+
+        shard = over_seeds(make_mesh(seed=2))
+        apart = jax.jit(jax.vmap(both), in_shardings=shard, out_shardings=shard)(y, w)
+        alone = jax.lax.map(lambda pair, both=both: both(*pair), (y, w))
+        for a, b in zip(jax.tree.leaves(apart), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())

@@ -43,7 +43,7 @@ RECORDS = {
     "PValue", "VARIES", "SequenceModel",
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
-LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}
+LAYERS = {"CNN", "CNNDecoder", "MLP", "OutputSpace", "ResNet"}
 # Whole runs; tests/train has them.
 RUNS = {"fit", "gradient"}
 CALLS = {

@@ -47,6 +47,9 @@ ENCODERS = {
         channels=whole(1),
         m=dataclasses.replace(whole(2), free=("none",)),
     ),
+    "make_cnn_decoder": call(
+        made(encoders.make_cnn_decoder), size=whole(8), channels=whole(1), n=whole(2)
+    ),
     "make_resnet": call(
         made(encoders.make_resnet),
         depth=whole(18, 18),

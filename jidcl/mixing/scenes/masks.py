@@ -91,10 +91,13 @@ def walk(key: jax.Array, z: Array, *, length: int, scale: float) -> Array:
     check_at_least("length", length, 1)
     if not is_traced(z) and bool((jnp.abs(z) > 1).any()):
         raise ValueError(f"z must be in [-1, 1], got up to {float(jnp.abs(z).max())}")
-    law = Laplace(scale)
+    law, impl = Laplace(scale), jax.random.key_impl(key)
 
-    def step(z, key):
-        z, _ = sample_truncated(key, law, z, -1.0, 1.0)
+    def step(z, data):
+        own = jax.random.wrap_key_data(data, impl=impl)
+        z, _ = sample_truncated(own, law, z, -1.0, 1.0)
         return z, z
 
-    return jax.lax.scan(step, z, jax.random.split(key, length))[1]
+    # As numbers: of keys JAX thinks that a batched scan uses them twice.
+    keys = jax.random.key_data(jax.random.split(key, length))
+    return jax.lax.scan(step, z, keys)[1]
