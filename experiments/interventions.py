@@ -2,17 +2,24 @@
 
 Command: python experiments/interventions.py --out FOLDER [--studies design grid noise]
 Writes FOLDER/interventions.json, after every study; studies that the file holds and
-that are not asked for stay in it. `design` also draws FOLDER/interventions.png. Time on
-two quiet CPU cores: about a minute a study.
+that are not asked for stay in it. `design` also draws FOLDER/interventions.png. Every
+study writes down the seconds of a processor that it took.
 
 design: error against the number of environments: random, designed one by one, at once,
 and the maximal design, all of one power; 50 systems. grid: recovery for d = 2, 3, 5, 8,
 10, minimal and maximal. environments: recovery against their number, and proportional
 profiles. noise: recovery against the variance of output noise; the DC motor.
+
+Expected of `design`, said after a look at seed 0 and before the run of seed 1, which is
+the one on record: with the same number of environments the medians of both errors are
+lower with either design than with random variances, and their 95 % intervals do not
+meet; the mean loss of MCC of every design lies within 15 % of its closed form; with six
+environments designed one by one is within 15 % of at once.
 """
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -85,17 +92,25 @@ def compare(seed: int) -> dict:
 
     most = max(COUNTS)
 
+    def of_one(mean, covariance, v):
+        """MCC within an environment."""
+        held = estimators.Moments(mean[None], covariance[None], jnp.ones(1))
+        return correlations(held, v).centred
+
     def errors(key, variance, weights):
         k_system, k_data, k_fit = jax.random.split(key, 3)
         system = sample_system(k_system, INPUTS)
         driven = Environments(jnp.zeros_like(variance), variance)
         series = sample_series(k_data, system, driven, LENGTH)
         rows = estimators.pair_rows(series.outputs, series.controls)
-        joint = estimators.moments_of(rows)._replace(weights=weights)
+        white = estimators.whitened(rows, 2 * INPUTS)
+        joint = estimators.moments_of(white.rows)._replace(weights=weights)
         fit = estimators.fit(k_fit, of_pairs(joint, 2 * INPUTS), INPUTS, variance)
-        m_hat = inverse_small(fit.v[:, INPUTS:])
+        m_hat = inverse_small((fit.v @ white.inverse)[:, INPUTS:])
         error = aligned(pair_map(system).m, m_hat).error
-        return 1 - correlations(joint, fit.v).centred, error
+        # Environments that are not there have weight 0, and no share of a mean.
+        within = jax.vmap(lambda *own: of_one(*own, fit.v))(*joint[:2])
+        return 1 - jnp.sum(weights * within), error
 
     with numbers_in("float64"):
         found = designs()
@@ -151,7 +166,7 @@ def draw(held: dict, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
-    titles = {"mcc_loss": "1 - MCC of the controls", "m_error": "relative error of M"}
+    titles = {"mcc_loss": "1 - MCC within environments", "m_error": "error of M"}
     shifts = dict(zip(METHODS, (0.94, 1.0, 1.06, 1.12), strict=True))
     for axis, (score, title) in zip(axes, titles.items(), strict=True):
         for method in METHODS:
@@ -184,18 +199,22 @@ def main() -> None:
     known = ("design", *STARTS)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--studies", nargs="*", choices=known, default=list(known))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--root", type=Path, default=Path("runs/interventions"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "interventions.json"
     held = json.loads(path.read_text()) if path.exists() else {}
     for study in options.studies:
+        begun = time.process_time()
         if study == "design":
             held[study] = compare(options.seed)
             draw(held[study], path.with_suffix(".png"))
         else:
             held[study] = of_presets(study, options.root)
+        spent = time.process_time() - begun
+        held.setdefault("processor_seconds", {})[study] = round(spent)
+        print(f"{study}: {spent:.0f} s of a processor", flush=True)
         part = path.with_suffix(".part")
         part.write_text(json.dumps(held, indent=1, sort_keys=True) + "\n")
         part.replace(path)

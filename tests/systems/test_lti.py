@@ -147,3 +147,25 @@ def test_an_odd_length_is_refused_where_pairs_do_not_overlap():
     with pytest.raises(ValueError, match="time must be even with stride 2, got 5"):
         estimators.pair_rows(jnp.zeros((2, 5, 1)))
     assert estimators.pair_rows(jnp.zeros((2, 5, 1)), stride=1).shape == (2, 4, 2)
+
+
+def test_systems_whose_outputs_nearly_follow_from_each_other_are_fitted(x64):
+    # C of condition 1e6: covariances of raw pairs lose the smallest direction.
+    rng = np.random.default_rng(3)
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    c = turn @ np.diag([1.0, 1e-3, 1e-6]) @ turn.T
+    system = latents.LTI(0.5 * np.eye(3), np.eye(3), c)
+    variance = np.array([[1.0, 0.4, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 2.0]])
+    driven = latents.Environments(np.zeros((3, 3)), variance)
+    series = latents.sample_series(jax.random.key(0), system, driven, 1000)
+    rows = estimators.pair_rows(series.outputs, series.controls)
+    white = estimators.whitened(rows, 6)
+    joint = estimators.moments_of(white.rows)
+    pooled = np.asarray(joint.covariance[:, :6, :6]).mean(0)
+    np.testing.assert_allclose(pooled, np.eye(6), atol=1e-6)
+    moments = evaluate.of_pairs(joint, 6)
+    known = jnp.asarray(variance)
+    found = jax.jit(lambda key: estimators.fit(key, moments, 3, known))(
+        jax.random.key(1)
+    )
+    assert evaluate.correlations(joint, found.v).within > 0.98
