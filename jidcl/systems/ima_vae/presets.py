@@ -189,9 +189,9 @@ def presets() -> dict[str, ImaVae]:
 
 # The first mixing whose images spread by 0.09 or more, so that gamma2 = 1e3 is precise,
 # and follow the sources less than 0.85 by themselves. Wider ones need wider networks.
-# A rate of 1e-3, held constant, left 0.1 to 1.2 nats open on seeds 200 to 209, and 0.9 or
-# more in five of ten: a latent still was the prior's. This one leaves 0.0 to 0.1, and 0.8
-# in one of ten.
+# A constant rate of 1e-3 left 0.1 to 1.2 nats open on seeds 200 to 209, and 0.9 or more
+# in five of ten: a latent still was the prior's. This one leaves 0.0 to 0.1, and 0.8 in
+# one of ten.
 _QUICK = ImaVae(mixing_seed=9, learning_rate=1e-2, schedule="cosine")
 _NORMAL = ImaVae(source="gaussian", prior="gaussian", kl="analytic", mixing="mlp")
 QUICK = {
@@ -202,8 +202,8 @@ QUICK = {
     "gaussian-prior": replace(_QUICK, prior="gaussian"),
     "mlp": replace(_NORMAL, n=3),
     # A mixing of each seed's own: one alone may have little contrast. What an encoder's
-    # errors cost grows as gamma2 (0.2 to 0.7 nats at 1e3, seeds 200 to 204), what the law
-    # leaves out falls as 1 / gamma2 (0.004 nats at 1e3): 1e2 is where both are small.
+    # errors cost grows as gamma2 (0.2 to 0.7 nats at 1e3, seeds 200 to 204), what the
+    # law leaves out falls as 1 / gamma2 (0.004 at 1e3): 1e2 is where both are small.
     "gap": replace(
         _NORMAL,
         mixing="triangular",
