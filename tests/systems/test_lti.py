@@ -157,15 +157,17 @@ def test_systems_whose_outputs_nearly_follow_from_each_other_are_fitted(x64):
     system = latents.LTI(0.5 * np.eye(3), np.eye(3), c)
     variance = np.array([[1.0, 0.4, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 2.0]])
     driven = latents.Environments(np.zeros((3, 3)), variance)
-    series = latents.sample_series(jax.random.key(0), system, driven, 1000)
-    rows = estimators.pair_rows(series.outputs, series.controls)
-    white = estimators.whitened(rows, 6)
-    joint = estimators.moments_of(white.rows)
-    pooled = np.asarray(joint.covariance[:, :6, :6]).mean(0)
-    np.testing.assert_allclose(pooled, np.eye(6), atol=1e-6)
-    moments = evaluate.of_pairs(joint, 6)
-    known = jnp.asarray(variance)
-    found = jax.jit(lambda key: estimators.fit(key, moments, 3, known))(
-        jax.random.key(1)
-    )
-    assert evaluate.correlations(joint, found.v).within > 0.98
+
+    @jax.jit
+    def run(key):
+        keys = jax.random.split(key)
+        series = latents.sample_series(keys[0], system, driven, 1000)
+        rows = estimators.pair_rows(series.outputs, series.controls)
+        joint = estimators.moments_of(estimators.whitened(rows, 6).rows)
+        moments = evaluate.of_pairs(joint, 6)
+        found = estimators.fit(keys[1], moments, 3, jnp.asarray(variance))
+        return moments.covariance, evaluate.correlations(joint, found.v).within
+
+    covariance, within = run(jax.random.key(0))
+    np.testing.assert_allclose(np.asarray(covariance).mean(0), np.eye(6), atol=1e-6)
+    assert within > 0.98
