@@ -83,6 +83,10 @@ def kalman(seed: int) -> dict:
         run, _ = jax.lax.scan(step, run, jnp.arange(FIT_STEPS))
         return program.evaluate(run, frozen, keys[2]).scores
 
+    def whole(config, noises, keys):
+        over = jax.vmap(partial(fitted, config), (None, 0))
+        return jax.lax.map(lambda noise: over(noise, keys), noises)
+
     held = {}
     rows = {
         "two states": NoisySystems(),
@@ -91,13 +95,8 @@ def kalman(seed: int) -> dict:
     with numbers_in("float64"):
         keys = jax.random.split(jax.random.key(seed), KALMAN_SYSTEMS)
         for name, config in rows.items():
-            over = jax.vmap(partial(fitted, config), (None, 0))
-            found = jax.jit(
-                lambda noises, over=over: jax.lax.map(
-                    lambda noise: over(noise, keys), noises
-                )
-            )
-            scores = jax.device_get(found(jnp.asarray(KALMAN_NOISES)))
+            run_all = jax.jit(partial(whole, config))
+            scores = jax.device_get(run_all(jnp.asarray(KALMAN_NOISES), keys))
             for i, noise in enumerate(KALMAN_NOISES):
                 row = {k: float(np.median(v[i])) for k, v in scores.items()}
                 row["optimised"] = float(np.mean(scores["optimised"][i]))
