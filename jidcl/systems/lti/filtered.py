@@ -181,7 +181,7 @@ def _cost(params: Any, told: Told) -> Array:
 
 def _candidate(key: Array, g: Array, m: Array, states: int) -> Any:
     """Parameters to start from: those of the pairs, turned, and noise of any size."""
-    keys = jax.random.split(key, 4)
+    keys = jax.random.split(key, 5)
     p, dtype = len(g), g.dtype
     wide = states - p
     turn = jax.random.normal(keys[0], (m.shape[1], m.shape[1]), dtype)
@@ -191,7 +191,7 @@ def _candidate(key: Array, g: Array, m: Array, states: int) -> Any:
     if wide:
         own = jax.random.normal(keys[2], (states, states), dtype) / states**0.5
         a = 0.7 * own.at[:p, :p].add(g / 2)
-        more = jax.random.normal(keys[2], (wide, m.shape[1]), dtype)
+        more = jax.random.normal(keys[4], (wide, m.shape[1]), dtype)
         b = jnp.concatenate([b, jnp.sqrt(jnp.mean(b**2)) * more])
     share = jax.random.uniform(keys[3], (), dtype, -9.0, -1.0)
     return {"a": a, "b": b, "share": share}
@@ -211,7 +211,7 @@ def start(key: Array, told: Told, *, states: int, starts: int) -> Run:
     """The likeliest of `CANDIDATES` for each start."""
     p, m = told.lags.shape[-1], told.variance.shape[1]
     moments = _pairs_of(told)
-    k_pairs, *keys = jax.random.split(key, starts + 1)
+    k_pairs, k_starts = jax.random.split(key)
     if m == p:
         v = estimators.fit(k_pairs, moments, m, told.variance).v
         pushed = inverse_small(v[:, p:])
@@ -228,7 +228,7 @@ def start(key: Array, told: Told, *, states: int, starts: int) -> Run:
         best = jnp.argmin(jnp.nan_to_num(costs, nan=jnp.inf))
         return jax.tree.map(lambda leaf: leaf[best], tried)
 
-    params = jax.vmap(one)(jnp.stack(keys))
+    params = jax.vmap(one)(jax.random.split(k_starts, starts))
     return Run(params, jax.vmap(_optimiser().init)(params))
 
 
