@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--systems", type=int, default=1000)
-    parser.add_argument("--beside", type=int, default=50)
+    parser.add_argument("--beside", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with numbers_in("float64"):

@@ -53,7 +53,7 @@ CONFIG = ImaVae(
     learning_rate=1e-2,
     schedule="cosine",
     batch=128,
-    steps=2000,
+    steps=1200,
 )
 PREDICTORS = {
     "loss": "negative ELBO",

@@ -92,9 +92,9 @@ def test_it_is_the_filters_own_likelihood_of_a_long_series(x64):
 
 
 def test_a_program_of_quasi_newton_steps_fits_what_pairs_do_not():
-    config = NoisySystems(noise=0.05, length=2000, lags=20, starts=2)
+    config = NoisySystems(noise=0.05, length=2000, lags=20, starts=3)
     program = filtered.make_filtered(config)
-    _, found = fit(program, seeds=3, steps=40, chunk_steps=40)
+    _, found = fit(program, seeds=3, steps=50, chunk_steps=50)
     scores = {name: np.asarray(value) for name, value in found.scores.items()}
     assert scores["optimised"].mean() == 1
     assert np.median(scores["markov_error"]) < 0.15

@@ -180,13 +180,17 @@ def _cost(params: Any, told: Told) -> Array:
 
 
 def _candidate(key: Array, g: Array, m: Array, states: int) -> Any:
-    """Parameters to start from: those of the pairs, turned, and noise of any size."""
-    keys = jax.random.split(key, 5)
+    """Parameters to start from: those of the pairs, turned, and noise of any size.
+
+    Pairs may give inputs to the wrong names, where outputs have noise.
+    """
+    keys = jax.random.split(key, 6)
     p, dtype = len(g), g.dtype
     wide = states - p
     turn = jax.random.normal(keys[0], (m.shape[1], m.shape[1]), dtype)
     amount = jax.random.choice(keys[1], jnp.asarray([0.0, 0.3, 1.0], dtype))
-    b = m @ (jnp.eye(m.shape[1], dtype=dtype) + amount * turn)
+    names = jax.random.permutation(keys[5], m.shape[1])
+    b = (m @ (jnp.eye(m.shape[1], dtype=dtype) + amount * turn))[:, names]
     a = g
     if wide:
         own = jax.random.normal(keys[2], (states, states), dtype) / states**0.5
