@@ -138,7 +138,8 @@ def compare(seed: int) -> dict:
     from jidcl.latents.small import inverse_small
     from jidcl.numerics import numbers_in
     from jidcl.systems.lti import estimators
-    from jidcl.systems.lti.evaluate import aligned, correlations, of_pairs
+    from jidcl.systems.lti.evaluate import correlations, of_pairs
+    from jidcl.systems.lti.matching import aligned
     from jidcl.theory import expected_mcc_loss, pair_map
 
     most = max(COUNTS)

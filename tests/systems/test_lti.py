@@ -12,7 +12,7 @@ import scipy.optimize
 
 from jidcl import latents, theory
 from jidcl.numerics import numbers_in
-from jidcl.systems.lti import estimators, evaluate, presets
+from jidcl.systems.lti import estimators, evaluate, matching, presets
 from jidcl.systems.lti.problem import make_program
 
 SMALL = dict(systems=10, length=2000)
@@ -75,7 +75,7 @@ def test_population_moments_give_the_truth_back(known, x64):
         np.testing.assert_allclose(np.abs(v), np.abs(want), rtol=1e-4, atol=1e-4)
         slope = jax.grad(lambda v: estimators.log_likelihood(moments, v, told))(true.v)
         np.testing.assert_allclose(slope, 0, atol=1e-9)
-    ratio = evaluate.aligned(true.m, jnp.linalg.inv(found.v[:, 3:]))
+    ratio = matching.aligned(true.m, jnp.linalg.inv(found.v[:, 3:]))
     assert ratio.error < 1e-4
 
 

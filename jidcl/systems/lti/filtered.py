@@ -28,7 +28,7 @@ import optax
 from jidcl.latents import LTI, sample_environments, sample_series, sample_system
 from jidcl.latents.small import inverse_small, solve_small
 from jidcl.systems.lti import estimators
-from jidcl.systems.lti.evaluate import aligned
+from jidcl.systems.lti.matching import aligned
 from jidcl.theory import markov_parameters
 from jidcl.types import Array, Evaluation, Program
 
