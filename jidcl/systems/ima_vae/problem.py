@@ -62,6 +62,8 @@ def make_program(config: ImaVae) -> Program:
     if config.restarts == 1:
         return program
     nets, count = build_networks(config), config.restarts
+    advance, probe = program.step, program.probe
+    assert advance is not None  # a program of `gradient` has a step
 
     def loss(run, g, key):
         k_source, k_noise = jax.random.split(key)
@@ -80,9 +82,7 @@ def make_program(config: ImaVae) -> Program:
 
     def step(run, g, key, t):
         keys = jax.random.split(key, count)
-        run, metrics = jax.vmap(lambda run, key: program.step(run, g, key, t))(
-            run, keys
-        )
+        run, metrics = jax.vmap(lambda run, key: advance(run, g, key, t))(run, keys)
         return run, jax.tree.map(jnp.mean, metrics)
 
     def scored(by, run, g, key):
@@ -94,7 +94,7 @@ def make_program(config: ImaVae) -> Program:
         start=start,
         step=step,
         evaluate=partial(scored, program.evaluate),
-        probe=partial(scored, program.probe),
+        probe=partial(scored, probe),
         precision=program.precision,
     )
 
