@@ -106,6 +106,38 @@ def test_precision_is_annealed_by_the_step_and_learned_in_the_log():
     assert seen["c"][0] not in (1e3, seen["c"][1])
 
 
+def test_of_several_networks_the_one_of_the_greatest_bound_is_scored():
+    config = dataclasses.replace(SMALL, restarts=3, eval_batch=128)
+    program = system.make_program(config)
+    alone = system.make_program(dataclasses.replace(config, restarts=1))
+    nets = process.build_networks(config)
+
+    @jax.jit
+    def run(key):
+        g = program.freeze(jax.random.fold_in(key, 0))
+        held = program.start(g, jax.random.fold_in(key, 1))
+        held, told = program.step(held, g, jax.random.fold_in(key, 2), jnp.int32(0))
+        own = jax.random.fold_in(key, 3)
+        x = process.observe(config, g, process.draw_sources(config, key, 4096))
+        noise = jax.random.normal(jax.random.fold_in(key, 4), x.shape)
+
+        def each(run):
+            probed = alone.probe(run, g, jax.random.split(own)[1]).arrays
+            params, state = run.params, run.state
+            args = config, nets, params, state, g, x, noise
+            return jnp.mean(process.negative_elbo(*args)[0]), probed
+
+        return told["loss"], program.probe(held, g, own).arrays, jax.vmap(each)(held)
+
+    with jax.debug_key_reuse(False):
+        loss, kept, (losses, probed) = run(jax.random.key(5))
+    assert np.isfinite(loss)
+    best = int(np.argmin(losses))
+    assert np.ptp(losses) > 0.1
+    for a, b in zip(kept, probed, strict=True):
+        np.testing.assert_allclose(a, b[best], rtol=1e-5)
+
+
 def test_every_claim_has_its_run():
     rows = presets()
     for claim in load_claims("ima_vae").all:
@@ -137,6 +169,7 @@ def test_every_claim_has_its_run():
         ({"variance": "closed_form", "gamma2": 10.0}, "gamma2 cannot act here"),
         ({"prior": "beta"}, "prior must be one of"),
         ({"n": 1}, "n must be >= 2"),
+        ({"restarts": 0}, "restarts must be >= 1"),
     ],
 )
 def test_wrong_settings_are_refused(settings, message):

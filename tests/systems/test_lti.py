@@ -12,7 +12,7 @@ import scipy.optimize
 
 from jidcl import latents, theory
 from jidcl.numerics import numbers_in
-from jidcl.systems.lti import estimators, evaluate, presets
+from jidcl.systems.lti import estimators, evaluate, matching, presets
 from jidcl.systems.lti.problem import make_program
 
 SMALL = dict(systems=10, length=2000)
@@ -75,7 +75,7 @@ def test_population_moments_give_the_truth_back(known, x64):
         np.testing.assert_allclose(np.abs(v), np.abs(want), rtol=1e-4, atol=1e-4)
         slope = jax.grad(lambda v: estimators.log_likelihood(moments, v, told))(true.v)
         np.testing.assert_allclose(slope, 0, atol=1e-9)
-    ratio = evaluate.aligned(true.m, jnp.linalg.inv(found.v[:, 3:]))
+    ratio = matching.aligned(true.m, jnp.linalg.inv(found.v[:, 3:]))
     assert ratio.error < 1e-4
 
 
@@ -147,3 +147,27 @@ def test_an_odd_length_is_refused_where_pairs_do_not_overlap():
     with pytest.raises(ValueError, match="time must be even with stride 2, got 5"):
         estimators.pair_rows(jnp.zeros((2, 5, 1)))
     assert estimators.pair_rows(jnp.zeros((2, 5, 1)), stride=1).shape == (2, 4, 2)
+
+
+def test_systems_whose_outputs_nearly_follow_from_each_other_are_fitted(x64):
+    # C of condition 1e6: covariances of raw pairs lose the smallest direction.
+    rng = np.random.default_rng(3)
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    c = turn @ np.diag([1.0, 1e-3, 1e-6]) @ turn.T
+    system = latents.LTI(0.5 * np.eye(3), np.eye(3), c)
+    variance = np.array([[1.0, 0.4, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 2.0]])
+    driven = latents.Environments(np.zeros((3, 3)), variance)
+
+    @jax.jit
+    def run(key):
+        keys = jax.random.split(key)
+        series = latents.sample_series(keys[0], system, driven, 1000)
+        rows = estimators.pair_rows(series.outputs, series.controls)
+        joint = estimators.moments_of(estimators.whitened(rows, 6).rows)
+        moments = evaluate.of_pairs(joint, 6)
+        found = estimators.fit(keys[1], moments, 3, jnp.asarray(variance))
+        return moments.covariance, evaluate.correlations(joint, found.v).within
+
+    covariance, within = run(jax.random.key(0))
+    np.testing.assert_allclose(np.asarray(covariance).mean(0), np.eye(6), atol=1e-6)
+    assert within > 0.98

@@ -5,8 +5,9 @@
   three latents, fresh samples at every step, our steps;
 - `published/...`: the published batch as well, for 110 epochs of 42,000 samples.
 
-Every step draws new samples, so nothing is held out and no state is chosen: the last
-one is scored. The published runs keep the one of the least validation loss.
+Every step draws new samples, so nothing is held out and no step is chosen: the last
+one is scored. The published runs keep the one of the least validation loss. Quick rows
+of Moebius maps train four networks and keep the one of the greatest ELBO.
 
 Source: Reizinger et al. 2022, *Embrace the Gap: VAEs Perform Independent Mechanism
 Analysis*.
@@ -55,6 +56,8 @@ class ImaVae(Optimisation, Scoring, Network):
         kl: sampled, or analytic (of a gaussian prior).
         anneal_share: share of the steps, the first ones, in which gamma2 grows.
         anneal_from: where gamma2 starts then.
+        restarts: networks that are trained side by side; the one of the greatest ELBO
+            on new data is scored.
     """
 
     widths: tuple[int, ...] = (10,)
@@ -82,6 +85,7 @@ class ImaVae(Optimisation, Scoring, Network):
     kl: str = "sampled"
     anneal_share: float = 0.0
     anneal_from: float = 100.0
+    restarts: int = 1
 
     def check(self) -> None:
         """As `Settings.check`."""
@@ -94,6 +98,7 @@ class ImaVae(Optimisation, Scoring, Network):
         check_choice("kl", self.kl, ("sampled", "analytic"))
         check_at_least("n", self.n, 2)
         check_at_least("mixing_layers", self.mixing_layers, 1)
+        check_at_least("restarts", self.restarts, 1)
         check_at_least("mixing_seed", self.mixing_seed, -1)
         check_unit_interval("cosine", self.cosine)
         check_unit_interval("anneal_share", self.anneal_share)
@@ -189,7 +194,10 @@ def presets() -> dict[str, ImaVae]:
 
 # The first mixing whose images spread by 0.09 or more, so that gamma2 = 1e3 is precise,
 # and follow the sources less than 0.85 by themselves. Wider ones need wider networks.
-_QUICK = ImaVae(mixing_seed=9)
+# A constant rate of 1e-3 left 0.1 to 1.2 nats open on seeds 200 to 209, and 0.9 or more
+# in five of ten: a latent still was the prior's. This one leaves 0.0 to 0.1, and 0.8 in
+# one of ten. So four start, and the ELBO tells which to keep.
+_QUICK = ImaVae(mixing_seed=9, learning_rate=1e-2, schedule="cosine", restarts=4)
 _NORMAL = ImaVae(source="gaussian", prior="gaussian", kl="analytic", mixing="mlp")
 QUICK = {
     "moebius-1e3": _QUICK,
@@ -198,9 +206,18 @@ QUICK = {
     "distorted": replace(_QUICK, mixing="distorted"),
     "gaussian-prior": replace(_QUICK, prior="gaussian"),
     "mlp": replace(_NORMAL, n=3),
-    # A mixing of each seed's own: one alone may have little contrast.
+    # A mixing of each seed's own: one alone may have little contrast. What an encoder's
+    # errors cost grows as gamma2 (0.2 to 0.7 nats at 1e3, seeds 200 to 204), what the
+    # law leaves out falls as 1 / gamma2 (0.004 at 1e3): 1e2 is where both are small.
     "gap": replace(
-        _NORMAL, mixing="triangular", mixing_seed=-1, decoder="true", widths=(10, 10)
+        _NORMAL,
+        mixing="triangular",
+        mixing_seed=-1,
+        decoder="true",
+        widths=(20, 20),
+        gamma2=100.0,
+        learning_rate=1e-2,
+        schedule="cosine",
     ),
 }
 

@@ -1,5 +1,7 @@
 """Near-deterministic VAEs as a problem, and their entry in the registry of systems."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
@@ -56,7 +58,45 @@ def make_problem(config: ImaVae) -> Problem:
 
 def make_program(config: ImaVae) -> Program:
     """The program of a configuration."""
-    return gradient(make_problem(config), run_optimiser(config))
+    program = gradient(make_problem(config), run_optimiser(config))
+    if config.restarts == 1:
+        return program
+    nets, count = build_networks(config), config.restarts
+    advance, probe = program.step, program.probe
+    assert advance is not None  # a program of `gradient` has a step
+
+    def loss(run, g, key):
+        k_source, k_noise = jax.random.split(key)
+        x = observe(config, g, draw_sources(config, k_source, config.eval_batch))
+        noise = jax.random.normal(k_noise, x.shape)
+        params, state = run.params, run.state
+        return jnp.mean(negative_elbo(config, nets, params, state, g, x, noise)[0])
+
+    def kept(run, g, key):
+        losses = jax.vmap(lambda run: loss(run, g, key))(run)
+        best = jnp.argmin(jnp.nan_to_num(losses, nan=jnp.inf))
+        return jax.tree.map(lambda leaf: leaf[best], run)
+
+    def start(g, key):
+        return jax.vmap(lambda key: program.start(g, key))(jax.random.split(key, count))
+
+    def step(run, g, key, t):
+        keys = jax.random.split(key, count)
+        run, metrics = jax.vmap(lambda run, key: advance(run, g, key, t))(run, keys)
+        return run, jax.tree.map(jnp.mean, metrics)
+
+    def scored(by, run, g, key):
+        k_kept, key = jax.random.split(key)
+        return by(kept(run, g, k_kept), g, key)
+
+    return Program(
+        freeze=program.freeze,
+        start=start,
+        step=step,
+        evaluate=partial(scored, program.evaluate),
+        probe=partial(scored, probe),
+        precision=program.precision,
+    )
 
 
 def floor_kind(config: ImaVae) -> str:

@@ -19,7 +19,7 @@ from jidcl.latents.small import solve_small
 from jidcl.metrics import assign, mcc
 from jidcl.systems.contract import Erratum, on_host
 from jidcl.systems.lti import estimators
-from jidcl.systems.lti.evaluate import aligned
+from jidcl.systems.lti.matching import aligned
 from jidcl.theory import (
     diversity,
     hmm_evidence,

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import block_diag
 
 from jidcl.checks import check_count
-from jidcl.latents.small import solve_small
+from jidcl.latents.small import inverse_small, solve_small, triangular
 from jidcl.metrics import assign
 from jidcl.numerics import one_by_one
 from jidcl.types import Array
@@ -92,6 +92,34 @@ def moments_of(rows: Array) -> Moments:
     count = rows.shape[0]
     covariance = jnp.einsum("eti,etj->eij", left, left) / rows.shape[1]
     return Moments(mean, covariance, jnp.full(count, 1 / count, rows.dtype))
+
+
+class White(NamedTuple):
+    """Pairs in coordinates in which their pooled covariance is I.
+
+    Where outputs nearly follow from each other, the covariance of z loses what its
+    small directions say. Here L comes from the rows themselves. A fit V' of moments of
+    `rows` is V = V' L^-1.
+
+    Attributes:
+        rows: L^-1 z, and u where it is there, `[environments, pairs, z (+ inputs)]`.
+        root: L, lower triangular, `[z, z]`.
+        inverse: L^-1.
+    """
+
+    rows: Array
+    root: Array
+    inverse: Array
+
+
+def whitened(rows: Array, width: int) -> White:
+    """`White` of `pair_rows`, whose first `width` columns are z."""
+    z = rows[..., :width]
+    left = (z - jnp.mean(z, axis=1, keepdims=True)).reshape(-1, width)
+    root = triangular(left.T) / jnp.sqrt(jnp.asarray(len(left), rows.dtype))
+    inverse = inverse_small(root)
+    new = jnp.concatenate([z @ inverse.T, rows[..., width:]], axis=-1)
+    return White(new, root, inverse)
 
 
 def mapped(moments: Moments, matrix: Array) -> Moments:

@@ -17,6 +17,7 @@ from jidcl.latents.small import inverse_small
 from jidcl.metrics import assign
 from jidcl.systems.lti import estimators
 from jidcl.systems.lti.estimators import Moments
+from jidcl.systems.lti.matching import aligned
 from jidcl.systems.lti.presets import Interventions
 from jidcl.theory import diversity, expected_mcc_loss, pair_map
 from jidcl.types import Array, Evaluation
@@ -65,44 +66,6 @@ def _mcc(covariance: Array) -> Array:
     return assign(score)[1] / m
 
 
-class Aligned(NamedTuple):
-    """Columns matched to true ones.
-
-    Attributes:
-        cosine: |cosine| of true (row) and found (column) columns.
-        columns: the found column of each true one.
-        scales: by which it is multiplied.
-        aligned: the found matrix in the order and scale of the true one.
-        error: relative Frobenius error.
-    """
-
-    cosine: Array
-    columns: Array
-    scales: Array
-    aligned: Array
-    error: Array
-
-
-def aligned(true: Array, found: Array) -> Aligned:
-    """Found columns in the order and scale of the true ones.
-
-    Args:
-        true: `[p, m]`.
-        found: `[p, m]`.
-
-    Returns:
-        `Aligned`.
-    """
-    squares, others = jnp.sum(true**2, axis=0), jnp.sum(found**2, axis=0)
-    cosine = jnp.abs(true.T @ found) / jnp.sqrt(squares[:, None] * others[None])
-    columns, _ = assign(cosine)
-    ordered = found[:, columns]
-    scales = jnp.sum(true * ordered, axis=0) / jnp.sum(ordered**2, axis=0)
-    moved = ordered * scales[None]
-    error = jnp.sqrt(jnp.sum((moved - true) ** 2) / jnp.sum(squares))
-    return Aligned(cosine, columns, scales, moved, error)
-
-
 def _drawn(config: Interventions, key: Array):
     """A system, its environments, and rows (z, u) of every environment."""
     keys = jax.random.split(key, 3)
@@ -132,25 +95,25 @@ def one_recovery(config: Interventions, key: Array) -> dict[str, Array]:
     k_data, k_fit = jax.random.split(key)
     system, environments, rows = _drawn(config, k_data)
     variance, d = environments.variance, config.states
-    joint = estimators.moments_of(rows)
+    white = estimators.whitened(rows, 2 * d)
+    joint = estimators.moments_of(white.rows)
     moments = of_pairs(joint, 2 * d)
     known = variance if config.statistics == "known" else None
     found = estimators.fit(k_fit, moments, d, known, starts=config.starts)
-    true, dtype = pair_map(system), found.v.dtype
-    m_hat = inverse_small(found.v[:, d:])
-    g_hat = -m_hat @ found.v[:, :d]
-    at_truth = variance
+    true, dtype, v = pair_map(system), found.v.dtype, found.v @ white.inverse
+    m_hat = inverse_small(v[:, d:])
+    g_hat = -m_hat @ v[:, :d]
+    at_truth, own = variance, true.v @ white.root
     if known is None:
-        at_truth = estimators.spread(moments, true.v)
-    least = estimators.log_likelihood(moments, true.v, at_truth)
+        at_truth = estimators.spread(moments, own)
+    least = estimators.log_likelihood(moments, own, at_truth)
     pairs = rows.shape[0] * rows.shape[1]
     loss = expected_mcc_loss(variance, pairs, outputs=d)
     told = diversity(variance)
-    back, _ = estimators.innovations(moments)
-    eye = jnp.eye(d, dtype=dtype)
-    plain = jnp.concatenate([jnp.zeros((d, d), dtype), eye], 1)
-    left = jnp.concatenate([-back, eye], 1)
-    tried = jnp.stack([found.v, plain, left])
+    # The next output itself, and what its regression on the last one leaves.
+    nothing = jnp.zeros((d, d), dtype)
+    left = jnp.concatenate([nothing, white.root[d:, d:]], 1)
+    tried = jnp.stack([found.v, white.root[d:], left])
     mcc = jax.vmap(lambda v: correlations(joint, v))(tried)
     return {
         "mcc": mcc.centred[0],
@@ -176,7 +139,9 @@ def one_source(config: Interventions, key: Array) -> dict[str, Array]:
     joint = estimators.moments_of(rows)
     moments = of_pairs(joint, 2 * d)
     h, b, _ = estimators.source_statistics(moments, environments)
-    likely = estimators.fit(k_fit, moments, d, environments.variance)
+    white = estimators.whitened(rows, 2 * d)
+    of_white = of_pairs(estimators.moments_of(white.rows), 2 * d)
+    likely = estimators.fit(k_fit, of_white, d, environments.variance)
     held = {}
     if config.means == "zero":
         found = estimators.source_descent(k_start, h)
@@ -185,7 +150,9 @@ def one_source(config: Interventions, key: Array) -> dict[str, Array]:
         v = found.v
     else:
         v = estimators.source_optimum(h, b)
-    mcc = jax.vmap(lambda v: correlations(joint, v))(jnp.stack([v, likely.v]))
+    mcc = jax.vmap(lambda v: correlations(joint, v))(
+        jnp.stack([v, likely.v @ white.inverse])
+    )
     return {
         "mcc": mcc.centred[0],
         "mcc_within": mcc.within[0],
