@@ -29,8 +29,8 @@ def main(argv: list[str] | None = None) -> int:
         argv: the arguments; those of the process when None.
 
     Returns:
-        The exit code: 0 done, 1 a claim failed or numbers are not finite, 2 what was
-        asked cannot be done, 3 a fault of ours, 130 and 143 stopped by a signal.
+        The exit code: 0 done, 1 a claim or jobs failed or numbers are not finite, 2
+        what was asked cannot be done, 3 a fault of ours, 130 and 143 a signal.
     """
     args = sys.argv[1:] if argv is None else argv
     if not args or args[0] in ("-h", "--help"):
