@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_above, check_choice
+from jidcl.checks import check_choice, check_memory
 from jidcl.files import read_json, write_json
 from jidcl.numerics import numbers_in
 from jidcl.report import plots
@@ -28,7 +29,7 @@ from jidcl.systems.contract import System
 from jidcl.systems.registry import load_system
 from jidcl.train import loop
 from jidcl.train.evaluation import summarised
-from jidcl.train.sharding import check_seeds, make_mesh
+from jidcl.train.sharding import SEED_BYTES, check_seeds, make_mesh
 from jidcl.train.state import frozen_draws, with_shared
 from jidcl.types import Evaluation
 
@@ -90,6 +91,8 @@ def split_grid(system: System, config: Any, grid: Grid) -> list[tuple[Any, list[
             raise ValueError(f"values of {name} must be distinct, got {list(values)}")
         for value in values:
             config.changed(**{name: value})
+    count = math.prod(map(len, grid.values()))
+    check_memory("number of points of the grid", count, count, width=SEED_BYTES)
     traced = [name for name in grid if name in system.traced_fields]
     static = [name for name in grid if name not in system.traced_fields]
     points = [
@@ -168,8 +171,6 @@ def split_pieces(
         ValueError: as for `sweep`.
     """
     seeds = check_seeds(seeds)
-    if memory_gib is not None:
-        check_above("memory_gib", memory_gib, 0)
     pieces = []
     for common, points in split_grid(system, config, grid):
         phases = phases_of(common, system.program(common))

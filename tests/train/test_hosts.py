@@ -1,10 +1,11 @@
-"""Two processes of four devices each train, stop, resume and record as one of eight."""
+"""Processes that share eight devices train, stop, resume and record as one of eight."""
 
 import contextlib
 import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,14 +18,16 @@ from jidcl.run.runner import run
 from jidcl.systems.contrastive_ica.presets import presets
 from jidcl.train.hosts import agree, join
 from jidcl.train.sharding import make_mesh
+from survived import note
 
 SETTINGS = dict(widths=(4, 8), batch=16, steps=8, chunk=2, warmup=1)
 SETTINGS |= dict(eval_batch=64, eval_batches=2, mixing_draws=20)
 
-# argv: root, hosts, chunks after which the watcher leaves (0: never).
+# argv: root, hosts, chunks after which the watcher leaves (0: never), devices in all.
 DRIVER = f"""
 import dataclasses, pathlib, sys
-root, where, leave = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+root, where = pathlib.Path(sys.argv[1]), sys.argv[2]
+leave, devices = map(int, sys.argv[3:])
 from jidcl.train.hosts import join
 join(where)
 from jidcl.run.runner import run
@@ -32,36 +35,42 @@ from jidcl.systems.contrastive_ica.presets import presets
 from jidcl.train.sharding import make_mesh
 config = dataclasses.replace(presets()["quick/sphere-vmf"], **{SETTINGS})
 events = run(config, system="contrastive_ica", preset="t", seeds=range(2), root=root,
-             mesh=make_mesh(seed=2, data=4), save_seconds=0.0)
+             mesh=make_mesh(seed=min(2, devices), data=max(devices // 2, 1)),
+             save_seconds=0.0)
 for event in events:
     if leave and event.step == 2 * leave:
         break
 """
 
 
-def start(root, where, leave, devices):
-    own = f" --xla_force_host_platform_device_count={devices}"  # the last one counts
+def start(root, where, leave, devices, count=1):
+    """One of `count` processes, with its part of the devices."""
+    own = (
+        f" --xla_force_host_platform_device_count={devices // count}"  # the last counts
+    )
     flags = os.environ["XLA_FLAGS"] + own
     return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(root), where, str(leave)],
+        [sys.executable, "-c", DRIVER, str(root), where, str(leave), str(devices)],
         env=os.environ | {"XLA_FLAGS": flags},
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def finish(processes):
-    for process in processes:
+def finish(started):
+    for process in started:
         _, errors = process.communicate(timeout=900)
         assert process.returncode == 0, errors[-2000:]
 
 
-def two(root, leave):
+def processes(count, root, leave, devices=8):
+    """Run to the end, or until the watcher leaves, in so many processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    where = [f"127.0.0.1:{port},2,{index}" for index in range(2)]
-    finish([start(root, host, leave, devices=4) for host in where])
+    where = [f"127.0.0.1:{port},{count},{index}" for index in range(count)]
+    hosts = where if count > 1 else ["one"]
+    finish([start(root, host, leave, devices, count) for host in hosts])
 
 
 def record(root: pathlib.Path):
@@ -88,20 +97,40 @@ def test_two_processes_are_one_run(tmp_path):
     config = dataclasses.replace(presets()["quick/sphere-vmf"], **SETTINGS)
     call = dict(system="contrastive_ica", preset="t", seeds=range(2), root=alone)
     list(run(config, **call, mesh=make_mesh(seed=2, data=4)))
-    two(spread, leave=0)
+    processes(2, spread, leave=0)
     check_one_run(spread, alone)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The folder of a run of one process that nothing disturbs."""
+    root = tmp_path_factory.mktemp("alone")
+    processes(1, root, leave=0)
+    return root
+
+
+@pytest.fixture(scope="module", params=[2, 4])
+def left(request, tmp_path_factory):
+    """(processes, folder) of a run that was left after two of four chunks."""
+    root = tmp_path_factory.mktemp("left")
+    processes(request.param, root, leave=2)
+    assert list(root.glob("*/ckpt/*"))
+    assert not list(root.glob("*/result.json"))
+    return request.param, root
 
 
 @pytest.mark.long
 @pytest.mark.multihost
-def test_two_processes_stop_and_resume_as_one_run(tmp_path):
-    alone, spread = tmp_path / "alone", tmp_path / "spread"
-    finish([start(alone, "one", 0, devices=8)])
-    two(spread, leave=2)
-    assert list(spread.glob("*/ckpt/*"))
-    assert not list(spread.glob("*/result.json"))
-    two(spread, leave=0)  # from the checkpoint
-    check_one_run(spread, alone)
+@pytest.mark.parametrize(("count", "devices"), [(2, 8), (1, 8), (1, 1)])
+def test_a_checkpoint_of_several_processes_is_gone_on_with_by_others(
+    alone, left, tmp_path, count, devices
+):
+    of, origin = left
+    shutil.copytree(origin, tmp_path, dirs_exist_ok=True)
+    processes(count, tmp_path, 0, devices)
+    check_one_run(tmp_path, alone)
+    how = f"{of} processes to {count}, {devices} devices"
+    note("checkpoints of several processes", how)
 
 
 def test_one_process_agrees_with_itself():
@@ -110,10 +139,30 @@ def test_one_process_agrees_with_itself():
     assert agree(3) == 3
 
 
-@pytest.mark.parametrize("hosts", ["two", "127.0.0.1,2,0", "a:1,2,x", "a:1,2"])
+@pytest.mark.parametrize(
+    "hosts",
+    ["two", "127.0.0.1,2,0", "a:1,2,x", "a:1,2", ":1,1,0", "a:²,1,0", "a:1,²,0"]
+    + ["a:x,1,0", "a b:1,1,0", "a:1,1,0\n", "a:123456,1,0"],
+)
 def test_other_hosts_are_refused(hosts):
     with pytest.raises(ValueError, match="hosts must be one, auto or ADDRESS"):
         join(hosts)
+
+
+@pytest.mark.parametrize("port", [0, 65_536, 99_999])
+def test_a_port_that_is_none_is_refused(port):
+    with pytest.raises(ValueError, match=rf"PORT of hosts .*\[1, 65535\], got {port}"):
+        join(f"127.0.0.1:{port},1,0")
+
+
+def test_an_address_at_which_nothing_can_listen_is_one_error():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for where in (f"127.0.0.1:{port}", "192.0.2.1:5000", "256.1.1.1:5000"):
+            with pytest.raises(OSError, match=f"process 0 cannot listen at {where}: "):
+                join(f"{where},1,0")
 
 
 def test_an_index_beyond_the_count_is_refused():
