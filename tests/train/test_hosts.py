@@ -18,40 +18,47 @@ from jidcl.run.runner import run
 from jidcl.systems.contrastive_ica.presets import presets
 from jidcl.train.hosts import agree, join
 from jidcl.train.sharding import make_mesh
+from reference import descent
 from survived import note
 
 SETTINGS = dict(widths=(4, 8), batch=16, steps=8, chunk=2, warmup=1)
 SETTINGS |= dict(eval_batch=64, eval_batches=2, mixing_draws=20)
 
-# argv: root, hosts, chunks after which the watcher leaves (0: never), devices in all.
+# argv: root, hosts, system, chunks after which the watcher leaves (0: never), devices.
 DRIVER = f"""
 import dataclasses, pathlib, sys
-root, where = pathlib.Path(sys.argv[1]), sys.argv[2]
-leave, devices = map(int, sys.argv[3:])
+root, where, system = pathlib.Path(sys.argv[1]), *sys.argv[2:4]
+leave, devices = map(int, sys.argv[4:])
 from jidcl.train.hosts import join
 join(where)
 from jidcl.run.runner import run
-from jidcl.systems.contrastive_ica.presets import presets
+from jidcl.systems.registry import load_presets
 from jidcl.train.sharding import make_mesh
-config = dataclasses.replace(presets()["quick/sphere-vmf"], **{SETTINGS})
-events = run(config, system="contrastive_ica", preset="t", seeds=range(2), root=root,
+if system == "contrastive_ica":
+    own = {SETTINGS}
+    config = dataclasses.replace(load_presets(system)["quick/sphere-vmf"], **own)
+else:
+    config = load_presets(system)["quick/descent"]
+    config = dataclasses.replace(config, batch=8, steps=8)
+events = run(config, system=system, preset="t", seeds=range(2), root=root,
              mesh=make_mesh(seed=min(2, devices), data=max(devices // 2, 1)),
              save_seconds=0.0)
 for event in events:
     if leave and event.step == 2 * leave:
         break
 """
+TESTS = str(pathlib.Path(__file__).parents[1])
 
 
-def start(root, where, leave, devices, count=1):
+def start(root, where, system, leave, devices, count=1):
     """One of `count` processes, with its part of the devices."""
-    own = (
-        f" --xla_force_host_platform_device_count={devices // count}"  # the last counts
-    )
-    flags = os.environ["XLA_FLAGS"] + own
+    each = f"--xla_force_host_platform_device_count={devices // count}"
+    own = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {each}"}  # the last one counts
+    own["PYTHONPATH"] = os.pathsep.join([TESTS, os.environ.get("PYTHONPATH", "")])
+    arguments = [str(root), where, system, str(leave), str(devices)]
     return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(root), where, str(leave), str(devices)],
-        env=os.environ | {"XLA_FLAGS": flags},
+        [sys.executable, "-c", DRIVER, *arguments],
+        env=os.environ | own,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -63,14 +70,14 @@ def finish(started):
         assert process.returncode == 0, errors[-2000:]
 
 
-def processes(count, root, leave, devices=8):
+def processes(count, root, leave, devices=8, system="contrastive_ica"):
     """Run to the end, or until the watcher leaves, in so many processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     where = [f"127.0.0.1:{port},{count},{index}" for index in range(count)]
     hosts = where if count > 1 else ["one"]
-    finish([start(root, host, leave, devices, count) for host in hosts])
+    finish([start(root, host, system, leave, devices, count) for host in hosts])
 
 
 def record(root: pathlib.Path):
@@ -101,19 +108,31 @@ def test_two_processes_are_one_run(tmp_path):
     check_one_run(spread, alone)
 
 
+@pytest.mark.long
+@pytest.mark.multihost
+def test_two_processes_stop_and_resume_as_one_run(tmp_path):
+    alone, spread = tmp_path / "alone", tmp_path / "spread"
+    processes(1, alone, leave=0)
+    processes(2, spread, leave=2)
+    assert list(spread.glob("*/ckpt/*"))
+    assert not list(spread.glob("*/result.json"))
+    processes(2, spread, leave=0)  # from the checkpoint
+    check_one_run(spread, alone)
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """The folder of a run of one process that nothing disturbs."""
+    """The record of a small run of one process that nothing disturbs."""
     root = tmp_path_factory.mktemp("alone")
-    processes(1, root, leave=0)
-    return root
+    processes(1, root, leave=0, system=descent.NAME)
+    return record(root)
 
 
 @pytest.fixture(scope="module", params=[2, 4])
 def left(request, tmp_path_factory):
-    """(processes, folder) of a run that was left after two of four chunks."""
+    """(processes, folder) of the same run, left after two of four chunks."""
     root = tmp_path_factory.mktemp("left")
-    processes(request.param, root, leave=2)
+    processes(request.param, root, leave=2, system=descent.NAME)
     assert list(root.glob("*/ckpt/*"))
     assert not list(root.glob("*/result.json"))
     return request.param, root
@@ -127,9 +146,10 @@ def test_a_checkpoint_of_several_processes_is_gone_on_with_by_others(
 ):
     of, origin = left
     shutil.copytree(origin, tmp_path, dirs_exist_ok=True)
-    processes(count, tmp_path, 0, devices)
-    check_one_run(tmp_path, alone)
-    how = f"{of} processes to {count}, {devices} devices"
+    processes(count, tmp_path, 0, devices, descent.NAME)
+    found = record(tmp_path)
+    assert (found["scores"], found["curve"]) == (alone["scores"], alone["curve"])
+    how = f"of {of}, gone on with by {count} on {devices} devices"
     note("checkpoints of several processes", how)
 
 
