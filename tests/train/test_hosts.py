@@ -46,6 +46,7 @@ events = run(config, system=system, preset="t", seeds=range(2), root=root,
 for event in events:
     if leave and event.step == 2 * leave:
         break
+events.close()  # a checkpoint may be on its way
 """
 TESTS = str(pathlib.Path(__file__).parents[1])
 
