@@ -9,6 +9,7 @@ import errno
 import json
 import math
 import os
+import re
 import shutil
 import socket
 import stat
@@ -205,6 +206,17 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         part.unlink(missing_ok=True)
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove what `write_whole` left behind in a folder when its process was killed.
+
+    Args:
+        folder: one that no other process writes to.
+    """
+    for path in folder.glob(".*"):
+        if re.match(r"\.[0-9]+\.", path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
 def write_folder_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Write a folder in one step: it appears with all its files, or not at all.
 
@@ -309,24 +321,58 @@ def read_arrays(path: Path, most: int = MOST_ARRAYS) -> dict[str, np.ndarray]:
         return {}
 
 
+def read_array(path: Path, most: int = MOST_ARRAYS) -> np.ndarray:
+    """The array of an `.npy` file. Objects are not read.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+
+    Returns:
+        The array.
+
+    Raises:
+        ValueError: naming the file, when it is missing or holds something else.
+    """
+    try:
+        check_regular(path, most)
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except MemoryError:
+        raise
+    except Exception as error:  # as above
+        raise ValueError(
+            f"{path} must be an array in .npy: {in_short(error)}"
+        ) from error
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 class FolderInUse(OSError):
     """Another process works in a folder."""
 
 
 @contextlib.contextmanager
 def owned(folder: Path) -> Iterator[None]:
-    """The one owner of a folder, as long as the context lasts.
+    """The one owner of a folder, as long as the context lasts; it finds no half files.
 
     The operating system frees it when the process ends, however it ends. Where the file
     system has no locks nothing is checked.
 
     Args:
-        folder: an existing folder; the file `lock` in it names process and host.
+        folder: an existing folder; the file `lock` in it names process and host. A link
+            of that name is not followed: what it names would be emptied.
 
     Raises:
         FolderInUse: naming the process that works there.
+        ValueError: when `lock` is no regular file.
     """
-    with (folder / "lock").open("a+") as file:
+    lock = folder / "lock"
+    if lock.is_symlink() or (lock.exists() and not lock.is_file()):
+        raise ValueError(f"{lock} must be a regular file: remove it")
+    with open(lock, "a+", opener=_no_link) as file:
         if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -341,4 +387,5 @@ def owned(folder: Path) -> Iterator[None]:
         file.truncate()
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
+        remove_parts(folder)
         yield

@@ -96,3 +96,29 @@ def test_a_folder_has_one_owner_and_a_dead_one_counts_no_more(tmp_path):
         child.kill()
     with owned(tmp_path):
         assert str(os.getpid()) in (tmp_path / "lock").read_text()
+
+
+def test_an_owner_finds_no_half_files(tmp_path):
+    for name in (".17.result.json", ".own", "result.json"):
+        (tmp_path / name).write_text("{")
+    with owned(tmp_path):
+        held = {path.name for path in tmp_path.iterdir()}
+    assert held == {".own", "result.json", "lock"}
+
+
+@pytest.mark.parametrize("make", ["link", "pipe", "folder"])
+def test_a_lock_that_is_no_file_is_refused_and_not_followed(tmp_path, make):
+    victim, lock = tmp_path / "notes", tmp_path / "lock"
+    victim.write_text("mine")
+    if make == "link":
+        lock.symlink_to(victim)
+    elif make == "pipe":
+        os.mkfifo(lock)
+    else:
+        lock.mkdir()
+    with (
+        pytest.raises(ValueError, match="lock must be a regular file"),
+        owned(tmp_path),
+    ):
+        pass
+    assert victim.read_text() == "mine"

@@ -1,6 +1,7 @@
 """`jidcl ci-test`: is one column of a table independent of another, given others?"""
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,12 @@ def _columns(path: Path, wanted: tuple[str, ...]) -> Any:
     import numpy as np
 
     from jidcl.checks import check_choice
-    from jidcl.files import MOST_ARRAYS, check_regular
+    from jidcl.files import MOST_ARRAYS, check_regular, read_array
 
     if len(set(wanted)) < len(wanted):
         raise ValueError(f"x, y and z must be different columns, got {list(wanted)}")
-    check_regular(path, MOST_ARRAYS)
     if path.suffix == ".npy":
-        table = np.load(path, allow_pickle=False)
+        table = read_array(path)
         if table.ndim != 2 or table.dtype.kind not in "fiub":
             raise ValueError(
                 f"{path} must hold a matrix of numbers, got {table.dtype} of shape "
@@ -80,10 +80,13 @@ def _columns(path: Path, wanted: tuple[str, ...]) -> Any:
             )
         names = []
     else:
+        check_regular(path, MOST_ARRAYS)
         with path.open(encoding="utf-8") as lines:
-            names = [name.strip() for name in lines.readline().split(",")]
             try:
-                table = np.loadtxt(lines, delimiter=",", ndmin=2)
+                names = [name.strip() for name in lines.readline().split(",")]
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of no rows: it is said below
+                    table = np.loadtxt(lines, delimiter=",", ndmin=2)
             except ValueError as error:
                 raise ValueError(
                     f"{path} must hold a line of names, then numbers: {error}"
@@ -93,6 +96,8 @@ def _columns(path: Path, wanted: tuple[str, ...]) -> Any:
                 f"{path} must have a number for each of its {len(names)} names, got "
                 f"{table.shape[1]}"
             )
+    if not table.size:
+        raise ValueError(f"{path} must hold rows of numbers, got none")
     numbers = {str(i): i for i in range(table.shape[1])}
     known = {**numbers, **{name: i for i, name in enumerate(names)}}
     for name in wanted:

@@ -1,6 +1,7 @@
 """The command line: `jidcl VERB`. Imports no JAX before a verb needs it."""
 
 import importlib
+import io
 import os
 import sys
 
@@ -31,10 +32,13 @@ def main(argv: list[str] | None = None) -> int:
         argv: the arguments; those of the process when None.
 
     Returns:
-        The exit code: 0 done, 1 a claim failed or numbers are not finite, 2 what was
-        asked cannot be done, 3 a fault of ours, 130 and 143 stopped by a signal.
+        The exit code: 0 done, 1 a claim or jobs failed or numbers are not finite, 2
+        what was asked cannot be done, 3 a fault of ours, 130 and 143 a signal.
     """
     args = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):  # what it cannot show is no error
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     if not args or args[0] in ("-h", "--help"):
         print(_overview())
         return 0 if args else 2
@@ -50,7 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         check_choice("verb", verb, VERBS)
         module = verb.replace("-", "_")
         code = importlib.import_module(f"jidcl.cli.{module}").main(rest)
-        sys.stdout.flush()
+        if out := sys.stdout:  # none where it was closed before
+            out.flush()
         return code
     except BrokenPipeError:  # who read has seen enough, as in `jidcl list ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

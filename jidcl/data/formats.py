@@ -182,13 +182,16 @@ def _read_causal(path: Path, size: int | None = None) -> Parts:
     return parts
 
 
-def _by_name(columns: Mapping[str, Column]) -> Parts:
+def _by_name(path: Path, columns: Mapping[str, Column]) -> Parts:
     """Arrays `PART_COLUMN` as parts; others are of the part `all`."""
     parts: Parts = {}
+    if not columns:  # as where what lists them is damaged
+        raise ValueError(f"{path} must hold arrays of numbers, got none")
     for name, column in columns.items():
         if not NAME.fullmatch(name):  # names become file names
             raise ValueError(
-                f"arrays must be named with letters, digits and _, got {name[:40]!r}"
+                f"arrays of {path} must be named with letters, digits and _, got "
+                f"{name[:40]!r}"
             )
         part, _, rest = name.partition("_")
         part, rest = (part, rest) if part in SPLITS and rest else ("all", name)
@@ -319,7 +322,7 @@ FORMATS = (
         "file .npz of arrays PART_COLUMN, such as train_images",
         LICENCES["unknown"],
         lambda path: path.suffix == ".npz",
-        lambda path: _by_name(npz_columns(path)),
+        lambda path: _by_name(path, npz_columns(path)),
     ),
     Format(
         "h5",
@@ -327,6 +330,6 @@ FORMATS = (
         "file .h5 of data sets PART_COLUMN, such as train_images",
         LICENCES["unknown"],
         lambda path: path.suffix in (".h5", ".hdf5"),
-        lambda path: _by_name(h5_columns(path)),
+        lambda path: _by_name(path, h5_columns(path)),
     ),
 )

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from jidcl.checks import check_at_least, check_memory
-from jidcl.files import MOST_ARRAYS, check_regular, in_short
+from jidcl.files import MOST_JSON, check_regular, in_short, read_array, read_bytes
 
 LATENTS = "raw_latents.npy"
 MOST_SIDE = 4096  # pixels; a file that says more is not opened
@@ -71,7 +71,7 @@ def write_image_folder(
     (root / "images").mkdir(parents=True, exist_ok=True)
     if (root / LATENTS).exists():
         note = root / "about.json"
-        same = note.exists() and note.read_bytes() == text
+        same = note.exists() and read_bytes(note, MOST_JSON) == text
         if not same or not np.array_equal(read_latents(root / LATENTS), z):
             raise ValueError(f"{root} holds pictures of other latents or settings")
     else:  # the latents last: they say that the rest is there
@@ -199,15 +199,8 @@ def read_latents(path: Path, *, n: int | None = None) -> np.ndarray:
         ValueError: with the name of the file, when it is missing or holds something
             else.
     """
-    try:
-        check_regular(path, MOST_ARRAYS)
-        with path.open("rb") as file:
-            z = np.load(file, allow_pickle=False)
-    except Exception as error:
-        raise ValueError(
-            f"{path} must be an array in .npy: {in_short(error)}"
-        ) from error
-    fits = isinstance(z, np.ndarray) and z.ndim == 2 and z.size
+    z = read_array(path)
+    fits = z.ndim == 2 and z.size
     fits = fits and z.dtype in (np.float32, np.float64) and n in (None, z.shape[1])
     # What float32 does not hold is not finite either.
     if not fits or not (np.abs(z) <= np.finfo(np.float32).max).all():

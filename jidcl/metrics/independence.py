@@ -23,6 +23,7 @@ from jidcl.checks import (
     check_finite,
     check_float,
     check_integers,
+    check_memory,
     check_within,
     is_traced,
 )
@@ -164,7 +165,8 @@ def g_test(
         `PValue`, `[...]`.
 
     Raises:
-        ValueError: on other shapes, or a category that is not below `levels`.
+        ValueError: on other shapes, a category that is not below `levels`, or so many
+            cells that they do not fit in memory.
         TypeError: on an array that does not hold integers.
 
     Example:
@@ -189,6 +191,9 @@ def g_test(
             )
     for name, array in {"x": x, **named}.items():
         check_within(name, array, levels, f" for {levels} levels")
+    k = 0 if z is None else z.shape[-1]
+    cells = levels ** (k + 2) * math.prod(x.shape[:-1])
+    check_memory("levels", levels, cells, width=8)
     return _g_test(x, y, z, levels=levels)
 
 

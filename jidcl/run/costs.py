@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
+from jidcl.checks import check_above
 from jidcl.numerics import numbers_in
 from jidcl.systems.contract import System
 from jidcl.systems.registry import load_system
@@ -287,7 +288,12 @@ def runs_that_fit(
 
     Returns:
         A multiple of the mesh's seed axis, at least one of it.
+
+    Raises:
+        ValueError: on a memory that is not > 0.
     """
+    if memory_gib is not None:
+        check_above("memory_gib", memory_gib, 0)
     enough = memory_gib == float("inf") or (memory_gib is None and runs < PROBED_RUNS)
     if enough or not programs:
         return runs

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jidcl.checks import check_at_least
 from jidcl.files import owned, read_arrays, to_json, write_arrays, write_text
 from jidcl.numerics import numbers_in
 from jidcl.report.records import (
@@ -98,8 +99,7 @@ def run(
             (half of a CPU's) when None, see `jidcl.run.costs.runs_that_fit`.
 
     Yields:
-        `RunEvent`; the last one has stage done and the record. A finished run yields
-        only that one.
+        `RunEvent`; the last one, of a finished run the only one, has the record.
 
     Raises:
         ValueError: on repeated seeds, seeds or batch that do not divide over the
@@ -110,6 +110,7 @@ def run(
             as finished and the last checkpoint stays.
     """
     seeds = check_seeds(seeds)
+    check_at_least("save_seconds", save_seconds, 0)  # NaN: it would never be saved
     mesh = make_mesh() if mesh is None else mesh
     check_divisible(mesh, seeds=len(seeds))
     folder = run_folder(root, system, preset, config, seeds)

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_above, check_choice
+from jidcl.checks import check_choice, check_memory
 from jidcl.files import read_json, write_json
 from jidcl.numerics import numbers_in
 from jidcl.report import plots
@@ -28,7 +29,7 @@ from jidcl.systems.contract import System
 from jidcl.systems.registry import load_system
 from jidcl.train import loop
 from jidcl.train.evaluation import summarised
-from jidcl.train.sharding import check_seeds, make_mesh
+from jidcl.train.sharding import SEED_BYTES, check_seeds, make_mesh
 from jidcl.train.state import frozen_draws, with_shared
 from jidcl.types import Evaluation
 
@@ -56,6 +57,7 @@ class SweepEvent(NamedTuple):
         step: updates done of the piece that is being trained.
         steps: updates of that piece in all.
         rows: settings, seed and scores of each run of the finished pieces.
+        failed: a line for each piece that failed, see `jidcl.run.launch`.
     """
 
     piece: int
@@ -63,6 +65,7 @@ class SweepEvent(NamedTuple):
     step: int
     steps: int
     rows: list[dict[str, Any]]
+    failed: tuple[str, ...] = ()
 
 
 def split_grid(system: System, config: Any, grid: Grid) -> list[tuple[Any, list[dict]]]:
@@ -88,6 +91,8 @@ def split_grid(system: System, config: Any, grid: Grid) -> list[tuple[Any, list[
             raise ValueError(f"values of {name} must be distinct, got {list(values)}")
         for value in values:
             config.changed(**{name: value})
+    count = math.prod(map(len, grid.values()))
+    check_memory("number of points of the grid", count, count, width=SEED_BYTES)
     traced = [name for name in grid if name in system.traced_fields]
     static = [name for name in grid if name not in system.traced_fields]
     points = [
@@ -128,31 +133,70 @@ def sweep(
         ValueError: on an unknown setting, a value that it refuses, repeated seeds, or
             settings that do not say how a program with a step is trained.
     """
-    seeds, held = check_seeds(seeds), load_system(system)
-    if memory_gib is not None:
-        check_above("memory_gib", memory_gib, 0)
-    pieces, rows = [], []
-    for common, points in split_grid(held, config, grid):
-        phases = phases_of(common, held.program(common))
+    held = load_system(system)
+    pieces = split_pieces(config, grid, held, seeds=seeds, memory_gib=memory_gib)
+    rows = []
+    for index, piece in enumerate(pieces):
+        path = piece_path(root, held, piece)
+        phases = phases_of(piece.config, held.program(piece.config))
+        steps = phases[-1][1] if phases else 0
+        if not path.exists():
+            for step in train_piece(held, piece, path):
+                yield SweepEvent(index, len(pieces), step, steps, rows)
+        rows = rows + piece_rows(path, piece, grid)
+        yield SweepEvent(index + 1, len(pieces), steps, steps, rows)
+
+
+def split_pieces(
+    config: Any,
+    grid: Grid,
+    system: System,
+    *,
+    seeds: Sequence[int],
+    memory_gib: float | None = None,
+) -> list[Piece]:
+    """The pieces of a sweep, in their order; nothing is run.
+
+    Args:
+        config: settings of the points, where the grid does not say otherwise.
+        grid: values of each setting that varies.
+        system: the system.
+        seeds: distinct integers.
+        memory_gib: memory that the runs of one piece may take.
+
+    Returns:
+        At least one for each program.
+
+    Raises:
+        ValueError: as for `sweep`.
+    """
+    seeds = check_seeds(seeds)
+    pieces = []
+    for common, points in split_grid(system, config, grid):
+        phases = phases_of(common, system.program(common))
         runs = [(point, seed) for point in points for seed in seeds]
         size = runs_that_fit(
             len(runs),
-            [held.make_program(phase) for phase, _ in phases],
+            [system.make_program(phase) for phase, _ in phases],
             mesh=make_mesh(),
             memory_gib=memory_gib,
         )
         pieces += [Piece(common, runs[i : i + size]) for i in range(0, len(runs), size)]
-    for index, piece in enumerate(pieces):
-        path = root / f"piece-{_hash(held, piece)}.json"
-        phases = phases_of(piece.config, held.program(piece.config))
-        steps = phases[-1][1] if phases else 0
-        if not path.exists():
-            for step in _train(held, piece, path):
-                yield SweepEvent(index, len(pieces), step, steps, rows)
-        done = _finished(path)
-        varied = {name: getattr(piece.config, name) for name in grid}
-        rows = rows + [{**varied, **row} for row in done]
-        yield SweepEvent(index + 1, len(pieces), steps, steps, rows)
+    return pieces
+
+
+def piece_path(root: Path, system: System, piece: Piece) -> Path:
+    """The file of a finished piece: its name is a hash of all that decides it.
+
+    Args:
+        root: folder of the sweep.
+        system: the system.
+        piece: the piece.
+
+    Returns:
+        A path below `root`.
+    """
+    return root / f"piece-{_hash(system, piece)}.json"
 
 
 def write_sweep(
@@ -173,7 +217,7 @@ def write_sweep(
     written = {"results": folder / "sweep.json"}
     write_json(written["results"], {**about, "axes": axes, "rows": list(rows)})
     numbers = all(isinstance(row[a], int | float) for row in rows for a in axes)
-    if numbers and plots.available():
+    if rows and numbers and plots.available():
         figure = plots.grid_figure(list(rows), axes, metric, folder / "sweep.png")
         written["figure"] = figure
     return written
@@ -223,8 +267,17 @@ def flat_scores(evaluation: Evaluation) -> dict[str, Any]:
     return {**evaluation.scores, **evaluation.losses, **nulls}
 
 
-def _train(system: System, piece: Piece, path: Path) -> Iterator[int]:
-    """Train, evaluate and write one piece; the steps done."""
+def train_piece(system: System, piece: Piece, path: Path) -> Iterator[int]:
+    """Train and evaluate one piece, and write its file.
+
+    Args:
+        system: the system.
+        piece: the piece.
+        path: see `piece_path`.
+
+    Yields:
+        The steps done.
+    """
     began, rows = time.perf_counter(), []
     yield from _rows(system, piece, rows)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -282,6 +335,24 @@ def _prepare(system: System, config: Any, runs: list[tuple[dict[str, float], int
     first = phases[0][0] if phases else traced_program(system, config)
     state = loop.start(first, numbers, mesh=make_mesh(), frozen=frozen)
     return phases, state
+
+
+def piece_rows(path: Path, piece: Piece, grid: Grid) -> list[dict[str, Any]]:
+    """The rows of a finished piece.
+
+    Args:
+        path: its file.
+        piece: the piece.
+        grid: of the sweep; a row has a value for each of its settings.
+
+    Returns:
+        Settings, seed and scores of each run.
+
+    Raises:
+        ValueError: naming a file that holds no rows.
+    """
+    varied = {name: getattr(piece.config, name) for name in grid}
+    return [{**varied, **row} for row in _finished(path)]
 
 
 def _finished(path: Path) -> list[dict[str, Any]]:

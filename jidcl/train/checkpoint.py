@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import shutil
+import stat
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.files import from_json, write_json
+from jidcl.files import read_json, remove_parts, to_json, write_json
 from jidcl.train import hosts
 from jidcl.train.state import TrainState
 
@@ -59,16 +60,19 @@ class Checkpoints:
 
         self._folder = folder
         self._notes = folder.with_name("digests")
+        self._saved: list[str] = []  # steps, of which the last may be on its way
         # What fails reaches us as an error; they would print it too, with tracebacks.
         for name in ("absl", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if hosts.writes():
+            folder.mkdir(parents=True, exist_ok=True)
             for left in folder.glob("*orbax-checkpoint-tmp*"):
                 shutil.rmtree(left, ignore_errors=True)
+            remove_parts(self._notes)
         self._args = ocp.args
         options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, create=True)
         self._manager = ocp.CheckpointManager(
-            folder.resolve(),
+            folder.absolute(),  # not resolved: it may be a loop of links
             options=options,
             item_handlers=ocp.StandardCheckpointHandler(),
         )
@@ -89,9 +93,12 @@ class Checkpoints:
         where = jax.tree.map(lambda leaf: leaf.sharding, tree)
         tree = jax.device_put(tree, where, may_alias=False)
         held = {"leaves": _described(state, hosts.to_host(tree)), "kept": kept or {}}
+        held["digest"] = _digest(to_json(held))
         with self._writing():
             if hosts.writes():
+                self._check_writable()
                 write_json(self._note(step), held)
+                self._saved = [*self._saved, str(step)][-KEPT - 1 :]
                 self._forget_notes()
             self._manager.save(step, args=self._args.StandardSave(tree))
 
@@ -138,12 +145,16 @@ class Checkpoints:
     def _whole(self, step: int, like: TrainState) -> Restored | str:
         """A checkpoint that has the digests of its note, or what is wrong with it."""
         try:
-            note = from_json(self._note(step).read_text())
+            note = read_json(self._note(step))
+            own = note.pop("digest", None)  # notes of earlier releases have none
+            if own not in (None, _digest(to_json(note))):
+                raise ValueError("it is not what was written")
             leaves, kept = note["leaves"], dict(note["kept"])
             layout = [(leaf["name"], leaf["shape"], leaf["dtype"]) for leaf in leaves]
             digests = [leaf["digest"] for leaf in leaves]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            return f"{self._note(step).name} is missing or damaged ({_line(error)})"
+            _check_files(self._folder / str(step))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return f"a file is missing or damaged ({_line(error)})"
         tree = _to_tree(like)
         wanted = _layout(like, tree)
         if layout != wanted:
@@ -188,17 +199,23 @@ class Checkpoints:
         if faults:
             self._manager.reload()
 
+    def _check_writable(self) -> None:
+        """Raise `OSError` where no checkpoint can begin.
+
+        Orbax would raise it too, and leave threads that keep the process for minutes.
+        """
+        probe = self._folder / f".{os.getpid()}.probe"
+        probe.mkdir()
+        probe.rmdir()
+
     def _note(self, step: int) -> Path:
         return self._notes / f"{step}.json"
 
     def _forget_notes(self) -> None:
         """Notes of checkpoints that are no longer kept."""
         kept = {str(step) for step in self._manager.all_steps()}
-        notes = sorted(
-            self._notes.glob("*.json"), key=lambda path: path.stat().st_mtime
-        )
-        for path in notes[: -KEPT - 1]:
-            if path.stem not in kept:
+        for path in self._notes.glob("*.json"):
+            if path.stem not in kept.union(self._saved):
                 path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
@@ -240,9 +257,19 @@ def _described(state: TrainState, held: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _digest(leaf: Any) -> str:
-    array = np.ascontiguousarray(leaf)
-    return hashlib.blake2b(array.tobytes(), digest_size=16).hexdigest()
+def _digest(held: Any) -> str:
+    """Of an array, or of text."""
+    text = isinstance(held, str)
+    content = held.encode() if text else np.ascontiguousarray(held).tobytes()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _check_files(folder: Path) -> None:
+    """Raise where a checkpoint holds what no writer of one leaves, such as a pipe."""
+    for path in folder.rglob("*"):
+        kind = path.lstat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+            raise ValueError(f"{path} must be a regular file")
 
 
 def _line(error: BaseException) -> str:

@@ -4,6 +4,8 @@ Every process runs the same program on the same mesh. One of them writes the fil
 prints; checkpoints are written by all, into a folder that all can reach.
 """
 
+import re
+import socket
 from typing import Any
 
 import jax
@@ -11,6 +13,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jidcl.checks import check_at_least
+from jidcl.files import in_short
 
 DEAD_AFTER = 30  # seconds without a sign of life from a process, then all end
 
@@ -25,27 +28,52 @@ def join(hosts: str) -> None:
 
     Raises:
         ValueError: on another text.
+        OSError: where the others cannot be joined.
     """
     if hosts == "one":
         return
-    if hosts == "auto":
-        jax.distributed.initialize()
-        return
-    address, *numbers = hosts.split(",")
-    if len(numbers) != 2 or ":" not in address or not all(map(str.isdigit, numbers)):
-        raise ValueError(
-            f"hosts must be one, auto or ADDRESS:PORT,COUNT,INDEX, got {hosts!r}"
+    own: dict[str, Any] = {}
+    if hosts != "auto":
+        # What is no port ends in a crash below, or is waited for.
+        parts = re.fullmatch(r"(\S+):([0-9]{1,5}),([0-9]{1,9}),([0-9]{1,9})", hosts)
+        if parts is None:
+            raise ValueError(
+                f"hosts must be one, auto or ADDRESS:PORT,COUNT,INDEX, got {hosts!r}"
+            )
+        name, port, count, index = parts[1], *map(int, parts.groups()[1:])
+        check_at_least("COUNT of hosts", count, index + 1)
+        if not 0 < port < 2**16:
+            raise ValueError(f"PORT of hosts must be in [1, 65535], got {port}")
+        if index == 0:
+            _check_free(name, port)
+        address = f"{name}:{port}"
+        own = dict(
+            coordinator_address=address,
+            num_processes=count,
+            process_id=index,
+            # The socket opens at the address that was given, by default at all.
+            coordinator_bind_address=address if index == 0 else None,
+            heartbeat_timeout_seconds=DEAD_AFTER,
         )
-    count, index = map(int, numbers)
-    check_at_least("COUNT of hosts", count, index + 1)
-    # The socket opens at the address that was given: by default it would at all.
-    jax.distributed.initialize(
-        address,
-        count,
-        index,
-        coordinator_bind_address=address if index == 0 else None,
-        heartbeat_timeout_seconds=DEAD_AFTER,
-    )
+    try:
+        jax.distributed.initialize(**own)
+    except (RuntimeError, ValueError) as error:  # of the layers below
+        raise OSError(f"hosts {hosts} cannot be joined: {in_short(error)}") from error
+
+
+def _check_free(name: str, port: int) -> None:
+    """Raise `OSError` where nothing can listen; what starts below would crash later."""
+    try:
+        family, kind, *_, where = socket.getaddrinfo(
+            name.strip("[]"), port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except (OSError, UnicodeError) as error:
+        raise OSError(
+            f"hosts: process 0 cannot listen at {name}:{port}: {in_short(error)}"
+        ) from error
 
 
 def writes() -> bool:

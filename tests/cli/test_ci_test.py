@@ -49,3 +49,30 @@ def test_a_table_that_is_no_file_is_not_waited_for(tmp_path, name, capsys):
     os.mkfifo(tmp_path / name)
     assert cli.main(["ci-test", str(tmp_path / name), "--x", "a", "--y", "b"]) == 2
     assert "must be a regular file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.npy", b"", "must be an array in .npy"),
+        ("a.npy", b"PK\x03\x04", "must be an array in .npy"),
+        ("a.csv", b"\xff\xfea,b\n1,2\n", "must hold a line of names, then numbers"),
+        ("a.csv", b"a,b\n", "must hold rows of numbers, got none"),
+        ("a.csv", b"", "must hold rows of numbers, got none"),
+    ],
+)
+def test_a_table_that_is_none_is_named(tmp_path, name, content, message, capsys):
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert cli.main(["ci-test", str(path), "--x", "a", "--y", "b"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"jidcl: {path} {message}")
+    assert error.count("\n") == 1
+
+
+def test_so_many_categories_that_they_do_not_fit_are_refused(tmp_path, capsys):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2000000000\n3,4\n")
+    call = ["ci-test", str(path), "--x", "a", "--y", "b", "--test", "g_test"]
+    assert cli.main(call) == 2
+    assert "levels must be smaller to fit in memory" in capsys.readouterr().err

@@ -110,3 +110,26 @@ def test_a_reader_that_leaves_is_no_error():
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_a_terminal_cannot_show_is_no_error():
+    code = "from jidcl.cli.main import main; raise SystemExit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "list", "claims", "lejepa"],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"?" in done.stdout
+
+
+def test_a_closed_output_is_no_error():
+    code = "import sys; sys.stdout = None; from jidcl.cli.main import main"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; raise SystemExit(main())", "list", "systems"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr

@@ -75,7 +75,7 @@ HARMS = {
     ),
     "archive": (
         lambda path: path.write_bytes(archive()),
-        r"must hold finite latents \[count, 10\]",
+        "must be an array in .npy",
     ),
     "columns": (
         lambda path: np.save(path, np.zeros((COUNT, 11))),

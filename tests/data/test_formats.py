@@ -442,3 +442,15 @@ def test_the_files_at_hand_are_read(name, part, column, shape):
     assert "icence" in (licence_beside(path) or "") or "LICENSE" in str(
         licence_beside(path)
     )
+
+
+@pytest.mark.parametrize("ending", ["npz", "h5"])
+def test_a_file_without_arrays_is_refused(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    if ending == "npz":
+        np.savez(path)
+    else:
+        h5py = pytest.importorskip("h5py", reason="h5py (extra data) is missing")
+        h5py.File(path, "w").close()
+    with pytest.raises(ValueError, match=rf"a\.{ending} must hold arrays .* got none"):
+        open_data(path)

@@ -83,6 +83,9 @@ def test_pieces_are_even_and_divide_over_the_mesh(monkeypatch, runs, fit, seed, 
     assert costs.runs_that_fit(few, programs, mesh=mesh) == few
     assert costs.runs_that_fit(99, programs, mesh=mesh, memory_gib=float("inf")) == 99
     assert costs.runs_that_fit(99, [], mesh=mesh, memory_gib=1) == 99  # untrained
+    for memory in (0.0, float("nan")):
+        with pytest.raises(ValueError, match="memory_gib must be > 0, got"):
+            costs.runs_that_fit(99, [], mesh=mesh, memory_gib=memory)
     assert asked == [seed]
 
 

@@ -109,6 +109,41 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     check_one_line(error, "Permission denied")
 
 
+@pytest.mark.parametrize("when", ["before", "under a run"])
+def test_where_no_checkpoint_can_be_written_the_command_ends_at_once(tmp_path, when):
+    code = (
+        "import sys, pathlib\n"
+        "from jidcl.train.checkpoint import Checkpoints\n"
+        "from jidcl.train import loop\n"
+        "from jidcl.train.sharding import make_mesh\n"
+        "from reference import descent\n"
+        "import numpy as np\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "program = descent.make_program(descent.CONFIG)\n"
+        "state = loop.start(program, np.arange(1), mesh=make_mesh())\n"
+        "if sys.argv[2] == 'before':\n"
+        "    folder.write_text('')\n"
+        "try:\n"
+        "    saver = Checkpoints(folder)\n"
+        "    if folder.is_dir():\n"
+        "        folder.rmdir()\n"
+        "        folder.write_text('')\n"
+        "    saver.save(1, state)\n"
+        "except OSError as error:\n"
+        "    print(error, flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "ckpt"), when],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=pathlib.Path(__file__).parents[1],
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "ckpt") in done.stdout
+
+
 def test_a_root_that_is_a_file_is_one_line(tmp_path):
     (tmp_path / "root").write_text("")
     code, error = train(tmp_path / "root")

@@ -111,6 +111,10 @@ def test_seeds_and_batches_are_checked_before_work_starts(tmp_path):
     uneven = runner.run(odd, **OWN, seeds=[0], root=tmp_path, mesh=make_mesh(data=4))
     with pytest.raises(ValueError, match="batch must be a multiple"):
         next(uneven)
+    for seconds in (float("nan"), -1.0):
+        events = runner.run(TINY, **OWN, seeds=[0], root=tmp_path, save_seconds=seconds)
+        with pytest.raises(ValueError, match="save_seconds must be >= 0, got"):
+            next(events)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -101,6 +101,13 @@ def test_a_run_that_diverges_costs_no_other(tmp_path):
         ({"tau": []}, "values of tau must be at least one"),
         ({"tau": [0.1, 0.1]}, "values of tau must be distinct"),
         ({"mixing": ["moebius"]}, "mixing must be"),
+        (
+            {
+                name: [0.1 + i / 1e4 for i in range(3000)]
+                for name in ("tau", "conditional_param", "learning_rate")
+            },
+            "number of points of the grid must be smaller to fit in memory",
+        ),
     ],
 )
 def test_bad_grids_are_refused_before_anything_runs(tmp_path, grid, message):

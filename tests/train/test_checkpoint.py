@@ -1,6 +1,8 @@
 import gc
 import json
+import os
 import shutil
+import warnings
 
 import jax
 import numpy as np
@@ -13,6 +15,7 @@ from jidcl.train.checkpoint import CheckpointError, Checkpoints
 from jidcl.train.gradient import gradient
 from jidcl.train.sharding import make_mesh
 from reference.tiny import TINY
+from survived import note
 
 PROGRAM = make_program(TINY)
 
@@ -107,10 +110,10 @@ def saved(tmp_path_factory):
     return folder, save_two(folder)
 
 
-def restored_from(folder):
+def restored_from(folder, like=None):
     saver = Checkpoints(folder / "ckpt")
     try:
-        return saver.restore(start(make_mesh()))
+        return saver.restore(start(make_mesh()) if like is None else like)
     finally:
         saver.close()
         gc.collect()  # readers that Orbax leaves behind a damaged file
@@ -165,16 +168,77 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
     assert same(again.state, states[4])
 
 
+def one_bit(share):
+    """One bit of a file changed, at a share of its length."""
+
+    def change(path):
+        held = bytearray(path.read_bytes())
+        held[int(share * len(held))] ^= 0x04
+        path.write_bytes(held)
+
+    return change
+
+
+BITS = {f"one bit at {share}": one_bit(share) for share in (0.1, 0.4, 0.7, 0.95)}
+
+
+@left_behind
+@pytest.mark.long
+def test_every_file_of_a_checkpoint_damaged_in_every_way(saved, tmp_path):
+    origin, states = saved
+    like, seen = start(make_mesh()), set()
+    files = [*data_files(origin / "ckpt" / "8"), origin / "digests" / "8.json"]
+    tried = [(path, way) for path in files for way in DAMAGES | BITS]
+    for number, (path, way) in enumerate(tried):
+        if path.stat().st_size == 0 and way != "removed":
+            continue
+        folder = tmp_path / str(number)
+        shutil.copytree(origin, folder)
+        (DAMAGES | BITS)[way](folder / path.relative_to(origin))
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            found = restored_from(folder, like)
+        (step,) = found.kept["curve"]
+        told = [str(w.message) for w in said if "ckpt/8 is damaged" in str(w.message)]
+        assert same(found.state, states[step]), (path, way)
+        assert bool(told) == (step == 4), (path, way)
+        how = "the newest is whole without it" if step == 8 else "named, the one before"
+        kind = way.partition(" at ")[0]
+        note("files of a checkpoint", f"{kind}: {how}")
+        seen.add(step)
+        shutil.rmtree(folder)
+    assert seen == {4, 8}
+
+
 def test_one_flipped_bit_of_a_number_is_seen(saved, tmp_path):
     origin, states = saved
     shutil.copytree(origin, tmp_path, dirs_exist_ok=True)
     note = tmp_path / "digests" / "8.json"
     data = json.loads(note.read_text())
+    del data["digest"]  # notes of earlier releases have none
     leaf = data["leaves"][3]
     leaf["digest"] = leaf["digest"][::-1]  # as if the array had been another one
     note.write_text(json.dumps(data))
     with pytest.warns(UserWarning, match="the bits of .* are not those"):
         assert same(restored_from(tmp_path).state, states[4])
+
+
+@pytest.mark.parametrize("spoil", ["number", "deep", "pipe"])
+def test_a_note_that_is_another_is_seen(saved, tmp_path, spoil):
+    origin, states = saved
+    shutil.copytree(origin, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "digests" / "8.json"
+    text = path.read_text().replace('"curve": [\n   8', '"curve": [\n   9')
+    assert text != path.read_text()
+    path.unlink()
+    if spoil == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text("[" * 200_000 if spoil == "deep" else text)
+    with pytest.warns(UserWarning, match="ckpt/8 is damaged"):
+        found = restored_from(tmp_path)
+    assert found.kept == {"curve": [4]}
+    assert same(found.state, states[4])
 
 
 @left_behind
@@ -208,3 +272,20 @@ def test_a_checkpoint_that_cannot_be_written_is_one_error(tmp_path):
     with pytest.raises(OSError, match="could not be written: "):
         saver.save(4, start(make_mesh()))
     saver.close()
+
+
+def test_a_clock_that_goes_back_costs_no_note(tmp_path):
+    state = start(make_mesh())
+    saver = Checkpoints(tmp_path / "ckpt")
+    for step in range(1, 5):
+        saver.save(step, state, {"at": step})
+    saver.close()
+    for path in (tmp_path / "digests").iterdir():  # as if written tomorrow
+        os.utime(path, (2e9 + 86_400, 2e9 + 86_400))
+    saver = Checkpoints(tmp_path / "ckpt")
+    for step in (5, 6):
+        saver.save(step, state, {"at": step})
+    saver.close()
+    assert restored_from(tmp_path, state).kept == {"at": 6}
+    notes = {path.stem for path in (tmp_path / "digests").iterdir()}
+    assert {"5", "6"} <= notes <= {"4", "5", "6"}
