@@ -2,7 +2,8 @@
 
 Public names are resolved on first use, so importing the package is instant and starts
 no backend. Submodules: `latents`, `mixing`, `data`, `pairs`, `encoders`, `losses`,
-`objectives`, `metrics`, `theory`, `optim`, `train`, `systems`, `report`.
+`objectives`, `metrics`, `theory`, `optim`, `train`, `estimate`, `systems`,
+`report`.
 """
 
 import importlib
@@ -14,6 +15,7 @@ _NAMES = {
     "Ball": "latents",
     "Batch": "types",
     "Box": "latents",
+    "ContrastiveEncoder": "estimate",
     "Encoder": "encoders",
     "Evaluation": "types",
     "GeneralisedNormal": "latents",
@@ -34,6 +36,7 @@ _NAMES = {
     "Uniform": "latents",
     "VonMisesFisher": "latents",
     "fit": "train",
+    "fit_pairs": "estimate",
     "gradient": "train",
     "infonce": "losses",
     "init_invertible_mlp": "mixing",

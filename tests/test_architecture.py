@@ -25,6 +25,7 @@ LEVELS = (
     ("pairs", "encoders", "optim"),
     ("theory", "data", "objectives"),
     ("train",),
+    ("estimate",),
     ("systems",),
     ("report",),
     ("run",),
