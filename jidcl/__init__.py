@@ -35,6 +35,7 @@ _NAMES = {
     "System": "systems.contract",
     "Uniform": "latents",
     "VonMisesFisher": "latents",
+    "diagnose": "diagnosis",
     "fit": "train",
     "fit_pairs": "estimate",
     "gradient": "train",

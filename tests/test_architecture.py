@@ -28,6 +28,7 @@ LEVELS = (
     ("estimate",),
     ("systems",),
     ("report",),
+    ("diagnosis",),
     ("run",),
     ("bench",),
     ("cli",),

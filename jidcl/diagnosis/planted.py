@@ -143,7 +143,8 @@ def plant(name: str, seed: int, rows: int = 3000) -> tuple[np.ndarray, np.ndarra
     if name == "shuffled":
         z_pos = z_pos[rng.permutation(rows)]
     seen = slice(0, 2) if name == "non_invertible" else slice(None)
-    mix = _mixing(rng, z[:, seen].shape[1], straight=name == "already_linear")
+    straight = name == "already_linear"
+    mix = _mixing(rng, z[:, seen].shape[1], straight=straight)
     both = [mix(part[:, seen]) for part in (z, z_pos)]
     if name == "constant_feature":
         both = [np.column_stack([x[:, :-1], np.full(rows, 2.5)]) for x in both]
@@ -161,9 +162,16 @@ def _uniform(normal: np.ndarray) -> np.ndarray:
 
 
 def _mixing(rng: np.random.Generator, n: int, *, straight: bool):
-    """A random map of n factors to the features that can be undone on its image."""
+    """A random map of n factors to the features that can be undone on its image.
+
+    A matrix, or three of them with u + 0.9 sin u between, which keeps tails.
+    """
     first = np.linalg.qr(rng.normal(size=(FEATURES, n)))[0].T
     second, third = (np.linalg.qr(rng.normal(size=(FEATURES,) * 2))[0] for _ in "ab")
     if straight:
         return lambda z: z @ first @ second
-    return lambda z: np.arcsinh(6 * np.arcsinh(20 * z @ first) @ second) @ third
+
+    def wave(u: np.ndarray) -> np.ndarray:
+        return u + 0.9 * np.sin(u)
+
+    return lambda z: wave(3 * wave(6 * z @ first) @ second) @ third

@@ -67,7 +67,7 @@ class Conventions:
         return utils.Tags(
             estimator_type=None,
             target_tags=utils.TargetTags(required=True, multi_output=True),
-            transformer_tags=utils.TransformerTags(),
+            transformer_tags=utils.TransformerTags(preserves_dtype=["float32"]),
             input_tags=utils.InputTags(),
         )
 

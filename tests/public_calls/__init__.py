@@ -43,7 +43,7 @@ RECORDS = {
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
 LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}
 # Whole runs; tests/train, estimate and diagnosis have them.
-RUNS = {"ContrastiveEncoder", "fit", "fit_pairs", "gradient", "judge"}
+RUNS = {"ContrastiveEncoder", "diagnose", "fit", "fit_pairs", "gradient"}
 CALLS = {
     f"{package}.{name}": row
     for package, rows_of in {
