@@ -31,7 +31,7 @@ RECORDS = {
     "Batch", "BatchNorm", "BlockLaw", "Density", "Encoder", "Evaluation", "Floor",
     "Instances", "KernelRidge", "LambdaRecovery", "LinearID", "Losses", "OBJECTIVES",
     "OU_PAIRS", "OUTPUTS", "Objective", "OracleMap", "PLANE_MAPS", "PNormDensity",
-    "PUBLISHED_WIDTHS", "Pair", "PlaneMap", "Problem", "Program", "Rank",
+    "PUBLISHED_WIDTHS", "Pair", "PairProblem", "PlaneMap", "Problem", "Program", "Rank",
     "Running",
     "Space", "System", "Uniform", "Views", "__version__",
     "BestPosterior", "ImaLikelihood", "LinearVAE", "PPCA",
@@ -43,7 +43,7 @@ RECORDS = {
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
 LAYERS = {"CNN", "MLP", "OutputSpace", "ResNet"}
 # Whole runs; tests/train, estimate and diagnosis have them.
-RUNS = {"ContrastiveEncoder", "diagnose", "fit", "fit_pairs", "gradient"}
+RUNS = {"ContrastiveEncoder", "diagnose", "fit", "fit_pairs", "gradient", "judge"}
 CALLS = {
     f"{package}.{name}": row
     for package, rows_of in {
