@@ -27,22 +27,22 @@ from jidcl.files import read_arrays, write_arrays
 FIRST = {"tuning": 0, "scoring": 1000, "shuffled": 2000, "all": 10_000}
 SETS = {"tuning": 2, "scoring": 3, "shuffled": 200, "all": 170}
 SEEDS = {1.0: 3, 2.0: 2, 3.0: 1}  # runs of each exponent
-ROWS = 10_000
+ROWS, ROWS_OF = 10_000, {"shuffled": 2000}
 SETTINGS = dict(hidden=(32, 32), batch=128, learning_rate=4e-3)
-STEPS = {"shuffled": 100}  # 1000 else: a null of shuffled partners asks for no end
+STEPS = {"shuffled": 100}  # 800 else: a null of shuffled partners asks for no end
 RESULTS = Path(__file__).parent / "results"
 
 
-def prepared(name: str, seed: int) -> dict[str, np.ndarray]:
+def prepared(name: str, seed: int, count: int) -> dict[str, np.ndarray]:
     """Standardised parts of a planted set, few rows repeated to the common number."""
-    pairs = rows.open_pairs(*plant(name, seed, ROWS))
+    pairs = rows.open_pairs(*plant(name, seed, count))
     split = rows.split_rows(pairs.rows, 0.3, seed)
     mean, scale = rows.moments(pairs, split.train)
     held = {}
     for part in ("train", "stop", "test"):
         own = rows.read_blocks(pairs, getattr(split, part), mean, scale)
         held[part] = own
-    whole = rows.split_rows(ROWS, 0.3, seed)
+    whole = rows.split_rows(count, 0.3, seed)
     for part in ("train", "stop"):
         wanted = sum(stop - start for start, stop in getattr(whole, part))
         own = held[part]
@@ -78,9 +78,11 @@ def fitted(
     return held
 
 
-def piece(root: Path, wanted: list[tuple[str, int]], exponents, steps) -> list[dict]:
-    """Sentences of these planted sets."""
-    sets = [prepared(*one) for one in wanted]
+def piece(
+    root: Path, wanted: list[tuple[str, int]], exponents, steps: int, count: int
+) -> list[tuple]:
+    """Planted sets with the outputs of every exponent, as `judged` takes them."""
+    sets = [prepared(*one, count) for one in wanted]
     held = {}
     for p in exponents:
         label = f"{wanted[0][0]}-{wanted[0][1]}-{wanted[-1][1]}-{len(wanted)}-p{p:g}"
@@ -90,7 +92,7 @@ def piece(root: Path, wanted: list[tuple[str, int]], exponents, steps) -> list[d
             write_arrays(path, fitted(sets, p, steps))
             held[p] = read_arrays(path)
             print("fitted", label, flush=True)
-    return [judged(one, i, held, *wanted[i]) for i, one in enumerate(sets)]
+    return [(one, i, held, *wanted[i]) for i, one in enumerate(sets)]
 
 
 def judged(one, i: int, held: dict, name: str, seed: int) -> dict:
@@ -157,16 +159,22 @@ def main() -> None:
     parser.add_argument("--part", choices=FIRST, required=True)
     parser.add_argument("--sets", type=int)
     parser.add_argument("--piece", type=int, default=24, help="sets in one program")
+    parser.add_argument("--exponent", type=float, help="fit this one alone, no more")
     options = parser.parse_args()
     count = options.sets or SETS[options.part]
     names = ["shuffled"] if options.part == "shuffled" else list(CASES)
     first = FIRST[options.part]
     wanted = [(name, first + k) for k in range(count) for name in names]
     exponents = (1.0,) if options.part == "shuffled" else tuple(SEEDS)
-    results, steps = [], STEPS.get(options.part, 1000)
+    exponents = (options.exponent,) if options.exponent else exponents
+    results, steps = [], STEPS.get(options.part, 800)
+    size = ROWS_OF.get(options.part, ROWS)
     for start in range(0, len(wanted), options.piece):
         some = wanted[start : start + options.piece]
-        results += piece(options.root, some, exponents, steps)
+        found = piece(options.root, some, exponents, steps, size)
+        results += [judged(*one) for one in found if not options.exponent]
+    if options.exponent:
+        return
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"diagnose_{options.part}.json"
     path.write_text(json.dumps(results, indent=None).replace("}}, {", "}},\n{") + "\n")

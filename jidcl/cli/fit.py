@@ -100,7 +100,7 @@ def _of_parquet(path: Path) -> tuple[Any, Any]:
     import numpy as np
 
     try:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import ArrowException, parquet  # type: ignore
     except ImportError as error:
         raise ImportError(
             ".parquet files need pyarrow: pip install 'jidcl[parquet]'"

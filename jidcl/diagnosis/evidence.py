@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.stats import kstest, kurtosis
 
 from jidcl.estimate.bits import bits_of, fit_yardstick, pool_of
@@ -146,7 +146,7 @@ def gather(
         `Evidence`.
     """
     rng = np.random.default_rng(seed)
-    x = np.asarray(x, float)[:MOST_ROWS]
+    rows: Any = np.asarray(x, float)[:MOST_ROWS]
     runs = {
         q: Outputs(*(np.asarray(part, float)[..., :MOST_ROWS, :] for part in held))
         for q, held in runs.items()
@@ -154,18 +154,19 @@ def gather(
     own = runs[p]
     bits = {q: _bits(held, q, None) for q, held in runs.items()}
     mean = bits[p].mean(axis=0)
-    orders = [rng.permutation(len(x)) for _ in range(PERMUTATIONS)]
+    orders = [rng.permutation(len(rows)) for _ in range(PERMUTATIONS)]
     nulls = np.array([part.mean() for part in _bits(own, p, orders)])
     error = 1.96 * mean.std() / np.sqrt(len(mean))
-    y, change = own.y[best], own.y_pos[best] - own.y[best]
+    y: Any = own.y[best]
+    change = own.y_pos[best] - y
     level = bits[p].mean(axis=1)
     behind = bits[p][level.argmax()] - bits[p]
-    near = np.maximum(NEAR_BEST, NEAR_ERRORS * behind.std(axis=1) / np.sqrt(len(x)))
+    near = np.maximum(NEAR_BEST, NEAR_ERRORS * behind.std(axis=1) / np.sqrt(len(rows)))
     reached = np.flatnonzero(behind.mean(axis=1) <= near)
     matched, linear = agreement(own.y[reached])
     shared = agreement(np.stack([own.y[0][orders[0]], own.y[-1]]))[0]
     return Evidence(
-        rows=len(x),
+        rows=len(rows),
         train_rows=train_rows,
         outputs=y.shape[1],
         seeds=len(own.y),
@@ -180,20 +181,20 @@ def gather(
         linear=linear,
         rotated=float(np.quantile(rotation_null(rng, y, draws=200, xp=np), 0.95)),
         shuffled=max(shared),
-        linear_of_x=tuple(np.ravel(_read_from(x, y)).tolist()),
+        linear_of_x=tuple(np.ravel(_read_from(rows, y)).tolist()),
         effective=float(effective_rank(y, xp=np)),
         local=_local(y),
         change=_change(y, change),
         correlated=_largest_off(y),
-        tails=max(_tails(x), _tails(y)),
+        tails=max(_tails(rows), _tails(y)),
         uniform=_from_uniform(y),
         rivals=_rivals(bits, p),
-        constant=tuple(np.flatnonzero(feature_variance(x, xp=np) == 0).tolist()),
-        duplicate=_duplicates(x),
+        constant=tuple(np.flatnonzero(feature_variance(rows, xp=np) == 0).tolist()),
+        duplicate=_duplicates(rows),
     )
 
 
-def agreement(y: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def agreement(y: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """How far runs agree on the same rows, for each pair of runs.
 
     Args:
@@ -210,7 +211,7 @@ def agreement(y: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(matched), tuple(linear)
 
 
-def _read_from(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _read_from(x: Any, y: Any) -> np.ndarray:
     """R2 of each column of y from x on the second half; NaN where rows are too few."""
     if len(x) <= 2 * x.shape[1] + 2:
         return np.full(y.shape[1], np.nan)
@@ -255,7 +256,7 @@ def _local(y: np.ndarray) -> tuple[float, ...]:
     count = min(len(held), max(12, 4 * held.shape[1]))
     if held.shape[1] == 0 or len(held) < 12:
         return ()
-    near = held[cKDTree(held).query(held[:1000], k=count)[1]]
+    near = held[KDTree(held).query(held[:1000], k=count)[1]]
     near = near - near.mean(axis=1, keepdims=True)
     values = np.linalg.svd(near, compute_uv=False)[:, : held.shape[1]] ** 2
     first = np.where(values[:, :1] > 0, values[:, :1], 1)
@@ -275,7 +276,7 @@ def _change(y: np.ndarray, change: np.ndarray) -> tuple[float, ...]:
     return tuple(np.clip(values, 0, None).tolist())
 
 
-def _largest_off(y: np.ndarray) -> float:
+def _largest_off(y: Any) -> float:
     matrix = np.abs(np.asarray(correlation_matrix(y, y, xp=np)))
     return float(np.max(matrix - np.diag(np.diag(matrix)), initial=0.0))
 
@@ -288,7 +289,7 @@ def _from_uniform(y: np.ndarray) -> float:
     return float(max(found, default=1.0))
 
 
-def _duplicates(x: np.ndarray) -> tuple[tuple[int, int], ...]:
+def _duplicates(x: Any) -> tuple[tuple[int, int], ...]:
     matrix = np.abs(np.asarray(correlation_matrix(x, x, xp=np)))
     pairs = np.argwhere(np.triu(matrix, 1) > 1 - 1e-6)
     return tuple((int(i), int(j)) for i, j in pairs[:20])

@@ -60,7 +60,7 @@ def fit_yardstick(y: np.ndarray, y_pos: np.ndarray, p: float) -> Yardstick:
 
     def bits(exponent: float) -> float:
         tau = size * 10**exponent
-        pool = logsumexp(-away / tau, axis=1)
+        pool = np.asarray(logsumexp(-away / tau, axis=1))
         return float(_bits(-own / tau, pool, away.shape[1]).mean())
 
     best = 0.0

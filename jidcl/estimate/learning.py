@@ -120,7 +120,7 @@ def make_encoder(how: Learning, width: int) -> Encoder:
         ValueError: where it holds more than parameters, or has other outputs.
         TypeError: on a network of another kind.
     """
-    network = how.network
+    network: Any = how.network
     if isinstance(network, str):
         hidden = how.hidden if network == "mlp" else ()
         even = not any(size % 2 for size in hidden)

@@ -23,7 +23,7 @@ LEAST = 10  # pairs
 BLOCKS = 50  # at least, of which some are held out
 BLOCK_ROWS = 4096  # at most, of a block
 MOST_HELD = 20_000  # pairs of each held-out part
-MOST_BUFFER = 1 << 28  # bytes of training pairs that lie in memory at once
+MOST_BUFFER = 1 << 27  # bytes of training pairs that lie in memory at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,7 +234,7 @@ def rows_of(name: str, x: Any, width: int | None = None) -> np.ndarray:
     if held.dtype.kind == "c":
         raise ValueError(f"{name} must be real. Complex data not supported")
     if held.dtype.kind in "iub":
-        held = held.astype(np.float32) if not isinstance(x, np.memmap) else held
+        held = held.astype(np.float64) if not isinstance(x, np.memmap) else held
     check_array(name, held)
     if held.ndim != 2:
         raise ValueError(
@@ -263,13 +263,6 @@ def check_width(name: str, got: int, width: int) -> None:
 
 def _column(name: str, part: Any) -> Column:
     """A column of an array, or of the array that a `.npy` file holds."""
-    if isinstance(part, Column):
-        if part.dtype.kind not in "biuf" or len(part.shape) != 2:
-            raise ValueError(
-                f"{name} must hold numbers [rows, features], got {part.dtype} "
-                f"{list(part.shape)}"
-            )
-        return part
     if isinstance(part, str | Path):
         check_regular(Path(part), MOST_FILE)
         with open(part, "rb") as file:
@@ -289,7 +282,7 @@ def _both(x: Any) -> tuple[Any, Any]:
         columns = npz_columns(Path(x))
         if not {"x", "x_pos"} <= set(columns):
             raise ValueError(f"{x} must hold x and x_pos, got {sorted(columns)}")
-        return columns["x"], columns["x_pos"]
+        return columns["x"].read(), columns["x_pos"].read()  # it may be packed
     if isinstance(x, np.ndarray) or not isinstance(x, Iterable):
         raise ValueError(
             "x_pos must be given with an array: requires y to be passed, but the "

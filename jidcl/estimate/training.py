@@ -135,26 +135,25 @@ def learn(
         jidcl.train.NonFiniteLoss: where the loss of a seed is not finite.
     """
     programs, mesh = programs_of(how, stop.shape[-1]), make_mesh()
-    own, pairs = isinstance(rows, np.ndarray), _in_batches(stop, how.batch)
-    frozen, shared, refill = {}, None, None
-    if own:
+    pairs = _in_batches(stop, how.batch)
+    frozen, shared, refill, look = {}, None, None, programs.held_out_own
+    if isinstance(rows, np.ndarray):
         frozen = {"shared": jnp.asarray(rows)}
     else:
-        shared = jnp.asarray(next(rows))
+        shared, look = jnp.asarray(next(rows)), programs.held_out
         refill = _refill(rows, shared)
     if state is None:
-        state = programs.start(np.asarray(seeds, np.int32), frozen)
+        begun = programs.start(np.asarray(seeds, np.int32), frozen)
     else:
-        state = jax.tree.map(jnp.asarray, state)
+        begun = jax.tree.map(jnp.asarray, state)
     program = dataclasses.replace(programs.program, shared=shared)
-    shapes = [str(leaf.shape) for leaf in jax.tree.leaves((state.seed, frozen, shared))]
+    shapes = [str(leaf.shape) for leaf in jax.tree.leaves((begun.seed, frozen, shared))]
     chunks = programs.chunks.setdefault(" ".join(shapes), {})
-    look = programs.held_out_own if own else programs.held_out
-    done = int(state.step[0])
+    done = int(begun.step[0])
     steps = (how.steps if until is None else until) - done
     events = train(
         program,
-        state,
+        begun,
         steps=done + steps,
         chunk_steps=steps // _looks(steps, looks),
         mesh=mesh,
