@@ -140,7 +140,8 @@ def make_encoder(how: Learning, width: int) -> Encoder:
     elif hasattr(network, "apply") and hasattr(network, "init"):
         encoder = from_linen(network, jnp.zeros((1, width)))
     elif callable(network):
-        encoder = from_nnx(network)
+        make: Any = network
+        encoder = from_nnx(make)
     else:
         raise TypeError(
             f"network must be one of {list(NETWORKS)}, a Flax module or an Encoder, "
