@@ -2,7 +2,8 @@
 
 Public names are resolved on first use, so importing the package is instant and starts
 no backend. Submodules: `latents`, `mixing`, `data`, `pairs`, `encoders`, `losses`,
-`objectives`, `metrics`, `theory`, `optim`, `train`, `systems`, `report`.
+`objectives`, `metrics`, `theory`, `optim`, `train`, `estimate`, `systems`,
+`report`.
 """
 
 import importlib
@@ -14,6 +15,7 @@ _NAMES = {
     "Ball": "latents",
     "Batch": "types",
     "Box": "latents",
+    "ContrastiveEncoder": "estimate",
     "Encoder": "encoders",
     "Evaluation": "types",
     "GeneralisedNormal": "latents",
@@ -22,6 +24,7 @@ _NAMES = {
     "NegativePolicy": "losses",
     "Normal": "latents",
     "Pair": "types",
+    "PairProblem": "run.own",
     "Problem": "types",
     "Product": "latents",
     "ProductDensity": "latents",
@@ -33,10 +36,13 @@ _NAMES = {
     "System": "systems.contract",
     "Uniform": "latents",
     "VonMisesFisher": "latents",
+    "diagnose": "diagnosis",
     "fit": "train",
+    "fit_pairs": "estimate",
     "gradient": "train",
     "infonce": "losses",
     "init_invertible_mlp": "mixing",
+    "judge": "run.own",
     "log_prob": "latents",
     "make_mlp": "encoders",
     "mcc": "metrics",

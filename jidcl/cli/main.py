@@ -8,6 +8,8 @@ import sys
 VERBS = {
     "verify": "check claims: train, compare with theory, judge, report",
     "train": "train one preset, any field overridden",
+    "fit": "fit an encoder to pairs of your own",
+    "diagnose": "what the pairs of a fit support, and what they do not",
     "sweep": "train a grid of settings, batched; map of the scores",
     "table": "print verdicts of finished runs as Markdown or CSV",
     "report": "write the report of finished runs, figures included",

@@ -31,6 +31,28 @@ SYSTEMS = {
     "autoregressive": "Reizinger et al. 2024: equal likelihood, different behaviour",
 }
 
+HELD = "held:"  # starts the name of a system that is an object of this process
+_held: dict[str, Any] = {}
+
+
+def hold(system: Any) -> str:
+    """Give a system that no module offers a name, for as long as this process lives.
+
+    Args:
+        system: a `jidcl.systems.contract.System` with a `source_digest`.
+
+    Returns:
+        The name that `load_system` knows it by.
+
+    Raises:
+        ValueError: on a system without a digest: its runs could not be told apart.
+    """
+    if not system.source_digest:
+        raise ValueError(f"source_digest of {system.name} must say what it computes")
+    name = f"{HELD}{system.name}"
+    _held[name] = system
+    return name
+
 
 def load_system(name: str) -> Any:
     """A system by name: one of `SYSTEMS`, or `module:OBJECT` of your own.
@@ -47,6 +69,9 @@ def load_system(name: str) -> Any:
     """
     from jidcl.systems.contract import System
 
+    if name.startswith(HELD):
+        check_choice("system of this process", name, _held)
+        return _held[name]
     if ":" not in name:
         check_choice("system (or MODULE:OBJECT of your own)", name, SYSTEMS)
         return importlib.import_module(f"jidcl.systems.{name}.problem").SYSTEM

@@ -16,7 +16,13 @@ from jidcl.train.gradient import gradient
 from jidcl.train.hosts import to_host
 from jidcl.train.nonfinite import what_was_bad
 from jidcl.train.programs import ONCE, Ledger, Made, make
-from jidcl.train.sharding import check_seeds, make_mesh, over_seeds, shared_on
+from jidcl.train.sharding import (
+    check_seeds,
+    make_mesh,
+    over_seeds,
+    place,
+    shared_on,
+)
 from jidcl.train.state import TrainState, frozen_draws, start_state
 from jidcl.train.step import make_chunk
 from jidcl.types import Metrics, Problem, Program
@@ -236,6 +242,8 @@ def train(
     mesh: Mesh,
     ledger: Ledger | None = None,
     some_may_fail: bool = False,
+    refill: Callable[[], Any] | None = None,
+    programs: dict[int, Chunk] | None = None,
 ) -> Iterator[ChunkEvent]:
     """Train from `state` up to `steps` updates, one event per dispatch.
 
@@ -248,6 +256,10 @@ def train(
         ledger: as for `start`.
         some_may_fail: go on while the loss of some seed is finite; who fails stands in
             the events.
+        refill: what each dispatch sees as the program's shared arrays (data that are
+            larger than memory), of their shapes; the same arrays for all when None.
+        programs: compiled chunks by their steps, of an earlier call with this program
+            and these shapes; new ones are added.
 
     Yields:
         `ChunkEvent`.
@@ -256,7 +268,7 @@ def train(
         NonFiniteLoss: after a chunk with a loss that is NaN or infinite, of any seed,
             or where some may fail of all.
     """
-    programs: dict[int, Callable] = {}
+    programs = {} if programs is None else programs
     done = int(to_host(state.step).ravel()[0])
     while done < steps:
         size = min(chunk_steps, steps - done)
@@ -265,8 +277,11 @@ def train(
             programs[size], compiled = compile_chunk(
                 program, state, steps=size, mesh=mesh, ledger=ledger
             )
+        chunk = programs[size]
+        if refill is not None:
+            chunk = chunk._replace(rest=(place(refill(), mesh),))
         began = time.perf_counter()
-        state, metrics = programs[size](state)
+        state, metrics = chunk(state)
         host: dict[str, np.ndarray] = to_host(metrics)
         seconds = time.perf_counter() - began
         bad = _not_finite(host["loss"], done)

@@ -31,7 +31,8 @@ RECORDS = {
     "Batch", "BatchNorm", "BlockLaw", "Density", "Encoder", "Evaluation", "Floor",
     "Instances", "KernelRidge", "LambdaRecovery", "LinearID", "Losses", "OBJECTIVES",
     "OU_PAIRS", "OUTPUTS", "Objective", "OracleMap", "PLANE_MAPS", "PNormDensity",
-    "PUBLISHED_WIDTHS", "Pair", "PlaneMap", "Problem", "Program", "Rank", "Running",
+    "PUBLISHED_WIDTHS", "Pair", "PairProblem", "PlaneMap", "Problem", "Program", "Rank",
+    "Running",
     "Space", "System", "Uniform", "Views", "__version__",
     "BestPosterior", "ImaLikelihood", "LinearVAE", "PPCA",
     "CRITERIA", "DESIGNS", "Diversity", "Environments", "LTI", "MEANS",
@@ -44,8 +45,8 @@ RECORDS = {
 }  # fmt: skip
 # Layers of Flax: `make_mlp`, `make_cnn` and `make_resnet` are called in their place.
 LAYERS = {"CNN", "CNNDecoder", "MLP", "OutputSpace", "ResNet"}
-# Whole runs; tests/train has them.
-RUNS = {"fit", "gradient"}
+# Whole runs; tests/train, estimate and diagnosis have them.
+RUNS = {"ContrastiveEncoder", "diagnose", "fit", "fit_pairs", "gradient", "judge"}
 CALLS = {
     f"{package}.{name}": row
     for package, rows_of in {

@@ -1,0 +1,90 @@
+"""What a fit and a diagnosis of pairs cost: seconds, and memory for a large file.
+
+    python experiments/fit_cost.py                          20,000 pairs of 50 features
+    python experiments/fit_cost.py --file DIR --rows 10000000 --features 50
+
+With `--file` pairs are written to DIR as two memory-mapped arrays first, and one seed
+makes 200 updates. Memory is the most that the process holds beside the mapped files.
+"""
+
+import argparse
+import resource
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+import jidcl
+
+BLOCK = 100_000
+
+
+def pairs(rows: int, features: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Five uniform factors, Laplace changes, seen through waves."""
+    rng = np.random.default_rng(seed)
+    z = rng.uniform(size=(rows, 5)) - 0.5
+    z_pos = z + rng.laplace(scale=0.05, size=z.shape)
+    mix = np.random.default_rng(0).normal(size=(5, features))
+
+    def seen(z: np.ndarray) -> np.ndarray:
+        u = 3 * z @ mix
+        return (u + 0.9 * np.sin(u)).astype(np.float32)
+
+    return seen(z), seen(z_pos)
+
+
+def on_disk(folder: Path, rows: int, features: int) -> list[Path]:
+    """The pairs as two files, written in blocks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "x.npy", folder / "x_pos.npy"]
+    shape = rows, features
+    files = [np.lib.format.open_memmap(p, "w+", np.float32, shape) for p in paths]
+    for start in range(0, rows, BLOCK):
+        both = pairs(min(BLOCK, rows - start), features, seed=1 + start)
+        for file, part in zip(files, both, strict=True):
+            file[start : start + BLOCK] = part
+    return paths
+
+
+def watch(most: list[int], done: threading.Event) -> None:
+    """The largest anonymous memory, in KiB, until it is done."""
+    while not done.wait(0.2):
+        text = Path("/proc/self/status").read_text()
+        most[0] = max(most[0], int(text.split("RssAnon:")[1].split()[0]))
+
+
+def main() -> None:
+    """Fit, diagnose, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--features", type=int, default=50)
+    parser.add_argument("--file", type=Path)
+    options = parser.parse_args()
+    settings: dict = {"outputs": 5, "seeds": 5}
+    if options.file:
+        given = on_disk(options.file, options.rows, options.features)
+        settings = {"outputs": 5, "seeds": 1, "steps": 200}
+    else:
+        given = pairs(options.rows, options.features, seed=1)
+    most, done = [0], threading.Event()
+    watcher = threading.Thread(target=watch, args=(most, done))
+    watcher.start()
+    began = time.perf_counter()
+    encoder = jidcl.fit_pairs(*given, **settings)
+    fitted = time.perf_counter()
+    if not options.file:
+        print(jidcl.diagnose(encoder).summary())
+    ended = time.perf_counter()
+    done.set()
+    watcher.join()
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(
+        f"{options.rows} pairs of {options.features}: fit {fitted - began:.0f} s, "
+        f"diagnosis {ended - fitted:.0f} s, CPU {used.ru_utime + used.ru_stime:.0f} s, "
+        f"memory {most[0] / 2**20:.2f} GiB"
+    )
+
+
+if __name__ == "__main__":
+    main()
