@@ -1,7 +1,6 @@
 """Every score of a representation that applies, each with its chance and its limits.
 
-`report(z, y)` takes arrays of any framework that NumPy reads. All of it is computed on
-the host, in float64, but for the lasso.
+Takes arrays that NumPy reads; on the host, in float64, but for the lasso.
 """
 
 import dataclasses
