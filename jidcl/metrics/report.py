@@ -237,12 +237,8 @@ def _lasso(z: np.ndarray, y: np.ndarray, orders: list[np.ndarray]):
     moved = np.asarray([rank[order[mixed]] for order in orders])
     held = np.asarray(_of_orders(z, y, moved), np.float64)
     blocks = _block_rows(len(z))
-    parts = np.asarray(
-        [
-            np.asarray(_of_orders(z[b], y[b], np.arange(len(b))[None]))[:, 0]
-            for b in blocks
-        ]
-    )
+    whole = np.arange(len(blocks[0]))[None]
+    parts = np.asarray([_of_orders(z[b], y[b], whole) for b in blocks])[..., 0]
     for i, name in enumerate(("dci_d", "dci_c")):
         yield _of_parts(name, list(held[i]), parts[:, i])
 
