@@ -76,6 +76,8 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="kitti_masks_peds.npz")
     parser.add_argument("--scores", type=Path, help="folder of jidcl fit")
     options = parser.parse_args()
+    if options.what == "masks" and options.file is None:
+        parser.error("masks must have --file, the published kitti_masks_peds.npz")
     x, x_pos, known = digits() if options.what == "digits" else masks(options.file)
     if options.scores:
         print(scores(options.scores, x, known))

@@ -1,6 +1,7 @@
 """`jidcl compare`: how alike representations of the same rows are, with chance."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 from jidcl.cli.arguments import no_tyro, parse, quiet
@@ -78,4 +79,5 @@ def main(args: list[str]) -> int:
     print(scores.similarity_text(names, found))
     for path in options.out:
         write_text(path, getattr(scores, WRITERS[path.suffix])(names, found))
+        print(f"wrote {path}", file=sys.stderr)
     return 0

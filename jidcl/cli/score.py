@@ -1,6 +1,7 @@
 """`jidcl score`: every score of a representation, with chance, p-value and notes."""
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def main(args: list[str]) -> int:
         more = (f"{options.y.name} against {options.z.name}",)
         own = more if path.suffix == ".html" else ()
         write_text(path, getattr(scores, WRITERS[path.suffix])(found, *own))
+        print(f"wrote {path}", file=sys.stderr)
     return 0
 
 

@@ -213,7 +213,7 @@ class Diagnosis:
 
 def _range(values: tuple[float, ...]) -> str:
     if not values:
-        return "one run"
+        return "fewer than two reached the best"
     if len(values) == 1:
         return f"{values[0]:.3f}"
     return f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"

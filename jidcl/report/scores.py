@@ -200,10 +200,11 @@ def heat(matrix: np.ndarray, names: Sequence[str] | None = None) -> str:
         for j in range(columns):
             value = float(np.clip(np.nan_to_num(matrix[i, j]), 0, 1))
             shade = int(255 - 200 * value)
+            column = html.escape(names[j]) if names else str(j)
             parts.append(
                 f'<rect x="{left + side * j}" y="{y}" width="{side - 1}" '
                 f'height="{side - 1}" fill="rgb({shade},{shade},255)">'
-                f"<title>{i}, {j}: {value:.3f}</title></rect>"
+                f"<title>{label}, {column}: {value:.3f}</title></rect>"
             )
     size = f'width="{left + side * columns + 8}" height="{side * rows + 12}"'
     return f'<svg {size} role="img">{"".join(parts)}</svg>'
@@ -222,13 +223,16 @@ def similarity_text(names: Sequence[str], found: dict[tuple[int, int], Any]) -> 
     Returns:
         The text.
     """
-    lines = ["pair                 matched  chance      p   linear  chance      p"]
-    for (i, j), one in found.items():
+    pairs = {(i, j): f"{names[i]} - {names[j]}" for i, j in found}
+    width = max(20, *map(len, pairs.values()))
+    head = " matched  chance      p   linear  chance      p"
+    lines = ["pair".ljust(width) + head]
+    for pair, one in found.items():
         numbers = (
             f"{one.matched:8.3f} {one.matched_null:7.3f} {one.matched_p:6.2g} "
             f"{one.linear:8.3f} {one.linear_null:7.3f} {one.linear_p:6.2g}"
         )
-        lines.append(f"{names[i]} - {names[j]}".ljust(20) + numbers)
+        lines.append(pairs[pair].ljust(width) + numbers)
     return "\n".join(lines)
 
 

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
 
 from jidcl.cli import main as cli
 from jidcl.metrics import report
+from jidcl.metrics.similarity import Similarity
+from jidcl.report.scores import similarity_text
 
 
 def saved(path, **arrays):
@@ -90,7 +93,8 @@ def test_score_prints_and_writes_every_form(pair, tmp_path, capsys):
     outs = [str(tmp_path / f"found{end}") for end in (".json", ".csv", ".html", ".txt")]
     args = ["score", *paths, "--permutations", "3", "--out", *outs]
     assert cli.main(args) == 0
-    shown = capsys.readouterr().out
+    shown, told = capsys.readouterr()
+    assert told.splitlines() == [f"wrote {path}" for path in outs]
     assert shown.startswith("120 rows, 3 factors, 3 codes")
     held = json.loads((tmp_path / "found.json").read_text())
     lines = (tmp_path / "found.csv").read_text().splitlines()
@@ -113,19 +117,31 @@ def test_score_refuses_what_holds_no_numbers(tmp_path, capsys):
     assert "ending of a.pdf" in capsys.readouterr().err
 
 
+def test_columns_stand_under_their_titles_whatever_the_names():
+    one = Similarity(0.5, 0.1, 0.05, 0.6, 0.2, 0.05, 0.6, 0.6)
+    for names in (["a", "b"], ["encoder_of_seed_0", "encoder_of_seed_1"]):
+        head, row = similarity_text(names, {(0, 1): one}).splitlines()
+        ends = [[m.end() for m in re.finditer(r"\S+", line)] for line in (head, row)]
+        assert ends[0][1:] == ends[1][3:]  # a pair is three words
+
+
 def test_compare_prints_every_pair_and_writes_heat_maps(pair, tmp_path, capsys):
     z, same, noise = pair
     paths = saved(tmp_path, first=z, second=same, third=noise)
     outs = [str(tmp_path / f"found{end}") for end in (".json", ".html", ".txt")]
     args = ["compare", *paths, "--permutations", "19", "--out", *outs]
     assert cli.main(args) == 0
-    lines = capsys.readouterr().out.splitlines()
+    shown, told = capsys.readouterr()
+    lines = shown.splitlines()
     assert len(lines) == 4
+    assert told.splitlines() == [f"wrote {path}" for path in outs]
     held = json.loads((tmp_path / "found.json").read_text())["pairs"]
     assert held[0]["matched"] == pytest.approx(1)
     assert held[0]["matched_p"] == 0.05
     assert abs(held[1]["linear"]) < 0.3
-    assert (tmp_path / "found.html").read_text().count("<svg") == 2
+    page = (tmp_path / "found.html").read_text()
+    assert page.count("<svg") == 2
+    assert "<title>first, third: " in page
     assert cli.main(["compare", paths[0]]) == 2
     np.save(tmp_path / "short.npy", z[:50])
     assert cli.main(["compare", paths[0], str(tmp_path / "short.npy")]) == 2

@@ -18,7 +18,8 @@ def written(tmp_path, monkeypatch):
     """The page's module, in the working directory."""
     if not PAGE.exists():
         pytest.skip("the pages of docs/ are not beside the tests")
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (code,) = [block for block in blocks if block.startswith('"""Slow features')]
     (tmp_path / "slow_features.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
