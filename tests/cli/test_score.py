@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from jidcl.cli import main as cli
-from jidcl.metrics import report
+from jidcl.metrics import fold_rows, permutation_test, report
+from jidcl.metrics.cross_fit import Reading, against
 
 
 def saved(path, **arrays):
@@ -63,6 +64,29 @@ def test_a_report_says_what_in_the_data_speaks_against_scores(pair):
     mixed = np.column_stack([np.arange(120) % 3, z[:, 0]])
     text = " / ".join(report(mixed, same, permutations=1).notes)
     assert "columns [0] of z have few whole values" in text
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_linear_r2_has_no_units(unit):
+    rng = np.random.default_rng(0)
+    z, y, folds = rng.normal(size=(40, 2)), rng.normal(size=(40, 3)), fold_rows(40)
+    plain = Reading(z, y, folds).z_from_y(np.arange(40))
+    found = Reading(unit * z, y * [1, 1e-12, unit], folds).z_from_y(np.arange(40))
+    np.testing.assert_allclose(found, plain, rtol=1e-6)
+
+
+def test_a_score_that_is_no_number_is_not_significant():
+    assert against([np.nan, 0.1, 0.2])[2] == against([0.5, np.nan, np.nan])[2] == 1
+    z = np.zeros((12, 1))
+    found = permutation_test(lambda z, y: np.nan, z, z, permutations=9)
+    assert found.p_value == 1
+
+
+@pytest.mark.parametrize("orders", [np.zeros((0, 12), int), np.zeros((3, 12), int)])
+def test_orders_hold_every_row_once(orders):
+    z = np.zeros((12, 1))
+    with pytest.raises(ValueError, match="orders must"):
+        permutation_test(lambda z, y: 0.0, z, z, orders=orders)
 
 
 @pytest.mark.parametrize(
