@@ -50,6 +50,13 @@ def test_draws_of_the_law_are_those_of_rows_and_below_the_bound(d, m, n):
     assert np.quantile(law, 0.95) < null_mcc_quantile(d, m, n)
 
 
+def test_a_code_that_cancels_has_no_variance():
+    codes = np.array([[0.1, 0.2, -0.3], [1.0, 0.0, 0.0]])
+    assert np.all(population_mcc(codes, rho=1.0).correlation[:, 0] == 0)
+    codes = np.array([[0.3, 0.3, 0.3], [1.0, 0.0, 0.0]])
+    assert np.all(population_mcc(codes, rho=-0.5).correlation[:, 0] == 0)
+
+
 def test_draws_follow_the_correlations_of_outputs_and_latents():
     mix = np.linalg.cholesky(np.full((4, 4), 0.9) + 0.1 * np.eye(4))
     rows = simulated(3, 4, 40, 400, mix=mix)
