@@ -78,8 +78,8 @@ def rdc(
         It is 1 for codes that are functions of their factor. Chance is high and depends
         on the cut-off: without one the value rests on rounding. With 1e-4 independent
         normal columns score 0.19 for 200 rows and 0.06 for 2000; with 20 rows any two
-        columns score 1. Ties have their average rank: broken by place, as published, two
-        independent columns of 0 and 1 score 0.57 with 2000 rows.
+        columns score 1. Ties have their average rank: broken by place, as published,
+        two independent columns of 0 and 1 score 0.57 with 2000 rows.
     """
     wide_z, wide_y = both(z, y, np)
     check_finite("z", z)

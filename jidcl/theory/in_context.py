@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-
 from scipy.special import logsumexp
 
 from jidcl.checks import check_at_least, check_count, check_memory, check_shape

@@ -128,6 +128,22 @@ def test_score_prints_and_writes_every_form(pair, tmp_path, capsys):
     assert (tmp_path / "found.txt").read_text().strip() == shown.strip()
 
 
+@pytest.mark.parametrize("verb", ["score", "compare"])
+@pytest.mark.parametrize("kind", ["empty", "archive", "short", "words"])
+def test_files_that_are_no_arrays_are_refused(verb, kind, tmp_path, capsys):
+    path = tmp_path / "z.npy"
+    np.save(path, np.array(["a"] * 40) if kind == "words" else np.ones((40, 2)))
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "short":
+        path.write_bytes(path.read_bytes()[:-8])
+    elif kind == "archive":
+        with path.open("wb") as file:
+            np.savez(file, z=np.ones((40, 2)))
+    assert cli.main([verb, str(path), str(path)]) == 2
+    assert f"{path} must hold" in capsys.readouterr().err
+
+
 def test_score_refuses_what_holds_no_numbers(tmp_path, capsys):
     paths = saved(tmp_path, z=np.zeros((40, 2)))
     np.save(tmp_path / "y.npy", np.array([{}]), allow_pickle=True)
