@@ -107,16 +107,14 @@ def _of_parquet(path: Path) -> tuple[Any, Any]:
         ) from error
     try:
         table = parquet.read_table(path, columns=["x", "x_pos"])
-        held = [
-            np.array(table[name].to_pylist(), np.float64) for name in table.schema.names
-        ]
-    except (ArrowException, ValueError, KeyError) as error:
+        x, x_pos = (
+            np.array(table[name].to_pylist(), np.float64) for name in ("x", "x_pos")
+        )
+    except (ArrowException, TypeError, ValueError, KeyError) as error:
         raise ValueError(
             f"{path} must have columns x and x_pos, lists of one length in all rows"
         ) from error
-    if len(held) != 2:
-        raise ValueError(f"{path} must have columns x and x_pos")
-    return held[0], held[1]
+    return x, x_pos
 
 
 def written(found: Any, folder: Path, name: str) -> None:

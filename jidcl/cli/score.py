@@ -81,8 +81,12 @@ def load_rows(path: Path) -> Any:
     if path.suffix != ".npy":
         raise ValueError(f"{path} must be a .npy file")
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
+        # Of this format alone: `np.load` would open an archive of another name.
+        held = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, EOFError) as error:
         raise ValueError(
             f"{path} must hold an array of numbers, not of objects: {error}"
         ) from error
+    if held.dtype.kind not in "fiub":
+        raise ValueError(f"{path} must hold real numbers, got {held.dtype}")
+    return held

@@ -164,7 +164,8 @@ def gather(
     near = np.maximum(NEAR_BEST, NEAR_ERRORS * behind.std(axis=1) / np.sqrt(len(rows)))
     reached = np.flatnonzero(behind.mean(axis=1) <= near)
     matched, linear = agreement(own.y[reached])
-    shared = agreement(np.stack([own.y[0][orders[0]], own.y[-1]]))[0]
+    last: Any = own.y[-1]
+    shared = [float(mcc(own.y[0][o], last, xp=np).mean) for o in orders[:99]]
     return Evidence(
         rows=len(rows),
         train_rows=train_rows,
@@ -174,13 +175,13 @@ def gather(
         bits=tuple(level.tolist()),
         bits_interval=(float(mean.mean() - error), float(mean.mean() + error)),
         null_bits=float(np.quantile(nulls, 0.99)),
-        p_value=float((1 + np.sum(nulls >= mean.mean())) / (1 + PERMUTATIONS)),
+        p_value=float((1 + np.sum(~(nulls < mean.mean()))) / (1 + PERMUTATIONS)),
         overfit=float(overfit),
         reached=len(reached),
         matched=matched,
         linear=linear,
         rotated=float(np.quantile(rotation_null(rng, y, draws=200, xp=np), 0.95)),
-        shuffled=max(shared),
+        shuffled=float(np.quantile(shared, 0.95)),
         linear_of_x=tuple(np.ravel(_read_from(rows, y)).tolist()),
         effective=float(effective_rank(y, xp=np)),
         local=_local(y),

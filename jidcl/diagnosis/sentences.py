@@ -169,7 +169,7 @@ def _of_runs(e: Evidence, bars: Bars) -> Iterator[Sentence]:
         yield _said("coordinates", matched=matched, rotated=e.rotated, **numbers)
     elif linear >= bars.linear:
         yield _said("linear_only", matched=matched, linear=linear, **numbers)
-    else:
+    elif not np.isnan(linear):  # rows were enough to tell
         yield _said("disagree", linear=linear, **numbers)
 
 

@@ -145,8 +145,8 @@ def first_b_law(count: int) -> jax.Array:
         ValueError: on count < 1.
 
     Example:
-        >>> first_b_law(4).round(4).tolist()
-        [0.25, 0.333299994468689, 0.5, 1.0]
+        >>> [round(float(share), 4) for share in first_b_law(4)]
+        [0.25, 0.3333, 0.5, 1.0]
 
     Source: Bayes' rule.
     """

@@ -154,7 +154,7 @@ def sample_null_mcc(
     Args:
         d: number of latents.
         m: number of outputs.
-        n: number of scored rows, > d + 1; > d + m with `y_correlation`.
+        n: number of scored rows, > d; > d + m with `y_correlation`.
         draws: how many scores.
         seed: of the draws.
         z_correlation: of the latents in the scored sample, `[d, d]`; None: that of
@@ -176,7 +176,7 @@ def sample_null_mcc(
     """
     check_count("d", d)
     check_count("m", m)
-    check_count("n", n, d + 2 if y_correlation is None else d + m + 1)
+    check_count("n", n, max(3, d + (1 if y_correlation is None else m + 1)))
     free = n - 1 - d  # degrees of freedom outside of the latents
     check_count("draws", draws)
     check_count("seed", seed, 0)
@@ -188,7 +188,7 @@ def sample_null_mcc(
     for i in range(draws):
         inside = rng.normal(size=(d, m)) @ mixing.T
         if y_correlation is None:
-            rest = rng.chisquare(free, size=m)
+            rest = rng.chisquare(free, size=m) if free else np.zeros(m)
         else:
             rest = np.sum((mixing @ _wishart_root(rng, m, free)) ** 2, axis=1)
         root = given

@@ -79,7 +79,8 @@ class Reading:
     """Held-out R2 of z read by least squares from y[order], and of y[order] from z."""
 
     def __init__(self, z: Rows, y: Rows, folds: Sequence[Rows]):
-        self.z, self.y = (x - x.mean(axis=0) for x in (z, y))
+        # R2 has no scale, and squares of raw columns may overflow.
+        self.z, self.y = (_scaled(x, False) for x in (z, y))
         self.folds = [Fold(len(z), rows) for rows in folds]
         self.of_z = [_factors(self.z, fold) for fold in self.folds]
         self.of_y = [_factors(self.y, fold) for fold in self.folds]
@@ -121,7 +122,7 @@ def _determined(left, whole: Rows) -> np.ndarray:
 
 
 def against(scores: Sequence[float]) -> tuple[float, float, float]:
-    """The first score, the 95 % quantile of the others, and its p-value."""
+    """The first score, the 95 % quantile of the others, and its p-value; NaN: 1."""
     own, null = float(scores[0]), np.asarray(scores[1:])
-    reached = int(np.sum(null >= own - 1e-12))
+    reached = int(np.sum(~(null < own - 1e-12)))
     return own, float(np.quantile(null, 0.95)), (1 + reached) / len(scores)

@@ -243,7 +243,8 @@ def modularity_compactness(
         xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
-        `ModularityCompactness`. One factor, or one active code: 1.
+        `ModularityCompactness`. One factor, or one active code: 1; else 0 where there
+        is no information at all.
 
     Raises:
         ValueError: on another shape, or entries that are negative or not finite.
@@ -280,9 +281,9 @@ def _modularity_compactness(n, on, *, xp: ModuleType) -> ModularityCompactness:
         mean = xp.sum(xp.where(counts, share, 0)) / xp.maximum(
             xp.sum(counts.astype(n.dtype)), 1
         )
-        several = classes > 1
         least = 1 / xp.maximum(classes, 2)
-        return xp.where(several, (mean - least) / (1 - least), xp.ones_like(mean))
+        found = xp.where(counts.any(), (mean - least) / (1 - least), 0)
+        return xp.where(classes > 1, found, xp.ones_like(mean))
 
     codes = xp.sum(on.astype(n.dtype))
     return ModularityCompactness(

@@ -71,7 +71,7 @@ def mcc(
         >>> float(mcc(z, -2 * z[:, ::-1]).mean.round(5))
         1.0
         >>> found = mcc(z, z[:, 1:])  # one latent is lost
-        >>> float(found.mean.round(5)), float(found.coverage.round(5))
+        >>> float(found.mean.round(5)), round(float(found.coverage), 5)
         (1.0, 0.66667)
 
     Source: Zimmermann et al. 2021, section 5; coverage: Joshi et al. 2026.

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jidcl.checks import (
+    check_at_least,
     check_callable,
     check_count,
     check_finite,
     check_integers,
-    check_within,
 )
 from jidcl.metrics.recovery import both
 
@@ -24,7 +24,8 @@ class PermutationTest(NamedTuple):
 
     Attributes:
         score: of the outputs in their order.
-        p_value: (1 + number of null scores >= the score) / (permutations + 1).
+        p_value: (1 + number of null scores >= the score) / (permutations + 1); a NaN
+            counts for the null.
         null_mean: mean of the null scores.
         null_quantile: their 95 % quantile, interpolated linearly.
         adjusted: (score - null_mean) / (1 - null_mean): 0 by chance, 1 at best.
@@ -70,7 +71,8 @@ def permutation_test(
         P(p_value <= a) <= a, whatever the score.
 
     Raises:
-        ValueError: on wrong shapes, values that are not finite, or rows that are none.
+        ValueError: on wrong shapes, values that are not finite, or orders that do not
+            hold every row once.
 
     Example:
         >>> from jidcl.metrics import mcc
@@ -93,13 +95,15 @@ def permutation_test(
         check_count("seed", seed, 0)
         rng = np.random.default_rng(seed)
         orders = np.stack([rng.permutation(samples) for _ in range(permutations)])
+    check_at_least("number of orders", len(orders), 1)
     check_integers("orders", orders, (len(orders), samples))
-    check_within("orders", orders, samples)
+    if (np.sort(orders, axis=1) != np.arange(samples)).any():
+        raise ValueError(f"orders must hold each of {samples} rows once")
     own = float(score(held_z, held_y))
     null = np.asarray([float(score(held_z, held_y[np.asarray(row)])) for row in orders])
     mean = float(null.mean())
     # To rounding, ties count for the null.
-    reached = int(np.sum(null >= own - 1e-12 * abs(own)))
+    reached = int(np.sum(~(null < own - 1e-12 * abs(own))))
     return PermutationTest(
         own,
         (1 + reached) / (len(null) + 1),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
 
 from jidcl.checks import (
     check_above,
@@ -77,7 +78,8 @@ def rdc(
         It is 1 for codes that are functions of their factor. Chance is high and depends
         on the cut-off: without one the value rests on rounding. With 1e-4 independent
         normal columns score 0.19 for 200 rows and 0.06 for 2000; with 20 rows any two
-        columns score 1. Ties in ranks are broken by place.
+        columns score 1. Ties have their average rank: broken by place, as published,
+        two independent columns of 0 and 1 score 0.57 with 2000 rows.
     """
     wide_z, wide_y = both(z, y, np)
     check_finite("z", z)
@@ -107,10 +109,8 @@ def rdc(
 
 def basis_of(column: np.ndarray, weights: np.ndarray, cutoff: float) -> np.ndarray:
     """An orthonormal basis of the centred features of a column, `[samples, rank]`."""
-    samples = len(column)
-    rank = np.empty(samples)
-    rank[np.argsort(column, kind="stable")] = np.arange(1, samples + 1)
-    held = np.sin(rank[:, None] / samples * weights[:1] + weights[1:])
+    rank = rankdata(column)[:, None]
+    held = np.sin(rank / len(column) * weights[:1] + weights[1:])
     held = held - held.mean(axis=0)
     u, s, _ = np.linalg.svd(held, full_matrices=False)
     return (

@@ -258,16 +258,15 @@ def _in_sample(z: np.ndarray, y: np.ndarray, seed: int) -> ScoreRow:
 
     n, d, m = len(z), z.shape[1], y.shape[1]
     own = matched(z, y)
-    plain = n > d + m
-    known = {"z_correlation": None, "y_correlation": None}
-    if plain:
-        held = [_correlations(x) for x in (z, y)]
-        known = {"z_correlation": held[0], "y_correlation": held[1]}
-    draws = 400
-    if n > d + 1:
-        null = sample_null_mcc(d, m, n, draws=draws, seed=seed, **known)
-    else:
-        null = np.full(draws, null_law(d, m, n).expected_max)
+    null = sample_null_mcc(
+        d,
+        m,
+        n,
+        draws=400,
+        seed=seed,
+        z_correlation=_correlations(z),
+        y_correlation=_correlations(y) if n > d + m else None,
+    )
     return _of_parts("mcc_in_sample", [own, *null], _blocks(matched, z, y))
 
 

@@ -72,7 +72,8 @@ def compare(
 
     Example:
         >>> a = np.random.default_rng(0).normal(size=(100, 3))
-        >>> turned = compare(a, a @ np.linalg.qr(a[:3])[0])
+        >>> turn = np.array([[0.6, 0.8, 0], [-0.8, 0.6, 0], [0, 0, 1]])
+        >>> turned = compare(a, a @ turn)
         >>> round(turned.linear, 3), turned.matched < 0.95, turned.linear_p
         (1.0, True, 0.01)
 

@@ -175,7 +175,7 @@ def tmex_scores(matrix: Any) -> TmexScores:
     m, d = held.shape
     hits = float(held[linear_sum_assignment(-held)].sum())
     wrong = float(np.mean(held != np.eye(m, d)))
-    return TmexScores(hits / min(m, d), 1 - wrong, 2 * hits / (held.sum() + d))
+    return TmexScores(hits / min(m, d), 1 - wrong, 2 * hits / float(held.sum() + d))
 
 
 class Tmex(NamedTuple):

@@ -198,10 +198,13 @@ def mixture(p: np.ndarray, r: np.ndarray, eps: float) -> Mixture:
 
 
 def checked_law(name: str, values: np.ndarray) -> np.ndarray:
-    """Probabilities `[outcomes]` in float64; ValueError unless they sum to 1."""
+    """Probabilities `[outcomes]` in float64; ValueError unless they sum to 1.
+
+    They may miss it by 0.001, as rounded ones do, and are scaled.
+    """
     values = np.asarray(values, np.float64)
-    if values.ndim != 1 or not values.size or (values < 0).any():
+    if values.ndim != 1 or not values.size or not (values >= 0).all():
         raise ValueError(f"{name} must hold probabilities [outcomes], got {values}")
-    if abs(values.sum() - 1) > 1e-3:
+    if not abs(values.sum() - 1) <= 1e-3:
         raise ValueError(f"{name} must sum to 1, got {values.sum()}")
-    return values
+    return values / values.sum()

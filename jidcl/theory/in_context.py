@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import logsumexp
 
-from jidcl.checks import check_count
+from jidcl.checks import check_at_least, check_count, check_memory, check_shape
 from jidcl.theory.autoregressive import checked_law
 
 LONGEST = 12  # symbols of which all sequences are looked at
@@ -42,7 +43,8 @@ def concept_posterior(
         A `Posterior`.
 
     Raises:
-        ValueError: on numbers that are no laws, or theta out of range.
+        ValueError: on numbers that are no laws, theta out of range, or observations
+            other than 0 and 1.
 
     Example:
         >>> round(concept_posterior([0.9, 0.1], [0.5, 0.5], [1]).predictive, 4)
@@ -56,11 +58,14 @@ def concept_posterior(
         raise ValueError(
             f"theta must be in (0, 1), of shape {list(prior.shape)}, got {theta}"
         )
-    seen = np.asarray(observations, np.float64)[:, None]
-    logs = np.sum(seen * np.log(theta) + (1 - seen) * np.log1p(-theta), axis=0)
-    joint = prior * np.exp(logs)
-    posterior = joint / joint.sum()
-    return Posterior(posterior, float(posterior @ theta), float(np.log(joint.sum())))
+    seen = np.asarray(observations, np.float64)
+    if seen.ndim != 1 or not np.isin(seen, (0, 1)).all():
+        raise ValueError(f"observations must be 0 or 1, [n], got {observations}")
+    ones = seen.sum()
+    logs = ones * np.log(theta) + (len(seen) - ones) * np.log1p(-theta)
+    evidence = float(logsumexp(logs, b=prior))  # probabilities may underflow
+    posterior = prior * np.exp(logs - evidence)
+    return Posterior(posterior, float(posterior @ theta), evidence)
 
 
 class Concepts(NamedTuple):
@@ -90,7 +95,8 @@ def next_symbol(concepts: Concepts, prompt: Sequence[int]) -> np.ndarray:
         `[symbols]`.
 
     Raises:
-        ValueError: on a prompt of probability 0.
+        ValueError: on a prompt of probability 0 or other symbols, or numbers that are
+            no laws.
 
     Example:
         >>> coin = Concepts([1.0], [[1.0]], [[[1.0]]], [[[0.25, 0.75]]])
@@ -99,14 +105,34 @@ def next_symbol(concepts: Concepts, prompt: Sequence[int]) -> np.ndarray:
 
     Source: Xie et al. 2022; the forward recursion.
     """
-    held = Concepts(*(np.asarray(part, np.float64) for part in concepts))
+    held = _checked(concepts)
+    symbols = held.emission.shape[-1]
     state = held.prior[:, None] * held.initial
     for symbol in prompt:
-        state = _moved(held, state[None])[0, int(symbol)]
+        check_count("every symbol of prompt", symbol, 0, symbols - 1)
+        state = _moved(held, state[None])[0, symbol]
+        state = state / (state.sum() or 1)  # the scale cancels, and may underflow
     law = np.einsum("cs,cso->o", state, held.emission)
     if not law.sum() > 0:
         raise ValueError(f"prompt must have a probability > 0, got {list(prompt)}")
     return law / law.sum()
+
+
+def _checked(concepts: Concepts) -> Concepts:
+    """In float64, laws of shapes that fit."""
+    held = Concepts(*(np.asarray(part, np.float64) for part in concepts))
+    if held.emission.ndim != 3:
+        raise ValueError(
+            "emission must have shape [concepts, states, symbols], got "
+            f"{list(held.emission.shape)}"
+        )
+    count, states, _ = held.emission.shape
+    shapes = (count,), (count, states), (count, states, states), held.emission.shape
+    for name, part, shape in zip(Concepts._fields, held, shapes, strict=True):
+        check_shape(name, part, shape)
+        for row in part.reshape(-1, shape[-1]):
+            checked_law(f"every law of {name}", row)
+    return held
 
 
 def _moved(held: Concepts, state: np.ndarray) -> np.ndarray:
@@ -144,7 +170,8 @@ def swapped_in_context(concepts: Concepts, length: int, delimiters: int) -> Swap
         A `Swapped`.
 
     Raises:
-        ValueError: on numbers out of range.
+        ValueError: on numbers out of range or that are no laws, fewer than 3 symbols,
+            or more sequences than memory holds.
 
     Example:
         >>> coin = Concepts([1.0], [[1.0]], [[[1.0]]], [[[0.2, 0.6, 0.2]]])
@@ -156,7 +183,10 @@ def swapped_in_context(concepts: Concepts, length: int, delimiters: int) -> Swap
     """
     check_count("length", length, 1, LONGEST)
     check_count("delimiters", delimiters, 0)
-    held = Concepts(*(np.asarray(part, np.float64) for part in concepts))
+    held = _checked(concepts)
+    count, states, symbols = held.emission.shape
+    check_at_least("symbols of emission", symbols, 3)
+    check_memory("length", length, symbols**length * count * states, 8)
     state, seen = (held.prior[:, None] * held.initial)[None], np.zeros(1, int)
     last, kl = held.emission.shape[-1] - 1, 0.0
     order = np.array([1, 0, *range(2, last + 1)])

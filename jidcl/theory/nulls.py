@@ -127,7 +127,10 @@ def population_mcc(matrix: Any, *, rho: float = 0.0) -> PopulationMcc:
         raise ValueError(f"rho must be in [-1 / (d - 1), 1] for d = {d}, got {rho!r}")
     covariance = np.full((d, d), float(rho)) + (1 - float(rho)) * np.eye(d)
     shared = covariance @ a.T
-    size = np.sqrt(np.maximum(np.sum(a.T * shared, axis=0), 0))
+    variance = np.sum(a.T * shared, axis=0)
+    # What rounding leaves of a code that cancels is no variance.
+    noise = 8 * d * np.finfo(float).eps * np.sum(a**2, axis=1)
+    size = np.sqrt(np.where(variance > noise, variance, 0))
     correlation = shared / np.where(size > 0, size, np.inf)
     score = np.abs(correlation)
     total = float(assign(score if d <= len(a) else score.T, xp=np)[1])

@@ -132,7 +132,7 @@ _OUTSIDE = "the codes are outside of the class that the score claims, and it dro
 
 def _chance(score: str, d: int, m: int, n: int) -> float:
     if score in ("mcc", "spearman"):
-        if n < d + 2:
+        if n <= d:
             return null_law(d, m, n).expected_max
         return float(sample_null_mcc(d, m, n, draws=200).mean())
     if score == "r2":

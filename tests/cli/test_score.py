@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jidcl.cli import main as cli
-from jidcl.metrics import report
+from jidcl.metrics import fold_rows, permutation_test, report
+from jidcl.metrics.cross_fit import Reading, against
 from jidcl.metrics.similarity import Similarity
 from jidcl.report.scores import similarity_text
 
@@ -68,6 +69,29 @@ def test_a_report_says_what_in_the_data_speaks_against_scores(pair):
     assert "columns [0] of z have few whole values" in text
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_linear_r2_has_no_units(unit):
+    rng = np.random.default_rng(0)
+    z, y, folds = rng.normal(size=(40, 2)), rng.normal(size=(40, 3)), fold_rows(40)
+    plain = Reading(z, y, folds).z_from_y(np.arange(40))
+    found = Reading(unit * z, y * [1, 1e-12, unit], folds).z_from_y(np.arange(40))
+    np.testing.assert_allclose(found, plain, rtol=1e-6)
+
+
+def test_a_score_that_is_no_number_is_not_significant():
+    assert against([np.nan, 0.1, 0.2])[2] == against([0.5, np.nan, np.nan])[2] == 1
+    z = np.zeros((12, 1))
+    found = permutation_test(lambda z, y: np.nan, z, z, permutations=9)
+    assert found.p_value == 1
+
+
+@pytest.mark.parametrize("orders", [np.zeros((0, 12), int), np.zeros((3, 12), int)])
+def test_orders_hold_every_row_once(orders):
+    z = np.zeros((12, 1))
+    with pytest.raises(ValueError, match="orders must"):
+        permutation_test(lambda z, y: 0.0, z, z, orders=orders)
+
+
 @pytest.mark.parametrize(
     ("z", "y", "why"),
     [
@@ -106,6 +130,22 @@ def test_score_prints_and_writes_every_form(pair, tmp_path, capsys):
     assert page.count("<svg") == 2
     assert "http" not in page.replace("http-equiv", "")  # it needs nothing else
     assert (tmp_path / "found.txt").read_text().strip() == shown.strip()
+
+
+@pytest.mark.parametrize("verb", ["score", "compare"])
+@pytest.mark.parametrize("kind", ["empty", "archive", "short", "words"])
+def test_files_that_are_no_arrays_are_refused(verb, kind, tmp_path, capsys):
+    path = tmp_path / "z.npy"
+    np.save(path, np.array(["a"] * 40) if kind == "words" else np.ones((40, 2)))
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "short":
+        path.write_bytes(path.read_bytes()[:-8])
+    elif kind == "archive":
+        with path.open("wb") as file:
+            np.savez(file, z=np.ones((40, 2)))
+    assert cli.main([verb, str(path), str(path)]) == 2
+    assert f"{path} must hold" in capsys.readouterr().err
 
 
 def test_score_refuses_what_holds_no_numbers(tmp_path, capsys):

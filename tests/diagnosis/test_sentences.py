@@ -8,6 +8,7 @@ import pytest
 from jidcl.diagnosis.evidence import Outputs, Rival, gather
 from jidcl.diagnosis.planted import CASES
 from jidcl.diagnosis.sentences import BARS, SENTENCES, say
+from jidcl.metrics import mcc
 
 ROWS = 600
 TURN = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
@@ -78,6 +79,22 @@ def test_unrelated_runs_do_not_agree():
     base = found([same, other_order])
     evidence = dataclasses.replace(base, matched=(0.5,), linear=(0.4,))
     assert "disagree" in names(evidence)
+
+
+def test_too_few_rows_to_tell_are_no_disagreement():
+    base = found([same, other_order])
+    evidence = dataclasses.replace(base, matched=(0.5,), linear=(np.nan,))
+    assert not {"disagree", "linear_only", "coordinates"} & names(evidence)
+
+
+def test_unrelated_rows_agree_by_chance_as_often_as_said():
+    evidence = found([same, other_order])
+    rng, (z, _) = np.random.default_rng(5), latents()
+    drawn = [
+        float(mcc(z[rng.permutation(ROWS)], z, xp=np).mean)  # type: ignore
+        for _ in range(200)
+    ]
+    assert 0.85 < np.mean(np.array(drawn) < evidence.shuffled) <= 1
 
 
 def test_runs_that_did_not_come_as_far_do_not_count():

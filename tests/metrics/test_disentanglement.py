@@ -240,3 +240,14 @@ def test_constant_columns_score_nothing_and_break_nothing():
     assert not rdc(z, y).matrix[0].any()
     assert np.isfinite(tmex(z, y).statistic).all()
     assert float(info_mc(z, y, bins=3).active[0]) == 0
+
+
+def test_ties_of_independent_columns_make_no_dependence():
+    z, y = np.random.default_rng(0).integers(0, 2, (2, 2000, 1)).astype(float)
+    assert rdc(z, y).mean < 0.1
+    assert rdc(z, 1 - z).mean > 0.999
+
+
+def test_no_information_scores_0_and_not_below():
+    none = modularity_compactness(np.zeros((2, 3)))
+    assert float(none.modularity) == float(none.compactness) == 0

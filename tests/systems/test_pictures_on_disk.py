@@ -248,7 +248,7 @@ def train_nothing(held, piece, path):
 @pytest.mark.parametrize("trained", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_sweep_knows_its_pictures(copied, tmp_path, monkeypatch, trained):
     if not trained:
-        monkeypatch.setattr(sweeping, "_train", train_nothing)
+        monkeypatch.setattr(sweeping, "train_piece", train_nothing)
     root = pathlib.Path(copied.folder)
     z = np.load(root / "raw_latents.npy")
 

@@ -138,6 +138,21 @@ def test_the_posterior_is_that_of_bayes_rule():
     assert found.log_evidence == pytest.approx(math.log(joint.sum()))
 
 
+def test_long_contexts_do_not_underflow():
+    seen = np.tile([1, 1, 1, 0], 1000)
+    found = concept_posterior([0.75, 0.5], [0.5, 0.5], seen)
+    assert found.predictive == pytest.approx(0.75)
+    want = 3000 * math.log(0.75) + 1000 * math.log(0.25) - math.log(2)
+    assert found.log_evidence == pytest.approx(want)
+    coin = Concepts([1.0], [[1.0]], [[[1.0]]], [[[0.25, 0.75]]])
+    np.testing.assert_allclose(next_symbol(coin, [0] * 2000), [0.25, 0.75])
+
+
+def test_rounded_laws_are_scaled_so_that_the_bound_holds():
+    found = mixture(np.array([1.0005, 0.0]), np.array([0.0, 1.0]), 0.5)
+    assert found.kl <= found.bound * (1 + 1e-12)
+
+
 @pytest.mark.parametrize("alpha", [0.1, 10.0])
 def test_rescaled_networks_agree_and_their_kernel_is_that_of_their_gradients(alpha):
     rng = np.random.default_rng(0)
@@ -168,6 +183,28 @@ def test_rescaled_networks_agree_and_their_kernel_is_that_of_their_gradients(alp
         (lambda: mixture([0.5, 0.5], [1], 0.1), r"r must have shape \[2\]"),
         (lambda: mixture([1.0], [1.0], 1.0), "eps must be < 1, got 1.0"),
         (lambda: concept_posterior([1.0], [1.0], [1]), r"theta must be in \(0, 1\)"),
+        (lambda: mixture([np.nan, 1], [1, 0], 0.1), "p must hold probabilities"),
+        (lambda: concept_posterior([0.5], [1.0], [[1, 0]]), "observations must be"),
+        (lambda: concept_posterior([0.5], [1.0], [2]), "observations must be 0 or 1"),
+        (lambda: next_symbol(CONCEPTS, [-1]), "every symbol of prompt must be >= 0"),
+        (
+            lambda: next_symbol(CONCEPTS._replace(initial=[[0.5, 0.5, 0]]), [0]),
+            r"initial must have shape \[2, 3\]",
+        ),
+        (
+            lambda: next_symbol(CONCEPTS._replace(prior=[0.6, 0.6]), [0]),
+            "every law of prior must sum to 1",
+        ),
+        (
+            lambda: swapped_in_context(Concepts([1], [[1]], [[[1]]], [[[1, 0]]]), 2, 1),
+            "symbols of emission must be >= 3",
+        ),
+        (
+            lambda: swapped_in_context(
+                Concepts([1], [[1]], [[[1]]], [[np.full(100, 0.01)]]), 12, 1
+            ),
+            "length",
+        ),
         (lambda: next_symbol(CONCEPTS, [2, 2]), "prompt must have a probability > 0"),
         (lambda: swapped_in_context(CONCEPTS, 13, 1), "length must be <= 12, got 13"),
     ],

@@ -39,7 +39,9 @@ def test_the_law_of_the_largest_is_exact_for_one_latent_or_output(d, m, n):
     assert abs(below - 0.9) < 3 * np.sqrt(0.09 / 400)
 
 
-@pytest.mark.parametrize(("d", "m", "n"), [(5, 40, 80), (6, 6, 60), (30, 5, 50)])
+@pytest.mark.parametrize(
+    ("d", "m", "n"), [(5, 40, 80), (6, 6, 60), (30, 5, 50), (9, 4, 10)]
+)
 def test_draws_of_the_law_are_those_of_rows_and_below_the_bound(d, m, n):
     rows, law = simulated(d, m, n, 200), sample_null_mcc(d, m, n, draws=1000)
     error = np.sqrt(rows.var() / len(rows) + law.var() / len(law))
@@ -48,6 +50,13 @@ def test_draws_of_the_law_are_those_of_rows_and_below_the_bound(d, m, n):
     bound = null_law(d, m, n).expected_max
     assert 0.8 * bound < law.mean() < bound + 3 * error
     assert np.quantile(law, 0.95) < null_mcc_quantile(d, m, n)
+
+
+def test_a_code_that_cancels_has_no_variance():
+    codes = np.array([[0.1, 0.2, -0.3], [1.0, 0.0, 0.0]])
+    assert np.all(population_mcc(codes, rho=1.0).correlation[:, 0] == 0)
+    codes = np.array([[0.3, 0.3, 0.3], [1.0, 0.0, 0.0]])
+    assert np.all(population_mcc(codes, rho=-0.5).correlation[:, 0] == 0)
 
 
 def test_draws_follow_the_correlations_of_outputs_and_latents():
@@ -117,7 +126,7 @@ def test_laws_refuse_by_name():
         lambda: structural_laws(3, 2, rho=1.0),
         lambda: population_mcc(np.eye(3), rho=-0.6),
         lambda: samples_needed(3, 3, below=0.0),
-        lambda: sample_null_mcc(3, 3, 4),
+        lambda: sample_null_mcc(3, 3, 3),
         lambda: sample_null_mcc(3, 3, 9, z_correlation=np.eye(2)),
     ):
         with pytest.raises(ValueError, match="must"):
