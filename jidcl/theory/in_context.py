@@ -63,7 +63,7 @@ def concept_posterior(
         raise ValueError(f"observations must be 0 or 1, [n], got {observations}")
     ones = seen.sum()
     logs = ones * np.log(theta) + (len(seen) - ones) * np.log1p(-theta)
-    evidence = float(logsumexp(logs, b=prior))  # probabilities may underflow
+    evidence = float(np.asarray(logsumexp(logs, b=prior)))  # these may underflow
     posterior = prior * np.exp(logs - evidence)
     return Posterior(posterior, float(posterior @ theta), evidence)
 
