@@ -111,11 +111,12 @@ def _read_arrays(encoder: Any, folder: Path) -> None:
         and params
         and all(leaf.shape[:1] == (seeds,) for leaf in params.values())
         and all(np.isfinite(leaf).all() for leaf in flat.values())
+        and (flat["scale"] > 0).all()
     )
     if not whole or not 0 <= encoder.best_ < seeds:
         raise ValueError(
-            f"{path} must hold mean and scale of {features} features and finite "
-            f"parameters of {seeds} seeds"
+            f"{path} must hold mean and scale > 0 of {features} features and "
+            f"finite parameters of {seeds} seeds"
         )
     encoder.mean_, encoder.scale_ = flat["mean"], flat["scale"]
     encoder.params_ = nested(params)
@@ -123,6 +124,7 @@ def _read_arrays(encoder: Any, folder: Path) -> None:
     held = read_tensors(path)
     for name in ("test", "stop"):
         part = held.get(name)
-        if part is None or part.ndim != 3 or part.shape[::2] != (2, features):
-            raise ValueError(f"{path} must hold {name} [2, rows, {features}]")
+        fits = part is not None and part.ndim == 3 and part.shape[::2] == (2, features)
+        if not fits or not np.isfinite(part).all():
+            raise ValueError(f"{path} must hold finite {name} [2, rows, {features}]")
     encoder.held_out_, encoder.stop_ = held["test"], held["stop"]

@@ -48,12 +48,14 @@ def sizes(grammar: str, max_length: int, select: str = "all") -> np.ndarray:
         Integers, ascending, at least one.
 
     Raises:
-        ValueError: on an unknown name, or a `max_length` that no body fits into.
+        ValueError: on an unknown name, or a `max_length` that no body fits into
+            or whose sizes do not fit in memory.
     """
     check_choice("grammar", grammar, GRAMMARS)
     check_choice("select", select, SELECTIONS)
     least = _LEAST[grammar] * (2 if select == "even" and grammar != "aNbM" else 1)
     check_count(f"max_length of {grammar}", max_length, least)
+    check_memory("max_length", max_length, max_length // 2, 8)
     most = {"aNbNaN": max_length // 3, "aNbM": max_length - 3}
     n = np.arange(1, most.get(grammar, max_length // 2) + 1)
     return n if select == "all" else n[n % 2 == (select == "odd")]

@@ -173,7 +173,7 @@ def dci_lasso(
         Works under `jit` and `vmap`, so many representations are one program.
     """
     held_z, held_y = both(z, y, jnp)
-    check_rows("z", z, 5)
+    check_rows("z", z, 10 if train is None else 5)
     check_finite("z", z)
     check_finite("y", y)
     check_above("alpha", alpha, 0)

@@ -15,6 +15,7 @@ from jidcl.checks import (
     check_count,
     check_finite,
     check_integers,
+    check_memory,
 )
 from jidcl.metrics.recovery import both
 
@@ -93,6 +94,7 @@ def permutation_test(
     if orders is None:
         check_count("permutations", permutations)
         check_count("seed", seed, 0)
+        check_memory("permutations", permutations, permutations * samples, 8)
         rng = np.random.default_rng(seed)
         orders = np.stack([rng.permutation(samples) for _ in range(permutations)])
     check_at_least("number of orders", len(orders), 1)

@@ -72,7 +72,7 @@ def dci_trees(
             "dci_trees needs scikit-learn: pip install 'jidcl[trees]'"
         ) from error
     wide_z, wide_y = (np.asarray(x) for x in both(z, y, np))
-    check_rows("z", z, 5)
+    check_rows("z", z, 10 if train is None else 5)
     check_finite("z", z)
     check_finite("y", y)
     wide_z, wide_y = _in_reach(wide_z, 0), _in_reach(wide_y, 100)

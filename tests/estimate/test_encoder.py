@@ -14,6 +14,7 @@ import jidcl
 from jidcl import ContrastiveEncoder, fit_pairs
 from jidcl.estimate import NotFitted
 from jidcl.estimate import pairs as rows
+from jidcl.estimate.tensors import read_tensors, write_tensors
 from jidcl.estimate.training import watched
 from jidcl.metrics import mcc
 
@@ -217,6 +218,26 @@ def test_an_encoder_on_disk_is_the_encoder(encoder, tmp_path):
     np.testing.assert_array_equal(copy.transform(X), encoder.transform(X))
 
 
+@pytest.mark.parametrize(
+    ("file", "name", "value", "message"),
+    [
+        ("params", "scale", 0.0, "mean and scale > 0"),
+        ("params", "scale", -1.0, "mean and scale > 0"),
+        ("held_out", "test", np.nan, "finite test"),
+    ],
+)
+def test_numbers_on_disk_that_cannot_be_are_refused(
+    encoder, file, name, value, message, tmp_path
+):
+    path = encoder.save(tmp_path / "a") / f"{file}.safetensors"
+    held = {k: np.array(v) for k, v in read_tensors(path).items()}
+    held[name].flat[0] = value
+    path.unlink()
+    write_tensors(path, held)
+    with pytest.raises(ValueError, match=message):
+        ContrastiveEncoder.load(path.parent)
+
+
 def spoiled(folder, **change):
     told = json.loads((folder / "encoder.json").read_text()) | change
     (folder / "encoder.json").write_text(json.dumps(told))
@@ -226,7 +247,7 @@ def spoiled(folder, **change):
     ("change", "message"),
     [
         (dict(format=2), "format must be 1"),
-        (dict(features=5), "must hold mean and scale of 5 features"),
+        (dict(features=5), "must hold mean and scale > 0 of 5 features"),
         (dict(best=7), "must hold mean and scale"),
         (dict(settings={}), "does not hold an encoder"),
         (dict(settings=None), "does not hold an encoder"),

@@ -53,6 +53,11 @@ def test_sentences_are_the_language_each_once(name):
     assert len(found) == len(set(found)) == grammar.count_sentences(name, 9)
 
 
+def test_sizes_beyond_memory_are_refused():
+    with pytest.raises(ValueError, match="max_length must be smaller to fit"):
+        grammar.sizes("aNbN", 10**13)
+
+
 def test_even_and_odd_sizes_make_up_all():
     both = [bodies(grammar.sentences("aNbN", 12, kind)) for kind in ("even", "odd")]
     assert set(both[0]) | set(both[1]) == language("aNbN", 12)

@@ -230,6 +230,13 @@ def test_values_that_are_not_finite_are_refused(name):
         (SCORES | ON_HOST)[name](z, y)
 
 
+@pytest.mark.parametrize("score", [dci_lasso, dci_trees])
+def test_parts_of_one_row_are_refused(score):
+    z = np.random.default_rng(0).normal(size=(9, 2))
+    with pytest.raises(ValueError, match=r"z must have shape \[batch >= 10"):
+        score(z, z)
+
+
 def test_constant_columns_score_nothing_and_break_nothing():
     z, y = drawn()
     z[:, 0] = y[:, 0] = 2.5

@@ -157,6 +157,12 @@ def test_permutation_p_values_are_uniform_under_independence():
     )
 
 
+def test_orders_beyond_memory_are_refused():
+    z = np.random.default_rng(0).normal(size=(100, 1))
+    with pytest.raises(ValueError, match="permutations must be smaller to fit"):
+        permutation_test(lambda a, b: 0.0, z, z, permutations=10**11)
+
+
 def test_a_permutation_test_counts_ties_and_sees_dependence():
     z, y = drawn(2, 2)
     test = permutation_test(lambda z, y: float(mcc(z, y, xp=np).mean), z, y)
