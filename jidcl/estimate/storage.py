@@ -124,7 +124,11 @@ def _read_arrays(encoder: Any, folder: Path) -> None:
     held = read_tensors(path)
     for name in ("test", "stop"):
         part = held.get(name)
-        fits = part is not None and part.ndim == 3 and part.shape[::2] == (2, features)
-        if not fits or not np.isfinite(part).all():
+        if (
+            part is None
+            or part.ndim != 3
+            or part.shape[::2] != (2, features)
+            or not np.isfinite(part).all()
+        ):
             raise ValueError(f"{path} must hold finite {name} [2, rows, {features}]")
     encoder.held_out_, encoder.stop_ = held["test"], held["stop"]
