@@ -22,7 +22,7 @@ from jidcl.files import (
 )
 from jidcl.numerics import numbers_in
 from jidcl.report.records import run_name
-from jidcl.systems.registry import load_system
+from jidcl.systems.registry import load_system, system_name
 from jidcl.train import hosts
 from jidcl.train.loop import draw_frozen
 from jidcl.train.programs import Ledger
@@ -32,13 +32,13 @@ from jidcl.types import Program
 
 
 def run_folder(
-    root: Path, system: str, preset: str, config: Any, seeds: Sequence[int]
+    root: Path, system: Any, preset: str, config: Any, seeds: Sequence[int]
 ) -> Path:
     """Where a run of this configuration and these seeds lives.
 
     Args:
         root: folder of all runs.
-        system: its name.
+        system: its name, or the system itself.
         preset: name of the preset.
         config: its settings.
         seeds: integers.
@@ -96,11 +96,11 @@ def config_dict(config: Any) -> dict[str, Any]:
     return from_json(to_json(dataclasses.asdict(config)))
 
 
-def identity_of(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any]:
+def identity_of(system: Any, config: Any, seeds: Sequence[int]) -> dict[str, Any]:
     """Everything that decides a run: system, settings, seeds and data.
 
     Args:
-        system: its name.
+        system: its name, or the system itself.
         config: its settings.
         seeds: integers.
 
@@ -110,8 +110,8 @@ def identity_of(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any
     Raises:
         ValueError: where the system's `data_identity` holds what JSON cannot.
     """
-    held = load_system(system)
-    identity: dict[str, Any] = {"system": system, "config": config_dict(config)}
+    held, name = load_system(system), system_name(system)
+    identity: dict[str, Any] = {"system": name, "config": config_dict(config)}
     identity["seeds"] = list(seeds)
     # A run on files is another one when the files change, and one of a module outside
     # of the package when its source does.
@@ -119,13 +119,13 @@ def identity_of(system: str, config: Any, seeds: Sequence[int]) -> dict[str, Any
     if held.source_digest:
         own["source"] = held.source_digest
     if own.keys() & identity.keys():
-        raise ValueError(f"data_identity of {system} may not name {sorted(identity)}")
+        raise ValueError(f"data_identity of {name} may not name {sorted(identity)}")
     identity.update(own)
     try:
         return from_json(to_json(identity))
     except TypeError as error:
         raise ValueError(
-            f"data_identity of {system} must hold what JSON does: {error}"
+            f"data_identity of {name} must hold what JSON does: {error}"
         ) from error
 
 

@@ -5,8 +5,6 @@ systems of the package: the run resumes, and its record is judged by the same ru
 """
 
 import dataclasses
-import hashlib
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,9 +28,9 @@ from jidcl.report.judge import judge_free
 from jidcl.report.records import Record
 from jidcl.report.verdict import Verdict
 from jidcl.run.check import check_system
+from jidcl.run.digest import digest_of
 from jidcl.run.runner import RunEvent, run
 from jidcl.systems.contract import System
-from jidcl.systems.registry import hold
 from jidcl.systems.shared.settings import Optimisation
 from jidcl.systems.shared.wiring import run_optimiser
 from jidcl.theory import apply_oracle, fit_oracle
@@ -209,12 +207,15 @@ def judge(
     )
     check_system(system, config)
     system = dataclasses.replace(system, source_digest=digest_of(made))
-    held, preset = hold(system), f"quick/{name}"
     numbers = range(seeds) if isinstance(seeds, int | np.integer) else seeds
     told = progress if callable(progress) else (_shown if progress else _silent)
     event = None
     for event in run(
-        config, system=held, preset=preset, seeds=list(numbers), root=Path(root)
+        config,
+        system=system,
+        preset=f"quick/{name}",
+        seeds=list(numbers),
+        root=Path(root),
     ):
         told(event)
     assert event is not None
@@ -224,44 +225,6 @@ def judge(
     else:
         verdicts = [judge_claim(event.record, expect)]
     return Judged(tuple(verdicts), event.record, event.folder)
-
-
-def digest_of(program: Program) -> str:
-    """A hash of all that a program computes, its constants included.
-
-    Args:
-        program: any.
-
-    Returns:
-        Sixteen hexadecimal digits; equal for equal programs of any process.
-    """
-    digest = hashlib.sha256()
-
-    def add(function: Callable, *args: Any) -> Any:
-        traced = jax.make_jaxpr(function)(*args)
-        digest.update(re.sub(r"0x[0-9a-f]+", "", str(traced.jaxpr)).encode())
-        for held in traced.consts:
-            plain = jax.random.key_data(held) if _is_key(held) else held
-            digest.update(np.asarray(plain).tobytes())
-
-    def arrays(function: Callable) -> Callable:
-        return lambda *args: jax.tree.leaves(function(*args))
-
-    key = jax.random.key(0)
-    add(arrays(program.freeze), key)
-    frozen = jax.eval_shape(program.freeze, key)
-    if program.shared is not None:
-        frozen = {**frozen, "shared": jax.eval_shape(lambda: program.shared)}
-    begun = jax.eval_shape(program.start, frozen, key)
-    add(arrays(program.start), frozen, key)
-    if program.step is not None:
-        add(arrays(program.step), begun, frozen, key, jnp.int32(0))
-    add(arrays(program.evaluate), begun, frozen, key)
-    return digest.hexdigest()[:16]
-
-
-def _is_key(held: Any) -> bool:
-    return jnp.issubdtype(getattr(held, "dtype", float), jax.dtypes.prng_key)
 
 
 def _program(problem: Any, config: Optimisation) -> Program:

@@ -39,7 +39,7 @@ from jidcl.run.folders import (
     write_environment,
 )
 from jidcl.run.traced import shared_program
-from jidcl.systems.registry import load_system
+from jidcl.systems.registry import load_system, system_name
 from jidcl.train import hosts, loop
 from jidcl.train.checkpoint import Checkpoints
 from jidcl.train.evaluation import summarised
@@ -73,7 +73,7 @@ class RunEvent(NamedTuple):
 def run(
     config: Any,
     *,
-    system: str,
+    system: Any,
     preset: str,
     seeds: Sequence[int],
     root: Path,
@@ -89,7 +89,7 @@ def run(
 
     Args:
         config: the system's settings.
-        system: its name.
+        system: its name, or the `System` itself.
         preset: name for the folder and the record.
         seeds: distinct integers; one `vmap` axis.
         root: folder of all runs.
@@ -232,7 +232,7 @@ class _Run:
         self.config, self.seeds, self.mesh = config, seeds, mesh
         self.home, self.folder = folders
         self.system, self.preset = load_system(system), preset
-        self.name, self.save_seconds = system, save_seconds
+        self.name, self.save_seconds = system_name(system), save_seconds
         program = shared_program(self.system, config)
         # One copy on each device, for all programs.
         with numbers_in(program.precision):

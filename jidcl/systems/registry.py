@@ -31,34 +31,34 @@ SYSTEMS = {
     "autoregressive": "Reizinger et al. 2024: equal likelihood, different behaviour",
 }
 
-HELD = "held:"  # starts the name of a system that is an object of this process
-_held: dict[str, Any] = {}
+HELD = "held:"  # starts what records call a system that no module offers
 
 
-def hold(system: Any) -> str:
-    """Give a system that no module offers a name, for as long as this process lives.
+def system_name(system: Any) -> str:
+    """What records and folders call a system.
 
     Args:
-        system: a `jidcl.systems.contract.System` with a `source_digest`.
+        system: its name, or the object of one that no module offers.
 
     Returns:
-        The name that `load_system` knows it by.
+        The name; of an object `held:` and its own.
 
     Raises:
-        ValueError: on a system without a digest: its runs could not be told apart.
+        ValueError: on an object without a `source_digest`: its runs could not be told
+            apart.
     """
+    if isinstance(system, str):
+        return system
     if not system.source_digest:
         raise ValueError(f"source_digest of {system.name} must say what it computes")
-    name = f"{HELD}{system.name}"
-    _held[name] = system
-    return name
+    return f"{HELD}{system.name}"
 
 
-def load_system(name: str) -> Any:
+def load_system(name: Any) -> Any:
     """A system by name: one of `SYSTEMS`, or `module:OBJECT` of your own.
 
     Args:
-        name: the name.
+        name: the name, or the system itself.
 
     Returns:
         Its `jidcl.systems.contract.System`.
@@ -69,9 +69,10 @@ def load_system(name: str) -> Any:
     """
     from jidcl.systems.contract import System
 
+    if isinstance(name, System):
+        return name
     if name.startswith(HELD):
-        check_choice("system of this process", name, _held)
-        return _held[name]
+        raise ValueError(f"system {name!r} was an object of the process that ran it")
     if ":" not in name:
         check_choice("system (or MODULE:OBJECT of your own)", name, SYSTEMS)
         return importlib.import_module(f"jidcl.systems.{name}.problem").SYSTEM
@@ -217,6 +218,8 @@ def load_legend(name: str) -> dict[str, str]:
     Raises:
         ValueError: on an unknown system.
     """
+    if name.startswith(HELD):
+        return {}
     if ":" in name:
         return dict(load_system(name).legend)
     check_choice("system", name, SYSTEMS)

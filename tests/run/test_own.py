@@ -4,13 +4,17 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jidcl
 from jidcl.claims import QuickClaim
-from jidcl.run.own import digest_of, problem_of
+from jidcl.run.digest import digest_of
+from jidcl.run.own import problem_of
+from jidcl.systems.registry import load_legend, load_system
 from jidcl.systems.shared.settings import Optimisation
 from jidcl.train import gradient
+from jidcl.types import Program
 
 QUICK = dict(
     optimiser="adam", learning_rate=2e-3, warmup=0, batch=256, steps=600, progress=False
@@ -79,6 +83,47 @@ def test_a_program_is_known_by_what_it_computes():
     assert digest_of(program(mixing=mixings[0])) != digest_of(
         program(mixing=mixings[1])
     )
+
+
+def stepping(by):
+    """A program of one addition, in the way that is asked for."""
+    return Program(
+        freeze=lambda key: {},
+        start=lambda frozen, key: jnp.zeros(3),
+        step=lambda run, frozen, key, t: (by(run), {}),
+        evaluate=lambda run, frozen, key: {"sum": run.sum()},
+    )
+
+
+WAYS = {
+    "jit": lambda c: lambda x: jax.jit(lambda x: x + c)(x),
+    "nested": lambda c: lambda x: jax.jit(jax.checkpoint(lambda x: jnp.sin(x + c)))(x),
+    "scan": lambda c: lambda x: jax.lax.scan(lambda s, _: (s + c, 0), x, None, 3)[0],
+    "cond": lambda c: lambda x: jax.lax.cond(x[0] > 0, lambda x: x + c, jnp.sin, x),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_constants_within_functions_count(way):
+    one, same, other = (
+        digest_of(stepping(WAYS[way](np.array(c, np.float32))))
+        for c in ([1, 2, 3], [1, 2, 3], [1, 2, 4])
+    )
+    assert one == same != other
+
+
+def test_what_calls_back_into_python_is_refused():
+    def by(x):
+        return jax.pure_callback(np.sin, jax.ShapeDtypeStruct((3,), np.float32), x)
+
+    with pytest.raises(ValueError, match="must not call back into Python"):
+        digest_of(stepping(by))
+
+
+def test_a_system_of_a_process_is_not_loaded_by_name():
+    with pytest.raises(ValueError, match="was an object of the process"):
+        load_system("held:mine")
+    assert load_legend("held:mine") == {}
 
 
 def test_samplers_and_mixings_are_functions():
