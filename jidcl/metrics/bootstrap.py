@@ -18,10 +18,7 @@ from jidcl.checks import (
 from jidcl.compiled import (
     compiled,
 )
-from jidcl.metrics.columns import (
-    on_host,
-)
-from jidcl.metrics.recovery import both
+from jidcl.metrics.columns import both, on_host
 
 
 def bootstrap_interval(

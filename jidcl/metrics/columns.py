@@ -119,6 +119,33 @@ def rounded(x: Any, *, common: bool = False) -> jax.Array:
     return jnp.asarray(x)
 
 
+def both(
+    z, y, xp: ModuleType = jnp, *, common: bool = False
+) -> tuple[jax.Array, jax.Array]:
+    """z and y as a score takes them, after their checks, in float32 or wider.
+
+    Args:
+        z: `[samples, n]`.
+        y: `[samples, m]`.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
+        common: whether the columns of float64 NumPy arrays keep their relative scale.
+
+    Returns:
+        `(z, y)`.
+
+    Raises:
+        ValueError: on wrong shapes or different numbers of samples.
+    """
+    check_rows("z", z, 2)
+    check_rows("y", y, 2)
+    check_same_rows("z", z, "y", y)
+    if xp is np:
+        return widened(z, np), widened(y, np)
+    z, y = rounded(z, common=common), rounded(y, common=common)
+    dtype = at_least_float32(z.dtype, y.dtype)
+    return z.astype(dtype), y.astype(dtype)
+
+
 def fit_affine(
     y: jax.Array, z: jax.Array, *, intercept: bool = True, xp: ModuleType = jnp
 ) -> Callable[[jax.Array], jax.Array]:

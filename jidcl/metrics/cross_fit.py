@@ -6,6 +6,7 @@ group, and p-values over them are valid as those over all orders.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -82,8 +83,16 @@ class Reading:
         # R2 has no scale, and squares of raw columns may overflow.
         self.z, self.y = (_scaled(x, False) for x in (z, y))
         self.folds = [Fold(len(z), rows) for rows in folds]
-        self.of_z = [_factors(self.z, fold) for fold in self.folds]
-        self.of_y = [_factors(self.y, fold) for fold in self.folds]
+
+    @cached_property
+    def of_z(self) -> list[tuple[Rows, Rows]]:
+        """How each fold reads from z."""
+        return [_factors(self.z, fold) for fold in self.folds]
+
+    @cached_property
+    def of_y(self) -> list[tuple[Rows, Rows]]:
+        """How each fold reads from y."""
+        return [_factors(self.y, fold) for fold in self.folds]
 
     def z_from_y(self, order: Rows) -> np.ndarray:
         """R2 of every column of z."""

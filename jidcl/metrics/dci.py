@@ -22,8 +22,8 @@ from jidcl.checks import (
     check_scalar,
 )
 from jidcl.compiled import compiled
-from jidcl.metrics.columns import dot, host_first, moments
-from jidcl.metrics.recovery import both
+from jidcl.metrics.blocks import determination
+from jidcl.metrics.columns import both, dot, host_first, moments
 from jidcl.numerics import at_least_float32
 
 
@@ -190,19 +190,11 @@ def dci_lasso(
 def _dci_lasso(z, y, alpha, *, train: int, rounds: int) -> Dci:
     w = lasso_weights(z, y, alpha, train=train, rounds=rounds)
     parts = zip(_by_training(z, train), _by_training(y, train), strict=True)
-    fitted, r2 = (_determined(rows, dot(codes, w)) for rows, codes in parts)
+    fitted, r2 = (determination(rows, dot(codes, w)) for rows, codes in parts)
     scores = _dci_scores(jnp.abs(w), xp=jnp)
     informed, in_sample = (jnp.clip(jnp.mean(x), 0, 1) for x in (r2, fitted))
     both_scores = scores.disentanglement, scores.completeness
     return Dci(*both_scores, informed, r2, jnp.abs(w), in_sample)
-
-
-def _determined(z: jax.Array, found: jax.Array) -> jax.Array:
-    """R2 of each column; 0 where constant."""
-    std = moments(z)[1]
-    return jnp.where(
-        jnp.isinf(std[0]), 0, 1 - jnp.mean(((z - found) / std) ** 2, axis=0)
-    )
 
 
 def lasso_weights(z, y, alpha, *, train: int, rounds: int = 500) -> jax.Array:

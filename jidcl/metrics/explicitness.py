@@ -11,8 +11,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from jidcl.checks import check_above, check_count, check_finite, check_scalar
-from jidcl.metrics.information import _binned
-from jidcl.metrics.recovery import both
+from jidcl.metrics.columns import both, standardised
+from jidcl.metrics.information import binned
 
 
 class Explicitness(NamedTuple):
@@ -73,7 +73,7 @@ def info_e(
         chance. It is 1 where the bins of every factor are separated by planes in the
         codes, so it accepts linear mixtures. It wants some ten rows for each weight.
     """
-    wide_z, wide_y = (np.asarray(x) for x in both(z, y, np))
+    wide_z, wide_y = both(z, y, np)
     check_finite("z", z)
     check_finite("y", y)
     check_count("bins", bins, 2)
@@ -83,10 +83,8 @@ def info_e(
     strength = float(strength)
     if not isinstance(balanced, bool):
         raise TypeError(f"balanced must be a bool, got {balanced!r}")
-    std = wide_y.std(axis=0)
-    codes = (wide_y - wide_y.mean(axis=0)) / np.where(std > 0, std, np.inf)
-    wide = np.column_stack([codes, np.ones(len(codes))])
-    labels: Any = _binned(wide_z, bins, np)  # type: ignore[arg-type]
+    wide = np.column_stack([standardised(wide_y, np), np.ones(len(wide_y))])
+    labels: Any = binned(wide_z, bins, np)
     losses, entropies = [], []
     for label in labels.T:
         _, label, counts = np.unique(label, return_inverse=True, return_counts=True)

@@ -24,8 +24,7 @@ from jidcl.checks import (
     check_shape,
 )
 from jidcl.compiled import compiled
-from jidcl.metrics.columns import host_first, standardised
-from jidcl.metrics.recovery import both
+from jidcl.metrics.columns import both, host_first, standardised
 
 
 class Mig(NamedTuple):
@@ -87,7 +86,7 @@ def mig(z: jax.Array, y: jax.Array, *, bins: int = 20, xp: ModuleType = jnp) -> 
 @compiled
 def _mig(z, y, *, bins: int, xp: ModuleType) -> Mig:
     samples = z.shape[0]
-    hot_z, hot_y = (_one_hot(_binned(x, bins, xp), bins, x.dtype, xp) for x in (z, y))
+    hot_z, hot_y = (_one_hot(binned(x, bins, xp), bins, x.dtype, xp) for x in (z, y))
     d, m = z.shape[1], y.shape[1]
     flat = [hot.reshape(samples, -1) for hot in (hot_z, hot_y)]
     joint = (flat[0].T @ flat[1]).reshape(d, bins, m, bins) / samples
@@ -109,7 +108,7 @@ def _mig(z, y, *, bins: int, xp: ModuleType) -> Mig:
     return Mig(xp.where(broken, xp.nan, score), per_factor, information, entropy)
 
 
-def _binned(x, bins: int, xp: ModuleType):
+def binned(x, bins: int, xp: ModuleType):
     """Labels 0 .. bins - 1 of each column, by bins of equal width over its range."""
     low = xp.min(x, axis=0, keepdims=True)
     width = xp.max(x, axis=0, keepdims=True) - low
@@ -369,7 +368,7 @@ def info_mc(
 def _info_mc(
     z, y, spread, bins: int, neighbours: int, same_units: bool, *, xp: ModuleType
 ) -> InfoMec:
-    bin_of, codes = _binned(z, bins, xp), standardised(y, xp)
+    bin_of, codes = binned(z, bins, xp), standardised(y, xp)
     share = xp.mean(_one_hot(bin_of, bins, z.dtype, xp), axis=0)
     label = bin_of.astype(z.dtype)
     entropy = -xp.sum(share * xp.log(xp.where(share > 0, share, 1)), axis=1)

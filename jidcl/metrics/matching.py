@@ -23,8 +23,7 @@ from jidcl.checks import (
     check_within,
 )
 from jidcl.compiled import compiled
-from jidcl.metrics.columns import dot, host_first, ranks, standardised
-from jidcl.metrics.recovery import both
+from jidcl.metrics.columns import both, dot, host_first, ranks, standardised
 
 
 class Mcc(NamedTuple):

@@ -17,7 +17,7 @@ from jidcl.checks import (
     check_integers,
     check_memory,
 )
-from jidcl.metrics.recovery import both
+from jidcl.metrics.columns import both
 
 
 class PermutationTest(NamedTuple):

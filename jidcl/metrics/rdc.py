@@ -18,7 +18,7 @@ from jidcl.checks import (
     check_scalar,
     check_unit_interval,
 )
-from jidcl.metrics.recovery import both
+from jidcl.metrics.columns import both
 
 
 class Rdc(NamedTuple):

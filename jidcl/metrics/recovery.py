@@ -15,15 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import (
-    check_rows,
-    check_same_rows,
-    check_same_shape,
-)
+from jidcl.checks import check_same_shape
 from jidcl.compiled import (
     compiled,
 )
 from jidcl.metrics.columns import (
+    both,
     centred,
     correlate,
     dot,
@@ -31,12 +28,10 @@ from jidcl.metrics.columns import (
     host_first,
     moments,
     on_host,
-    rounded,
     standardised,
     unit_total,
-    widened,
 )
-from jidcl.numerics import at_least_float32, of_finite
+from jidcl.numerics import of_finite
 
 
 class R2(NamedTuple):
@@ -222,30 +217,3 @@ def read_back(z: jax.Array, y: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
     _, scaled = both(z, y, xp)
     held: Any = xp.asarray(z, scaled.dtype)
     return fit_affine(scaled, held, xp=xp)(scaled)
-
-
-def both(
-    z, y, xp: ModuleType = jnp, *, common: bool = False
-) -> tuple[jax.Array, jax.Array]:
-    """z and y as a score takes them, after their checks, in float32 or wider.
-
-    Args:
-        z: `[samples, n]`.
-        y: `[samples, m]`.
-        xp: `jax.numpy`, or `numpy`: float64 on the host.
-        common: whether the columns of float64 NumPy arrays keep their relative scale.
-
-    Returns:
-        `(z, y)`.
-
-    Raises:
-        ValueError: on wrong shapes or different numbers of samples.
-    """
-    check_rows("z", z, 2)
-    check_rows("y", y, 2)
-    check_same_rows("z", z, "y", y)
-    if xp is np:
-        return widened(z, np), widened(y, np)
-    z, y = rounded(z, common=common), rounded(y, common=common)
-    dtype = at_least_float32(z.dtype, y.dtype)
-    return z.astype(dtype), y.astype(dtype)

@@ -14,11 +14,11 @@ from scipy.stats import t as student
 from jidcl.checks import check_array, check_count, check_finite
 from jidcl.compiled import compiled
 from jidcl.metrics.chance import null_law, sample_null_mcc, samples_needed
-from jidcl.metrics.columns import ranks, standardised
+from jidcl.metrics.columns import standardised
 from jidcl.metrics.cross_fit import Matching, Reading, against, orders_in_folds
 from jidcl.metrics.dci import dci_lasso
 from jidcl.metrics.information import info_mc, mig
-from jidcl.metrics.matching import fold_rows, mcc
+from jidcl.metrics.matching import correlation_matrix, fold_rows, mcc
 from jidcl.metrics.rdc import rdc
 from jidcl.metrics.tmex import tmex
 
@@ -149,14 +149,13 @@ def report(
             raise ValueError(f"{name} must have a column that varies")
     notes = _notes(z, y, given)
     scores = _scored(z, y, permutations, seed)
-    held = mcc(z, y, xp=np)
     return Report(
         len(z),
         z.shape[1],
         y.shape[1],
         tuple(row._replace(note=_note(row.name, notes)) for row in scores),
         tuple(text for text, _ in notes),
-        np.asarray(held.matrix, np.float64),
+        _correlations(z, y),
     )
 
 
@@ -264,16 +263,19 @@ def _in_sample(z: np.ndarray, y: np.ndarray, seed: int) -> ScoreRow:
         n,
         draws=400,
         seed=seed,
-        z_correlation=_correlations(z),
-        y_correlation=_correlations(y) if n > d + m else None,
+        z_correlation=_among(z),
+        y_correlation=_among(y) if n > d + m else None,
     )
     return _of_parts("mcc_in_sample", [own, *null], _blocks(matched, z, y))
 
 
-def _correlations(x: np.ndarray) -> np.ndarray:
-    """Of the columns; a constant one correlates with itself alone."""
-    scaled = np.asarray(standardised(x, np))  # type: ignore[arg-type]
-    found = scaled.T @ scaled / len(x)
+def _correlations(z: Any, y: Any, *, spearman: bool = False) -> np.ndarray:
+    return np.asarray(correlation_matrix(z, y, spearman=spearman, xp=np))
+
+
+def _among(x: np.ndarray) -> np.ndarray:
+    """Correlations of the columns; a constant one correlates with itself alone."""
+    found = _correlations(x, x)
     np.fill_diagonal(found, 1)
     return found
 
@@ -369,11 +371,11 @@ def _column_notes(name: str, x: np.ndarray) -> list[Note]:
 def _dependence_notes(z: Any, y: Any) -> list[Note]:
     found: list[Note] = []
     lowered = ("dci_d", "mig", "info_m", "info_c")
-    among = np.triu(np.abs(np.asarray(mcc(z, z, xp=np).matrix)), 1)
-    ranked = np.triu(np.abs(np.asarray(mcc(z, z, spearman=True, xp=np).matrix)), 1)
-    most = max(float(among.max()), float(ranked.max()))
+    plain, ranked = (np.abs(_correlations(z, z, spearman=s)) for s in (False, True))
+    among = np.triu(np.maximum(plain, ranked), 1)
+    most = float(among.max())
     if most > 0.3:
-        i, j = np.unravel_index(np.argmax(np.maximum(among, ranked)), among.shape)
+        i, j = np.unravel_index(np.argmax(among), among.shape)
         text = (
             f"factors {i} and {j} correlate ({most:.2f}): what they share is taken for "
             "entanglement"
@@ -385,8 +387,7 @@ def _dependence_notes(z: Any, y: Any) -> list[Note]:
             i, j = np.unravel_index(np.argmax(own), own.shape)
             text = f"factor {i} may be a function of factor {j}"
             found.append((text, lowered))
-    held: Any = ranks(y, np)  # type: ignore[arg-type]
-    codes = np.triu(np.abs(np.asarray(mcc(held, held, xp=np).matrix)), 1)
+    codes = np.triu(np.abs(_correlations(y, y, spearman=True)), 1)
     twice = np.argwhere(codes > 0.999)
     if len(twice):
         i, j = twice[0]

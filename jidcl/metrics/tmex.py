@@ -24,7 +24,7 @@ from jidcl.checks import (
     check_unit_interval,
     check_within,
 )
-from jidcl.metrics.recovery import both
+from jidcl.metrics.columns import both, standardised
 
 _FLOOR = 1e-12
 
@@ -249,15 +249,7 @@ def tmex(
     if not isinstance(standardise, bool):
         raise TypeError(f"standardise must be a bool, got {standardise!r}")
     if standardise:
-        z, y = (_scaled(x) for x in (z, y))
+        z, y = (standardised(x, np) for x in (z, y))  # type: ignore[arg-type]
     found = pcm_linear(y, z, splits, seed=seed)
     matrix = (found.p_value < alpha).astype(np.float64)
     return Tmex(*tmex_scores(matrix), matrix, found.statistic, found.p_value)
-
-
-def _scaled(x: np.ndarray) -> np.ndarray:
-    x = x - x.mean(axis=0)
-    size = np.abs(x).max(axis=0)
-    x = x / np.where(size > 0, size, 1)
-    std = x.std(axis=0)
-    return x / np.where(std > 0, std, 1)

@@ -17,8 +17,9 @@ from jidcl.checks import (
     check_rows,
     check_scalar,
 )
+from jidcl.metrics.blocks import determination
+from jidcl.metrics.columns import both
 from jidcl.metrics.dci import Dci, dci_scores
-from jidcl.metrics.recovery import both
 
 
 def dci_trees(
@@ -85,8 +86,7 @@ def dci_trees(
     if train is not None:
         check_count("train", train, 2, samples - 2)
     fitted = train if train is not None else samples - samples // 5
-    importance, scores = [], []
-    parts = slice(fitted), slice(fitted, None)
+    importance, read = [], []
     for column in wide_z.T:
         model = GradientBoostingRegressor(
             n_estimators=trees,
@@ -96,13 +96,13 @@ def dci_trees(
             random_state=0,
         ).fit(wide_y[:fitted], column[:fitted])
         importance.append(model.feature_importances_)
-        scores.append(
-            [_r2(column[rows], model.predict(wide_y[rows])) for rows in parts]
-        )
+        read.append(model.predict(wide_y))
     matrix: Any = np.stack(importance, axis=1)
+    held: Any = wide_z, np.stack(read, axis=1)
     found = dci_scores(matrix, xp=np)
-    r2 = np.asarray(scores).T  # of training rows, then of the others
-    in_sample, clipped = np.clip(r2.mean(axis=1), 0, 1)
+    parts = slice(fitted), slice(fitted, None)
+    r2 = [determination(*(x[rows] for x in held), xp=np) for rows in parts]
+    in_sample, clipped = np.clip(np.mean(r2, axis=1), 0, 1)
     both_scores = found.disentanglement, found.completeness
     values = (*both_scores, clipped, r2[1], matrix, in_sample)
     return Dci(*(jnp.asarray(value, jnp.result_type(float)) for value in values))
@@ -117,7 +117,3 @@ def _in_reach(x: np.ndarray, power: int) -> np.ndarray:
     x = np.where(np.abs(mean) > 100 * std, x - mean, x)
     size = np.frexp(np.abs(x).max(axis=0))[1]
     return np.ldexp(x, (power - size)[None])
-
-
-def _r2(held: np.ndarray, found: np.ndarray) -> float:
-    return float(1 - np.mean((held - found) ** 2) / held.var()) if held.var() else 0.0

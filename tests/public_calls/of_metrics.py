@@ -67,7 +67,7 @@ METRICS = {
     "assign": call(metrics.assign, score=floats(2, 3, free=(0, 1, "infinite"))),
     "balanced_logistic": call(
         metrics.balanced_logistic,
-        y=floats(40, 3, seed=2, free=(1,)),
+        y=Y,
         t=Argument("labels", np.float32([0, 1] * 20), free=("bool",)),
         train=whole(20, 2),
         strength=TAU,
@@ -102,8 +102,8 @@ METRICS = {
     ),
     "compare": call(
         metrics.compare,
-        a=floats(40, 2, free=(1,)),
-        b=floats(40, 3, seed=2, free=(1,)),
+        a=Z,
+        b=Y,
         permutations=whole(3),
         seed=whole(0, 0),
         host=True,
@@ -132,8 +132,8 @@ METRICS = {
     ),
     "dci_lasso": call(
         metrics.dci_lasso,
-        z=floats(40, 2, free=(1,)),
-        y=floats(40, 3, seed=2, free=(1,)),
+        z=Z,
+        y=Y,
         alpha=number(0.1, above=0),
         train=TRAIN,
         rounds=whole(4),
@@ -141,8 +141,8 @@ METRICS = {
     "dci_scores": call(metrics.dci_scores, importance=positive(4, 3, free=(0, 1))),
     "dci_trees": call(
         metrics.dci_trees,
-        z=floats(40, 2, free=(1,)),
-        y=floats(40, 3, seed=2, free=(1,)),
+        z=Z,
+        y=Y,
         train=TRAIN,
         trees=whole(2),
         depth=whole(2),
@@ -152,8 +152,8 @@ METRICS = {
     ),
     "info_e": call(
         metrics.info_e,
-        z=floats(40, 2, free=(1,)),
-        y=floats(40, 3, seed=2, free=(1,)),
+        z=Z,
+        y=Y,
         bins=whole(3, 2),
         strength=number(1.0, above=0),
         balanced=thing(True, free=("list",)),
@@ -161,8 +161,8 @@ METRICS = {
     ),
     "info_mc": call(
         metrics.info_mc,
-        z=floats(40, 2, free=(1,)),
-        y=floats(40, 3, seed=2, free=(1,)),
+        z=Z,
+        y=Y,
         bins=whole(3, 2),
         neighbours=whole(2),
         same_units=thing(False),
@@ -175,8 +175,8 @@ METRICS = {
     ),
     "mig": call(
         metrics.mig,
-        z=floats(40, 2, free=(1,)),
-        y=floats(40, 3, seed=2, free=(1,)),
+        z=Z,
+        y=Y,
         bins=whole(3, 2),
     ),
     "modularity_compactness": call(
@@ -194,8 +194,8 @@ METRICS = {
     ),
     "rdc": call(
         metrics.rdc,
-        z=floats(40, 2, free=(1,)),
-        y=floats(40, 3, seed=2, free=(1,)),
+        z=Z,
+        y=Y,
         features=whole(4),
         scale=number(0.5, above=0),
         cutoff=number(1e-4, 0, 1),
@@ -213,8 +213,8 @@ METRICS = {
     ),
     "tmex": call(
         metrics.tmex,
-        z=floats(40, 2, free=(1,)),
-        y=floats(40, 3, seed=2, free=(1,)),
+        z=Z,
+        y=Y,
         splits=thing([(np.arange(20), np.arange(20, 40))], free=("none",)),
         alpha=number(0.05, above=0, high=1 - 1e-12),
         seed=whole(0, 0),
@@ -395,8 +395,7 @@ METRICS |= {
         METRICS[name], function=on_host(METRICS[name].function), host=True
     )
     for name in (
-        "assign", "block_r2", "correlation_matrix", "fit_affine", "lambda_recovery",
-        "mcc", "procrustes_error", "r2", "read_back",
+        "assign", "block_r2", "correlation_matrix", "lambda_recovery", "mcc",
+        "procrustes_error", "r2", "read_back",
     )
-    if name != "fit_affine"
 }  # fmt: skip

@@ -8,6 +8,7 @@ from jidcl.data.files import MissingData
 from jidcl.metrics import (
     dci_lasso,
     dci_scores,
+    determination,
     fit_affine,
     held_out_mcc,
     info_e,
@@ -155,9 +156,7 @@ def _rdc(params: Any, inputs: Any) -> Outputs:
 def _r2(params: Any, inputs: Any) -> Outputs:
     z, y, train = _wide(inputs["z"]), _wide(inputs["y"]), params["train"]
     fit = fit_affine(y[:train], z[:train], intercept=params["intercept"], xp=np)
-    held = z[train:]
-    left, total = np.mean((held - fit(y[train:])) ** 2, axis=0), held.var(axis=0)
-    r2 = np.where(total > 0, 1 - left / np.where(total > 0, total, 1), 0)
+    r2 = np.asarray(determination(z[train:], fit(y[train:]), xp=np))
     clipped = np.mean(np.clip(r2, 0, 1))
     return {"per_factor": r2, "clipped_mean": clipped, "mean": r2.mean()}
 

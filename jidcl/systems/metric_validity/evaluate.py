@@ -14,6 +14,7 @@ import numpy as np
 from jidcl.metrics import (
     dci_lasso,
     dci_trees,
+    determination,
     fit_affine,
     fold_rows,
     held_out_mcc,
@@ -128,23 +129,18 @@ def matching(config: MetricValidity, z: Any, y: Any, seed: int) -> dict[str, flo
 
 def _split_r2(z: Any, y: Any, cut: int) -> float:
     fit = fit_affine(y[:cut], z[:cut], xp=np)
-    held = z[cut:]
-    left, total = np.mean((held - fit(y[cut:])) ** 2, axis=0), held.var(axis=0)
-    return _clipped(left, total)
+    return _clipped(z[cut:], fit(y[cut:]))
 
 
-def _clipped(left: np.ndarray, total: np.ndarray) -> float:
+def _clipped(z: Any, found: Any) -> float:
     """Mean R2, each factor's in [0, 1]: one code of 1e30 makes one of -1e60."""
-    score = np.where(total > 0, 1 - left / np.maximum(total, 1e-300), 0)
-    return float(np.mean(np.clip(score, 0, 1)))
+    return float(np.mean(np.clip(determination(z, found, xp=np), 0, 1)))
 
 
 def _published_r2(z: np.ndarray, y: np.ndarray, cut: int) -> float:
     """Raw codes, no intercept: one of 1e30 makes the solver drop the others."""
     weights = np.linalg.lstsq(y[:cut], z[:cut], rcond=None)[0]
-    held = z[cut:]
-    left = np.mean((held - y[cut:] @ weights) ** 2, axis=0)
-    return _clipped(left, held.var(axis=0))
+    return _clipped(z[cut:], y[cut:] @ weights)
 
 
 def others(z: Any, y: Any, seed: int) -> dict[str, float]:

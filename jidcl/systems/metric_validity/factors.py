@@ -152,6 +152,12 @@ def intervals(z: Rows, index: Rows, thresholds: Rows) -> Rows:
     return np.column_stack(parts)
 
 
+def own_width(encoder: str, d: int) -> int:
+    """How many codes an encoder makes of d factors where no number is given."""
+    own = {"E4": d - 1, "E5": d + 1, "E6": d + 1, "E7": 2 * d, "E8": 2 * d}
+    return own.get(encoder, d)
+
+
 def draw_codes(
     rng: np.random.Generator,
     encoder: str,
@@ -167,7 +173,7 @@ def draw_codes(
         rng: draws the map.
         encoder: its name.
         z: factors, `[n, d]`.
-        m: codes; None: d - 1 for E4, d + 1 for E5 and E6, 2 d for E7 and E8, else d.
+        m: codes; None: `own_width`.
         alpha: of E2: 0 is E1 without signs, 1 the functions alone.
         condition: of E3 and E7: largest over least singular value.
 
@@ -175,8 +181,7 @@ def draw_codes(
         `[n, m]`.
     """
     n, d = z.shape
-    default = {"E4": d - 1, "E5": d + 1, "E6": d + 1, "E7": 2 * d, "E8": 2 * d}
-    count: int = default.get(encoder, d) if m is None else m
+    count = own_width(encoder, d) if m is None else m
     scale = rng.uniform(0.5, 2, size=count)
     if encoder in ("E1", "E4", "E5"):
         scale = scale * rng.choice([-1.0, 1.0], size=count)

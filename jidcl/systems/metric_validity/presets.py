@@ -12,6 +12,7 @@ import dataclasses
 from dataclasses import replace
 
 from jidcl.checks import check_at_least, check_choice, check_unit_interval
+from jidcl.systems.metric_validity.factors import own_width
 from jidcl.systems.shared.settings import Settings
 
 LAWS = ("D1", "D2", "D3", "D4")
@@ -82,9 +83,7 @@ class MetricValidity(Settings):
     @property
     def width(self) -> int:
         """Number of codes."""
-        d = self.factors
-        own = {"E4": d - 1, "E5": d + 1, "E6": d + 1, "E7": 2 * d, "E8": 2 * d}
-        return self.codes or own.get(self.encoder, d)
+        return self.codes or own_width(self.encoder, self.factors)
 
     @property
     def scored(self) -> int:
@@ -115,18 +114,9 @@ class MetricValidity(Settings):
 
 def cell(law: str, encoder: str, **settings) -> MetricValidity:
     """A cell; a setting that cannot act in it is left out."""
-    plain = object.__new__(MetricValidity)
-    for field in dataclasses.fields(MetricValidity):
-        object.__setattr__(plain, field.name, field.default)
-    object.__setattr__(plain, "law", law)
-    object.__setattr__(plain, "encoder", encoder)
-    dead = plain.inert()
+    dead = MetricValidity(law=law, encoder=encoder).inert()
     own = {name: value for name, value in settings.items() if name not in dead}
     return MetricValidity(law=law, encoder=encoder, **own)
-
-
-def _name(text: float) -> str:
-    return f"{text:g}"
 
 
 def experiments() -> dict[str, MetricValidity]:
@@ -142,25 +132,25 @@ def experiments() -> dict[str, MetricValidity]:
     for d in (5, 10):
         for alpha in ALPHAS:
             one = cell("D1", "E2", factors=d, alpha=float(alpha))
-            held[f"exp02-d{d}-alpha{_name(alpha)}"] = one
+            held[f"exp02-d{d}-alpha{alpha:g}"] = one
     for d, n in ((2, 100), (5, 1000), (10, 1000)):
         for rho in RHOS:
             if rho < -1 / (d - 1):
                 continue
             for encoder in ("E1", "E3"):
                 one = cell("D2", encoder, factors=d, samples=n, rho=rho)
-                held[f"exp03-{encoder}-d{d}-rho{_name(rho)}"] = one
+                held[f"exp03-{encoder}-d{d}-rho{rho:g}"] = one
     for d in (2, 5, 10):
         for rho in (0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9):
             for kappa in KAPPAS:
                 one = cell(
                     "D2", "E3", factors=d, rho=float(rho), condition=float(kappa)
                 )
-                held[f"exp04-d{d}-rho{_name(rho)}-kappa{_name(kappa)}"] = one
+                held[f"exp04-d{d}-rho{rho:g}-kappa{kappa:g}"] = one
     for d in (5, 10):
         for rho in (0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99):
             one = cell("D2", "E1", factors=d, rho=float(rho))
-            held[f"exp05-d{d}-rho{_name(rho)}"] = one
+            held[f"exp05-d{d}-rho{rho:g}"] = one
         held[f"exp05-d{d}-D3"] = cell("D3", "E1", factors=d)
     for m in range(10, 0, -1):
         for law in LAWS:
@@ -181,7 +171,7 @@ def experiments() -> dict[str, MetricValidity]:
                 if encoder == "E8" and ratio < 2:
                     continue
                 one = cell("D1", encoder, factors=d, codes=int(ratio * d))
-                held[f"exp08-09-{encoder}-d{d}-ratio{_name(ratio)}"] = one
+                held[f"exp08-09-{encoder}-d{d}-ratio{ratio:g}"] = one
     return held | _sample_sizes()
 
 
@@ -206,11 +196,11 @@ def _sample_sizes() -> dict[str, MetricValidity]:
     for ratio in (1.2, 1.5, 2, 3):
         for law in LAWS:
             one = cell(law, "E5", factors=10, codes=int(10 * ratio))
-            held[f"exp12-{law}-ratio{_name(ratio)}"] = one
+            held[f"exp12-{law}-ratio{ratio:g}"] = one
     for d in (3, 5, 10, 20):
         for share in (0.02, 0.05, 0.1, 0.2):
             one = cell("D1", "E1", factors=d, samples=int(d / share), draws=10)
-            held[f"exp13-d{d}-share{_name(share)}"] = one
+            held[f"exp13-d{d}-share{share:g}"] = one
     for n in (50, 100, 200, 500, 1000, 2000):
         one = cell("D1", "E4", factors=10, codes=5, samples=n, draws=10)
         held[f"exp14-m5-n{n}"] = one
