@@ -38,10 +38,10 @@ def prepared(name: str, seed: int, count: int) -> dict[str, np.ndarray]:
     pairs = rows.open_pairs(*plant(name, seed, count))
     split = rows.split_rows(pairs.rows, 0.3, seed)
     mean, scale = rows.moments(pairs, split.train)
-    held = {}
-    for part in ("train", "stop", "test"):
-        own = rows.read_blocks(pairs, getattr(split, part), mean, scale)
-        held[part] = own
+    held = {
+        part: rows.read_blocks(pairs, getattr(split, part), mean, scale)
+        for part in ("train", "stop", "test")
+    }
     whole = rows.split_rows(count, 0.3, seed)
     for part in ("train", "stop"):
         wanted = sum(stop - start for start, stop in getattr(whole, part))

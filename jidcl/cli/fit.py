@@ -1,6 +1,7 @@
 """`jidcl fit`: an encoder of pairs of your own, and what it reached."""
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def main(args: list[str]) -> int:
 
     options = parse(Fit, args, "fit")
     out = options.out or options.pairs.parent / f"fit-{options.pairs.stem}"
-    from jidcl.files import check_new
+    from jidcl.files import check_new, write_json
 
     check_new(out)
     quiet()
@@ -65,8 +66,6 @@ def main(args: list[str]) -> int:
     encoder.fit(*opened(options.pairs))
     found = diagnose(encoder, exponents=(options.p,))
     encoder.save(out)
-    from jidcl.files import write_json
-
     write_json(out / "pairs.json", {"path": str(options.pairs.resolve())})
     written(found, out, "fit")
     print(f"next: jidcl diagnose {out}")
@@ -130,8 +129,6 @@ def written(found: Any, folder: Path, name: str) -> None:
 
 
 def _shown(row: dict[str, Any]) -> None:
-    import sys
-
     means = [sum(row[k]) / len(row[k]) for k in ("loss", "held_out")]
     text = f"step {row['step']}: loss {means[0]:.3f}, held out {means[1]:.3f}"
     print(text, file=sys.stderr)

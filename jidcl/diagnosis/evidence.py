@@ -6,7 +6,7 @@ fitted but the scale of the yardstick, on pairs that are not judged on.
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -152,10 +152,13 @@ def gather(
         for q, held in runs.items()
     }
     own = runs[p]
-    bits = {q: _bits(held, q, None) for q, held in runs.items()}
-    mean = bits[p].mean(axis=0)
+    same = np.arange(len(rows))
     orders = [rng.permutation(len(rows)) for _ in range(PERMUTATIONS)]
-    nulls = np.array([part.mean() for part in _bits(own, p, orders)])
+    measured = _bits(own, p, [same, *orders])
+    bits = {q: _bits(held, q, [same])[:, 0] for q, held in runs.items() if q != p}
+    bits[p] = measured[:, 0]
+    mean = bits[p].mean(axis=0)
+    nulls = measured[:, 1:].mean(axis=0).mean(axis=1)
     error = 1.96 * mean.std() / np.sqrt(len(mean))
     y: Any = own.y[best]
     change = own.y_pos[best] - y
@@ -219,16 +222,14 @@ def _read_from(x: Any, y: Any) -> np.ndarray:
     return np.asarray(r2(y, x, split=True, xp=np).per_dim)
 
 
-def _bits(held: Outputs, p: float, orders: Any) -> np.ndarray:
-    """Bits `[seeds, rows]`; with orders, `[orders, rows]` averaged over seeds."""
+def _bits(held: Outputs, p: float, orders: Sequence[np.ndarray]) -> np.ndarray:
+    """Bits of each run with its partners in each order, `[seeds, orders, rows]`."""
     found = []
     for y, y_pos, stop in zip(held.y, held.y_pos, held.stop, strict=True):
         yardstick = fit_yardstick(stop[0], stop[1], p)
         pool = pool_of(y, yardstick)
-        each = [slice(None)] if orders is None else orders
-        found.append([bits_of(y, y_pos[order], yardstick, pool) for order in each])
-    bits = np.array(found)  # [seeds, orders, rows]
-    return bits[:, 0] if orders is None else bits.mean(axis=0)
+        found.append([bits_of(y, y_pos[order], yardstick, pool) for order in orders])
+    return np.array(found)
 
 
 def _rivals(bits: Mapping[float, np.ndarray], p: float) -> dict[float, Rival]:
@@ -242,14 +243,14 @@ def _rivals(bits: Mapping[float, np.ndarray], p: float) -> dict[float, Rival]:
     return rivals
 
 
-def _varying(y: np.ndarray) -> np.ndarray:
-    """Columns whose spread is no rounding."""
+def _varies(y: np.ndarray) -> np.ndarray:
+    """Of each column, whether its spread is no rounding."""
     std = y.std(axis=0)
-    return y[:, std > 1e-6 * max(float(std.max()), 1e-30)]
+    return std > 1e-6 * max(float(std.max()), 1e-30)
 
 
 def _tails(rows: np.ndarray) -> float:
-    return float(np.max(kurtosis(_varying(rows), axis=0), initial=-1.2))
+    return float(np.max(kurtosis(rows[:, _varies(rows)], axis=0), initial=-1.2))
 
 
 def _local(y: np.ndarray) -> tuple[float, ...]:
@@ -266,11 +267,11 @@ def _local(y: np.ndarray) -> tuple[float, ...]:
 
 
 def _change(y: np.ndarray, change: np.ndarray) -> tuple[float, ...]:
-    held = _varying(y)
-    if held.shape[1] == 0:
+    kept = _varies(y)
+    if not kept.any():
         return ()
-    kept = y.std(axis=0) > 1e-6 * max(float(y.std(axis=0).max()), 1e-30)
-    centred, moved = held - held.mean(axis=0), change[:, kept]
+    held, moved = y[:, kept], change[:, kept]
+    centred = held - held.mean(axis=0)
     covariance = centred.T @ centred / len(y)
     covariance += 1e-9 * np.trace(covariance) * np.eye(len(covariance))
     values = eigh(moved.T @ moved / (2 * len(y)), covariance, eigvals_only=True)
@@ -284,7 +285,7 @@ def _largest_off(y: Any) -> float:
 
 def _from_uniform(y: np.ndarray) -> float:
     found = []
-    for column in _varying(y).T:
+    for column in y[:, _varies(y)].T:
         low, high = np.quantile(column, [0.005, 0.995])
         found.append(kstest((column - low) / (high - low), "uniform").statistic)
     return float(max(found, default=1.0))

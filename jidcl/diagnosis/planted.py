@@ -7,6 +7,7 @@ shows it, and a test holds the two together.
 import dataclasses
 
 import numpy as np
+from scipy.special import ndtr
 
 from jidcl.checks import check_choice, check_count
 
@@ -156,8 +157,6 @@ def plant(name: str, seed: int, rows: int = 3000) -> tuple[np.ndarray, np.ndarra
 
 def _uniform(normal: np.ndarray) -> np.ndarray:
     """Normal numbers of unit variance as uniform ones around 0."""
-    from scipy.special import ndtr
-
     return ndtr(normal) - 0.5
 
 

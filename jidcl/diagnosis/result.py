@@ -15,12 +15,7 @@ from jidcl.diagnosis.evidence import Evidence
 from jidcl.diagnosis.sentences import Sentence
 from jidcl.files import write_json, write_text
 from jidcl.report import plots
-
-STYLE = (
-    "body{font:16px/1.5 sans-serif;max-width:52em;margin:2em auto;padding:0 1em}"
-    "td,th{text-align:left;padding:.2em 1em .2em 0;vertical-align:top}"
-    "img{max-width:100%}"
-)
+from jidcl.report.scores import page
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,15 +194,11 @@ class Diagnosis:
             with tempfile.TemporaryDirectory() as folder:
                 drawn = self.plot(Path(folder, "figure.png")).read_bytes()
             code = base64.b64encode(drawn).decode()
-            figure = f'<img alt="figure" src="data:image/png;base64,{code}">'
+            shown = f'alt="figure" src="data:image/png;base64,{code}"'
+            figure = f'<img style="max-width:100%" {shown}>'
         head = "<tr><th></th><th>value</th><th>by chance</th></tr>"
-        text = (
-            '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-            f"<title>Diagnosis</title><style>{STYLE}</style></head><body>"
-            f"<h1>What these pairs support</h1><ul>{said}</ul>{figure}"
-            f"<table>{head}{cells}</table></body></html>\n"
-        )
-        write_text(Path(path), text)
+        body = f"<ul>{said}</ul>{figure}<table>{head}{cells}</table>"
+        write_text(Path(path), page("What these pairs support", body))
         return Path(path)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jidcl.checks import (
     check_above,
@@ -22,6 +21,7 @@ from jidcl.encoders import OUTPUTS, Encoder, from_linen, from_nnx
 from jidcl.encoders.nets import MLP
 from jidcl.objectives.core import Views
 from jidcl.optim.schedules import OPTIMISERS
+from jidcl.train.sharding import check_seeds
 from jidcl.types import Problem
 
 INFONCE = "infonce"
@@ -98,10 +98,7 @@ def check_learning(held_out: float, patience: int, seeds: Any) -> tuple[int, ...
     check_ordered("0", 0, "held_out", held_out)
     check_ordered("held_out", held_out, "0.9", 0.9)
     check_count("patience", patience)
-    if isinstance(seeds, int | np.integer):
-        check_count("seeds", seeds)
-        return tuple(range(int(seeds)))
-    return tuple(int(seed) for seed in seeds)
+    return tuple(check_seeds(seeds))
 
 
 def make_encoder(how: Learning, width: int) -> Encoder:

@@ -265,12 +265,8 @@ def _column(name: str, part: Any) -> Column:
     """A column of an array, or of the array that a `.npy` file holds."""
     if isinstance(part, str | Path):
         check_regular(Path(part), MOST_FILE)
-        with open(part, "rb") as file:
-            known = file.read(6) == b"\x93NUMPY"
-        try:
-            if not known:
-                raise ValueError("its first bytes are others")
-            part = np.load(part, mmap_mode="r", allow_pickle=False)
+        try:  # of this format alone: `np.load` would open an archive of another name
+            part = np.lib.format.open_memmap(part, mode="r")
         except (ValueError, EOFError) as error:
             raise ValueError(f"{part} must be a .npy file of numbers") from error
     return in_memory(rows_of(name, part))

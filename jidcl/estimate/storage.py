@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jidcl.checks import check_type
-from jidcl.estimate.tensors import flattened, nested, read_tensors, write_tensors
+from jidcl.estimate.tensors import read_tensors, write_tensors
 from jidcl.files import read_json, write_folder_whole, write_json
 
 FORMAT = 1
@@ -33,8 +34,8 @@ def save_encoder(encoder: Any, folder: Path) -> Path:
     settings["hidden"] = list(settings["hidden"])
     seeds = [int(seed) for seed in encoder.seeds_]
     settings["seeds"] = seeds
-    tensors = {f"params/{k}": v for k, v in flattened(encoder.params_).items()}
-    tensors |= {"mean": encoder.mean_, "scale": encoder.scale_}
+    tree = {"params": encoder.params_, "mean": encoder.mean_, "scale": encoder.scale_}
+    tensors = flatten_dict(tree, sep="/")
     told = {
         "format": FORMAT,
         "settings": settings,
@@ -119,7 +120,7 @@ def _read_arrays(encoder: Any, folder: Path) -> None:
             f"finite parameters of {seeds} seeds"
         )
     encoder.mean_, encoder.scale_ = flat["mean"], flat["scale"]
-    encoder.params_ = nested(params)
+    encoder.params_ = unflatten_dict(params, sep="/")
     path = folder / "held_out.safetensors"
     held = read_tensors(path)
     for name in ("test", "stop"):

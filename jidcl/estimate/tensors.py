@@ -109,26 +109,3 @@ def _array(name: str, told: Any, content: bytes) -> np.ndarray:
     if stop - start != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"{name} does not have the bytes of its shape")
     return np.frombuffer(content[start:stop], dtype).reshape(shape).copy()
-
-
-def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
-    """Nested dicts of arrays as one dict, names joined by `/`."""
-    flat: dict[str, np.ndarray] = {}
-    for name, held in tree.items():
-        if isinstance(held, Mapping):
-            flat |= flattened(held, f"{prefix}{name}/")
-        else:
-            flat[prefix + name] = np.asarray(held)
-    return flat
-
-
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """What `flattened` was given."""
-    tree: dict[str, Any] = {}
-    for path, held in flat.items():
-        *parents, name = path.split("/")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[name] = held
-    return tree

@@ -57,7 +57,7 @@ class Programs:
         )
         self.program: Program = gradient(problem, optimiser)
         self.f = applied(make_encoder(how, width))
-        self.chunks: dict[str, dict] = {}
+        self.chunks: dict[tuple, dict] = {}  # by the shapes of seeds and rows
 
         def begin(seed):  # rows are no part of a start
             return start_state(self.program, seed, {})
@@ -147,8 +147,8 @@ def learn(
     else:
         begun = jax.tree.map(jnp.asarray, state)
     program = dataclasses.replace(programs.program, shared=shared)
-    shapes = [str(leaf.shape) for leaf in jax.tree.leaves((begun.seed, frozen, shared))]
-    chunks = programs.chunks.setdefault(" ".join(shapes), {})
+    seen = jax.tree.leaves((begun.seed, frozen, shared))
+    chunks = programs.chunks.setdefault(tuple(leaf.shape for leaf in seen), {})
     done = int(begun.step[0])
     steps = (how.steps if until is None else until) - done
     events = train(

@@ -32,9 +32,10 @@ from jidcl.run.digest import digest_of
 from jidcl.run.runner import RunEvent, run
 from jidcl.systems.contract import System
 from jidcl.systems.shared.settings import Optimisation
-from jidcl.systems.shared.wiring import run_optimiser
+from jidcl.systems.shared.wiring import over_batches, run_optimiser
 from jidcl.theory import apply_oracle, fit_oracle
 from jidcl.train.gradient import gradient
+from jidcl.train.sharding import check_seeds
 from jidcl.types import Array, Batch, Evaluation, Losses, OnHost, Pair, Problem, Program
 
 EVAL_BATCHES, FIT_BATCHES = 8, 2
@@ -207,14 +208,13 @@ def judge(
     )
     check_system(system, config)
     system = dataclasses.replace(system, source_digest=digest_of(made))
-    numbers = range(seeds) if isinstance(seeds, int | np.integer) else seeds
     told = progress if callable(progress) else (_shown if progress else _silent)
     event = None
     for event in run(
         config,
         system=system,
         preset=f"quick/{name}",
-        seeds=list(numbers),
+        seeds=check_seeds(seeds),
         root=Path(root),
     ):
         told(event)
@@ -274,9 +274,8 @@ def problem_of(parts: PairProblem, config: Optimisation) -> Problem:
 
     def evaluate(params, state, g, key):
         fit_key, draw_key, null_key = jax.random.split(key, 3)
-        fits = jax.lax.map(
-            lambda key: parts.draw(key, config.batch),
-            jax.random.split(fit_key, FIT_BATCHES),
+        fits = over_batches(
+            lambda key: parts.draw(key, config.batch), fit_key, FIT_BATCHES
         )
         low, high = parts.box
         oracle = fit_oracle(parts.output, parts.loss, fits, low=low, high=high)
@@ -296,7 +295,7 @@ def problem_of(parts: PairProblem, config: Optimisation) -> Problem:
             }
             return {"z": batch.z, "y": y, "x": batch.x}, losses
 
-        rows, losses = jax.lax.map(score, jax.random.split(draw_key, EVAL_BATCHES))
+        rows, losses = over_batches(score, draw_key, EVAL_BATCHES)
         arrays = {"key": jax.random.key_data(null_key), **rows, **losses}
         return OnHost(arrays, _finished)
 

@@ -324,8 +324,7 @@ def fit(
     """
     mesh = make_mesh() if mesh is None else mesh
     check_at_least("steps", steps, 1)
-    which = range(seeds) if isinstance(seeds, int | np.integer) else seeds
-    numbers = check_seeds(which)
+    numbers = check_seeds(seeds)
     if isinstance(problem, Program) == (optimiser is not None):
         raise TypeError("optimiser must be given with a Problem, and only with one")
     program = problem if isinstance(problem, Program) else gradient(problem, optimiser)

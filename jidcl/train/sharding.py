@@ -1,7 +1,7 @@
 """Meshes and shardings: axes `seed`, `data`, `model`, always passed explicitly."""
 
 import platform
-from collections.abc import Iterable, Sized
+from collections.abc import Sized
 from typing import Any
 
 import jax
@@ -87,8 +87,13 @@ def shared_on(program: Program, mesh: Mesh) -> tuple:
         return () if program.shared is None else (place(program.shared, mesh),)
 
 
-def check_seeds(seeds: Iterable[Any]) -> list[int]:
-    """The seeds as integers; `ValueError` unless distinct and at least one."""
+def check_seeds(seeds: Any) -> list[int]:
+    """Seeds by their number (0, 1, ...), or which, as integers.
+
+    `ValueError` unless they are distinct and at least one.
+    """
+    if isinstance(seeds, int | np.integer):
+        seeds = range(seeds)
     if isinstance(seeds, Sized):
         check_memory("number of seeds", len(seeds), len(seeds), width=SEED_BYTES)
     numbers = [int(seed) for seed in seeds]

@@ -29,7 +29,7 @@ def test_a_file_becomes_a_page(tmp_path, capsys):
     assert "bits of p = 2 minus p = 1" in shown
     told = json.loads((out / "diagnosis.json").read_text())
     assert set(told["evidence"]["rivals"]) == {"2", "3"}
-    assert (out / "diagnosis.html").read_text().startswith("<!DOCTYPE html>")
+    assert (out / "diagnosis.html").read_text().startswith("<!doctype html>")
     # Nothing is written over.
     assert cli.main(["fit", str(tmp_path / "pairs.npz"), *SMALL]) == 2
     assert "exists: choose another name" in capsys.readouterr().err

@@ -53,12 +53,19 @@ def listed():
         return [c for _, c in checks.estimator_checks_generator(SMALL)]
 
 
+def test_the_checks_are_many_and_few_do_not_apply():
+    names = [checks._check_name(check) for check in listed()]
+    assert len(names) > 40
+    assert set(NOT_OURS) < set(names)
+
+
 @pytest.mark.many_programs(reason="a fit for every shape that the checks try")
 @pytest.mark.parametrize(
     "check",
     [pytest.param(check, id=checks._check_name(check)) for check in listed()],
 )
 def test_the_checks_that_apply_pass(check):
+    """A check raises where it does not hold."""
     name = checks._check_name(check)
     if name in NOT_OURS:
         pytest.skip(NOT_OURS[name])

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jidcl.estimate.tensors import flattened, nested, read_tensors, write_tensors
+from jidcl.estimate.tensors import read_tensors, write_tensors
 
 ARRAYS = {
     "w": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -78,10 +78,3 @@ def test_kinds_that_the_format_lacks_are_refused(tmp_path):
     with pytest.raises(TypeError, match="z must hold numbers"):
         write_tensors(tmp_path / "a", {"z": np.array([None])})
     assert not (tmp_path / "a").exists()
-
-
-def test_trees_become_flat_and_back():
-    tree = {"a": {"b": np.ones(2), "c": {"d": np.zeros(1)}}, "e": np.ones(1)}
-    flat = flattened(tree)
-    assert set(flat) == {"a/b", "a/c/d", "e"}
-    np.testing.assert_array_equal(nested(flat)["a"]["c"]["d"], [0])
