@@ -52,7 +52,6 @@ def ours(variance, outputs):
     """G and M of all systems, by one program."""
     import jax
 
-    from jidcl.latents.small import inverse_small
     from jidcl.systems.lti import estimators
     from jidcl.systems.lti.evaluate import of_pairs
 
@@ -61,8 +60,7 @@ def ours(variance, outputs):
         white = estimators.whitened(rows, 2 * D)
         moments = of_pairs(estimators.moments_of(white.rows), 2 * D)
         v = estimators.fit(key, moments, D, variance).v @ white.inverse
-        m = inverse_small(v[:, D:])
-        return -m @ v[:, :D], m
+        return estimators.parameters_of(v)
 
     def all_of(keys, *arrays):
         return jax.lax.map(lambda own: one(*own), (keys, *arrays), batch_size=50)
@@ -93,15 +91,15 @@ def error(true, found) -> float:
     return float(np.linalg.norm(found - true) / np.linalg.norm(true))
 
 
-def matched(true, found) -> float:
-    """Error after columns are matched by |cosine| and scaled."""
-    from scipy.optimize import linear_sum_assignment
+def matched(true, found) -> list[float]:
+    """Errors after columns are matched by |cosine| and scaled."""
+    import jax
 
-    sizes = [np.linalg.norm(m, axis=0) for m in (true, found)]
-    cosine = np.abs(true.T @ found) / np.outer(*sizes)
-    found = found[:, linear_sum_assignment(-cosine)[1]]
-    scale = (true * found).sum(0) / (found**2).sum(0)
-    return error(true, found * scale)
+    from jidcl.numerics import numbers_in
+    from jidcl.systems.lti.matching import aligned
+
+    with numbers_in("float64"):
+        return jax.jit(jax.vmap(aligned))(true, found).error.tolist()
 
 
 def main() -> None:
@@ -136,7 +134,7 @@ def main() -> None:
         of_g = [error(true, own[0]) for true, own in zip(g, pairs, strict=False)]
         errors = {"g": of_g}
         if pairs[0][1] is not None:
-            errors["m"] = [matched(t, own[1]) for t, own in zip(m, pairs, strict=False)]
+            errors["m"] = matched(m[: len(pairs)], np.stack([own[1] for own in pairs]))
         for part, values in errors.items():
             for share in (0.1, 0.5, 0.9):
                 row[f"{part}_error_{share:g}"] = float(np.quantile(values, share))

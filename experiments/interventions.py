@@ -135,7 +135,6 @@ def compare(seed: int) -> dict:
     import jax.numpy as jnp
 
     from jidcl.latents import Environments, sample_series, sample_system
-    from jidcl.latents.small import inverse_small
     from jidcl.numerics import numbers_in
     from jidcl.systems.lti import estimators
     from jidcl.systems.lti.evaluate import correlations, of_pairs
@@ -158,7 +157,7 @@ def compare(seed: int) -> dict:
         white = estimators.whitened(rows, 2 * INPUTS)
         joint = estimators.moments_of(white.rows)._replace(weights=weights)
         fit = estimators.fit(k_fit, of_pairs(joint, 2 * INPUTS), INPUTS, variance)
-        m_hat = inverse_small((fit.v @ white.inverse)[:, INPUTS:])
+        _, m_hat = estimators.parameters_of(fit.v @ white.inverse)
         error = aligned(pair_map(system).m, m_hat).error
         # Environments that are not there have weight 0, and no share of a mean.
         within = jax.vmap(lambda *own: of_one(*own, fit.v))(*joint[:2])

@@ -3,10 +3,10 @@
 import jax
 from flax import nnx
 
-from jidcl.checks import check_choice, check_count, check_whole
+from jidcl.checks import check_count
 from jidcl.encoders.conv import conv_transpose
 from jidcl.encoders.core import Encoder, from_nnx
-from jidcl.encoders.images import CNN_WIDTHS, HE
+from jidcl.encoders.images import HE, cnn_widths
 
 
 class CNNDecoder(nnx.Module):
@@ -26,12 +26,8 @@ class CNNDecoder(nnx.Module):
     """
 
     def __init__(self, size: int, channels: int, n: int, *, rngs: nnx.Rngs):
-        check_whole("size", size)
-        check_choice("size", str(size), ("8", "16", "32", "64"))
-        check_count("channels", channels)
+        widths = cnn_widths(size, channels)[::-1]
         check_count("n", n)
-        count = (int(size) // 4).bit_length() - 1
-        widths = (channels, *CNN_WIDTHS[len(CNN_WIDTHS) - count :], 256)[::-1]
         self.first = nnx.Linear(n, 256, kernel_init=HE, rngs=rngs)
         pairs = zip(widths[:-1], widths[1:], strict=True)
         self.layers = nnx.List([_Spread(*pair, rngs=rngs) for pair in pairs])

@@ -15,9 +15,18 @@ from jidcl.encoders.norm import BatchNorm
 STEMS = ("full", "small")
 # Blocks a stage, and whether they are bottlenecks.
 RESNETS = {18: ((2, 2, 2, 2), False), 50: ((3, 4, 6, 3), True)}
-CNN_WIDTHS = (32, 32, 64, 64)
+_CNN_WIDTHS = (32, 32, 64, 64)
 HE = nnx.initializers.he_normal()
 _HE_OUT = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+def cnn_widths(size: int, channels: int) -> tuple[int, ...]:
+    """Channels of the image, and after each convolution of `CNN` down to one pixel."""
+    check_whole("size", size)
+    check_choice("size", str(size), ("8", "16", "32", "64"))
+    check_count("channels", channels)
+    halvings = (int(size) // 4).bit_length() - 1
+    return channels, *_CNN_WIDTHS[len(_CNN_WIDTHS) - halvings :], 256
 
 
 class CNN(nnx.Module):
@@ -49,12 +58,9 @@ class CNN(nnx.Module):
         dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        check_whole("size", size)
-        check_choice("size", str(size), ("8", "16", "32", "64"))
-        check_count("channels", channels)
+        widths = cnn_widths(size, channels)
         check_count("m", 1 if m is None else m)
-        count = (int(size) // 4).bit_length() - 1
-        widths = (channels, *CNN_WIDTHS[len(CNN_WIDTHS) - count :], 256)
+        count = len(widths) - 2
         self.layers = nnx.List(
             [
                 nnx.Conv(

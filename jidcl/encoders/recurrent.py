@@ -1,7 +1,5 @@
 """Models of tokens with a running state: an LSTM, and a linear map of the past."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -11,6 +9,7 @@ from jidcl.encoders.sequence import (
     Affine,
     SequenceModel,
     along,
+    check_length,
     one_hot,
     sequence_model,
     uniform,
@@ -117,25 +116,17 @@ class CausalLinear(nnx.Module):
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """`[batch, length] -> [batch, length, tokens]`."""
-        length = self.checked(tokens.shape[-1])
+        length = tokens.shape[-1]
+        check_length(length, self.length)
         rows, kernel = self.embedding[...], self.kernel[:length, :, :length]
         past = jnp.triu(jnp.ones((length, length), rows.dtype))  # s <= t
         kernel = kernel * past[:, None, :, None]
         x = one_hot(tokens, rows) @ rows
         return jnp.einsum("bse,setv->btv", x, kernel) + self.bias[:length][None]
 
-    def checked(self, length: int) -> int:
-        """The length, where the model has it."""
-        if length > self.length:
-            raise ValueError(
-                f"length must be <= {self.length}, the range of the positions, got "
-                f"{length}"
-            )
-        return length
-
     def begin(self, batch: int, length: int):
         """The tokens so far, embedded: none."""
-        self.checked(length)
+        check_length(length, self.length)
         rows = self.embedding[...]
         return jnp.zeros((batch, length, rows.shape[1]), rows.dtype)
 
@@ -178,8 +169,10 @@ def make_lstm(
     check_count("width", width)
     check_count("layers", layers)
     check_unit_interval("dropout", dropout)
-    own = dict(embedding=embedding, width=width, layers=layers, dropout=dropout)
-    return sequence_model(functools.partial(_made, LSTM, tokens, own))
+    own = dict(embedding=embedding, width=width, layers=layers)
+    return sequence_model(
+        lambda rngs: LSTM(tokens, dropout=dropout, rngs=rngs, **own)
+    )
 
 
 def make_causal_linear(
@@ -206,8 +199,4 @@ def make_causal_linear(
         check_count(name, value)
     check_count("length", length)
     own = dict(embedding=embedding, length=length)
-    return sequence_model(functools.partial(_made, CausalLinear, tokens, own))
-
-
-def _made(kind: type, tokens: int, own: dict, rngs: nnx.Rngs) -> nnx.Module:
-    return kind(tokens, rngs=rngs, **own)
+    return sequence_model(lambda rngs: CausalLinear(tokens, rngs=rngs, **own))

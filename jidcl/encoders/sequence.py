@@ -85,6 +85,14 @@ def uniform(rngs: nnx.Rngs, shape: tuple[int, ...], bound: float) -> nnx.Param:
     return nnx.Param(jax.random.uniform(rngs.params(), shape, float, -bound, bound))
 
 
+def check_length(length: int, most: int) -> None:
+    """ValueError unless a model has so many positions."""
+    if length > most:
+        raise ValueError(
+            f"length must be <= {most}, the range of the positions, got {length}"
+        )
+
+
 def one_hot(tokens: jax.Array, like: jax.Array) -> jax.Array:
     """Rows of the identity: a product with them is faster than to gather, and back."""
     return jax.nn.one_hot(tokens, like.shape[0], dtype=like.dtype)

@@ -1,7 +1,7 @@
 """A small causal Transformer of tokens: post-norm layers, ReLU, cached decoding."""
 
-import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from jidcl.encoders.sequence import (
     Affine,
     SequenceModel,
     along,
+    check_length,
     one_hot,
     sequence_model,
 )
@@ -174,11 +175,7 @@ class Transformer(nnx.Module):
         dtype = self.embedding[...].dtype
         if self.positions == "none":
             return jnp.zeros((length, self.d), dtype)
-        if length > self.length:
-            raise ValueError(
-                f"length must be <= {self.length}, the range of the positions, got "
-                f"{length}"
-            )
+        check_length(length, self.length)
         return jnp.asarray(sinusoidal(length, self.d), dtype)
 
     def begin(self, batch: int, length: int):
@@ -248,13 +245,13 @@ def make_transformer(
     check_above("eps", eps, 0)
     check_choice("positions", positions, POSITIONS)
     check_count("pad", pad, 0)
-    own = dict(heads=heads, feed_forward=feed_forward, eps=eps, dropout=dropout)
-    own |= dict(d=d, layers=layers, positions=positions, length=length, pad=pad)
-    return sequence_model(functools.partial(_transformer, tokens, own))
-
-
-def _transformer(tokens: int, own: dict, rngs: nnx.Rngs) -> Transformer:
-    return Transformer(tokens, rngs=rngs, **own)
+    block: dict[str, Any] = dict(
+        heads=heads, feed_forward=feed_forward, eps=eps, dropout=dropout
+    )
+    own = dict(d=d, layers=layers, length=length, pad=pad)
+    return sequence_model(
+        lambda rngs: Transformer(tokens, positions=positions, rngs=rngs, **own, **block)
+    )
 
 
 def rescaled_feed_forward(params: Params, alpha: float) -> Params:

@@ -161,9 +161,8 @@ def _in_any_order(key: jax.Array, tokens: jax.Array, n: jax.Array) -> jax.Array:
 @compiled
 def _written(n: jax.Array, grammar: str, max_length: int) -> jax.Array:
     """The sentences of these sizes, padded."""
-    place = (
-        jnp.arange(max_length + 2, dtype=jnp.int32)[None] - 1
-    )  # of a symbol in its body
+    # Of a symbol in its body.
+    place = jnp.arange(max_length + 2, dtype=jnp.int32)[None] - 1
     n = n[:, None]
     length = {"aNbN": 2 * n, "aNbNaN": 3 * n}.get(grammar, 0 * n + max_length - 2)
     second = (place >= n) & ((place < 2 * n) | (grammar == "aNbM"))

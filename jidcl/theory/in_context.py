@@ -188,19 +188,18 @@ def swapped_in_context(concepts: Concepts, length: int, delimiters: int) -> Swap
     check_at_least("symbols of emission", symbols, 3)
     check_memory("length", length, symbols**length * count * states, 8)
     state, seen = (held.prior[:, None] * held.initial)[None], np.zeros(1, int)
-    last, kl = held.emission.shape[-1] - 1, 0.0
-    order = np.array([1, 0, *range(2, last + 1)])
-    reached = np.zeros(1, bool)
+    inside, kl = np.zeros(1, bool), 0.0
+    order = np.array([1, 0, *range(2, symbols)])
+    delimiter = np.arange(symbols) == symbols - 1
     for _ in range(length):
         joint = np.einsum("pcs,cso->po", state, held.emission)
         inside = seen >= delimiters
-        reached = reached | inside
         here = joint[inside]
         some = here > 0
         with np.errstate(divide="ignore"):
             kl += np.sum(here[some] * np.log(here[some] / here[:, order][some]))
         state = _moved(held, state).reshape(-1, *state.shape[1:])
-        seen = (seen[:, None] + (np.arange(last + 1) == last)).ravel()
-        reached = np.repeat(reached, last + 1)
+        seen = (seen[:, None] + delimiter).ravel()
     mass = state.sum((1, 2))
+    reached = np.repeat(inside, symbols)  # in E_k before the last symbol
     return Swapped(float(kl), float(mass[reached].sum()), float(mass.sum()))

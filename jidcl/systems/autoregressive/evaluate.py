@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax.flatten_util import ravel_pytree
 
 from jidcl.encoders.sequence import SequenceModel, decode
@@ -86,7 +87,6 @@ def probe(
     config: Autoregressive,
     model: SequenceModel,
     tokens_of: Callable,
-    losses: Callable,
 ) -> Metrics:
     """Excess nats and behaviour outside, for the curve of a run."""
     tokens = tokens_of(frozen)
@@ -144,7 +144,7 @@ def evaluate(
     scores = _behaviour(sets, config)
     scores["token_accuracy"] = jnp.mean(jnp.argmax(logits, -1) == after)
     scores["excess"] = jnp.mean(nats) - floor.per_sequence
-    scores["weight_norm"] = _norm(params)
+    scores["weight_norm"] = optax.tree.norm(params)
     parts, _ = losses(params, state, tokens)
     extra = {}
     if "completions" in parts:
@@ -191,11 +191,6 @@ def _constant(config: Autoregressive, after: Array) -> Array:
         ones = ones * (after != grammar.PAD)[..., None]
     logs = jnp.log(jnp.maximum(jnp.sum(ones, axis=(0, 1)), 1e-6))
     return jnp.broadcast_to(logs, ones.shape)
-
-
-def _norm(params: Any) -> Array:
-    squares = [jnp.sum(leaf * leaf) for leaf in jax.tree.leaves(params)]
-    return jnp.sqrt(jnp.sum(jnp.stack(squares)))
 
 
 def sharpness(loss: Callable, params: Any, key: Array, steps: int) -> Array:

@@ -128,17 +128,14 @@ def make_problem(config: Autoregressive) -> Problem:
         held = completions(config, frozen.get("rank"))
         return Tokens(grammar.sentences("aNbN", config.max_length), held)
 
-    def likelihood(params, state, tokens, train=False):
-        logits, state = model.apply(params, state, tokens[:, :-1], train=train)
-        return logits, state
-
     def losses(params, state, tokens, train=False):
-        logits, state = likelihood(params, state, tokens.sentences, train)
-        parts = {"sentences": next_token_nll(logits, tokens.sentences[:, 1:], pad=pad)}
+        before, after = tokens.sentences[:, :-1], tokens.sentences[:, 1:]
+        logits, state = model.apply(params, state, before, train=train)
+        parts = {"sentences": next_token_nll(logits, after, pad=pad)}
         if tokens.completed is not None:
-            logits, state = likelihood(params, state, tokens.completed, train)
+            before, after = tokens.completed[:, :-1], tokens.completed[:, 1:]
+            logits, state = model.apply(params, state, before, train=train)
             start = config.prompt_length + config.skip_first
-            after = tokens.completed[:, 1:]
             parts["completions"] = next_token_nll(logits, after, start=start)
         return parts, state
 
@@ -146,14 +143,14 @@ def make_problem(config: Autoregressive) -> Problem:
         parts, state = losses(params, state, batch, train=True)
         return jnp.sum(jnp.stack([*parts.values()])), (state, {})
 
-    own = dict(config=config, model=model, tokens_of=tokens_of, losses=losses)
+    own = dict(config=config, model=model, tokens_of=tokens_of)
     return Problem(
         freeze=freeze,
         init=init,
         draw=lambda frozen, key: tokens_of(frozen),
         loss=loss,
         probe=partial(probe, **own),
-        evaluate=partial(evaluate, **own),
+        evaluate=partial(evaluate, losses=losses, **own),
         precision=config.precision,
     )
 

@@ -17,7 +17,7 @@ from jidcl.systems.ima_vae.process import (
     negative_elbo,
     observe,
 )
-from jidcl.systems.shared.wiring import run_optimiser
+from jidcl.systems.shared.wiring import of_least, run_optimiser
 from jidcl.train import gradient
 from jidcl.types import Problem, Program
 
@@ -73,9 +73,7 @@ def make_program(config: ImaVae) -> Program:
         return jnp.mean(negative_elbo(config, nets, params, state, g, x, noise)[0])
 
     def kept(run, g, key):
-        losses = jax.vmap(lambda run: loss(run, g, key))(run)
-        best = jnp.argmin(jnp.nan_to_num(losses, nan=jnp.inf))
-        return jax.tree.map(lambda leaf: leaf[best], run)
+        return of_least(jax.vmap(lambda run: loss(run, g, key))(run), run)
 
     def start(g, key):
         return jax.vmap(lambda key: program.start(g, key))(jax.random.split(key, count))

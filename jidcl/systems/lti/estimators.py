@@ -26,6 +26,7 @@ from jidcl.checks import check_count
 from jidcl.latents.small import inverse_small, solve_small, triangular
 from jidcl.metrics import assign
 from jidcl.numerics import one_by_one
+from jidcl.systems.shared.wiring import of_least
 from jidcl.types import Array
 
 SWEEPS = 100  # of row updates; most fits need 10
@@ -126,6 +127,12 @@ def mapped(moments: Moments, matrix: Array) -> Moments:
     """Moments of matrix z."""
     covariance = matrix[None] @ moments.covariance @ matrix.T[None]
     return Moments(moments.mean @ matrix.T, covariance, moments.weights)
+
+
+def parameters_of(v: Array) -> tuple[Array, Array]:
+    """G and M of V = (-M^-1 G, M^-1), as many inputs as outputs."""
+    m = inverse_small(v[:, -len(v) :])
+    return -m @ v[:, : len(v)], m
 
 
 def precision_moments(moments: Moments, variance: Array) -> Array:
@@ -245,12 +252,8 @@ def fit(
 
     stages = 1 if variance is None else 2
     _, found = jax.lax.scan(stage, (first, blind), length=stages)
-    return _best(jax.tree.map(lambda x: x[-1], found))
-
-
-def _best(found: Estimate) -> Estimate:
-    best = jnp.argmax(jnp.nan_to_num(found.log_likelihood, nan=-jnp.inf))
-    return jax.tree.map(lambda x: x[best], found)
+    last = jax.tree.map(lambda x: x[-1], found)
+    return of_least(-last.log_likelihood, last)
 
 
 def _named(weights: Array, found: Array, known: Array) -> Array:

@@ -13,7 +13,6 @@ from jidcl.latents import (
     sample_series,
     sample_system,
 )
-from jidcl.latents.small import inverse_small
 from jidcl.metrics import assign
 from jidcl.systems.lti import estimators
 from jidcl.systems.lti.estimators import Moments
@@ -101,8 +100,7 @@ def one_recovery(config: Interventions, key: Array) -> dict[str, Array]:
     known = variance if config.statistics == "known" else None
     found = estimators.fit(k_fit, moments, d, known, starts=config.starts)
     true, dtype, v = pair_map(system), found.v.dtype, found.v @ white.inverse
-    m_hat = inverse_small(v[:, d:])
-    g_hat = -m_hat @ v[:, :d]
+    g_hat, m_hat = estimators.parameters_of(v)
     at_truth, own = variance, true.v @ white.root
     if known is None:
         at_truth = estimators.spread(moments, own)

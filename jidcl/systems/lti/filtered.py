@@ -29,6 +29,7 @@ from jidcl.latents import LTI, sample_environments, sample_series, sample_system
 from jidcl.latents.small import inverse_small, solve_small
 from jidcl.systems.lti import estimators
 from jidcl.systems.lti.matching import aligned
+from jidcl.systems.shared.wiring import of_least
 from jidcl.theory import markov_parameters
 from jidcl.types import Array, Evaluation, Program
 
@@ -204,8 +205,7 @@ def _candidate(key: Array, g: Array, m: Array, states: int) -> Any:
 def _pairs_of(told: Told) -> estimators.Moments:
     """Moments of (y_t, y_(t+1)), from the first two autocovariances."""
     now, later = told.lags[:, 0], told.lags[:, 1]
-    upper = jnp.concatenate([now, later.mT], axis=2)
-    pairs = jnp.concatenate([upper, jnp.concatenate([later, now], axis=2)], axis=1)
+    pairs = jnp.block([[now, later.mT], [later, now]])
     return estimators.Moments(
         jnp.zeros(pairs.shape[:2], pairs.dtype), pairs, told.weights
     )
@@ -218,8 +218,7 @@ def start(key: Array, told: Told, *, states: int, starts: int) -> Run:
     k_pairs, k_starts = jax.random.split(key)
     if m == p:
         v = estimators.fit(k_pairs, moments, m, told.variance).v
-        pushed = inverse_small(v[:, p:])
-        g = -pushed @ v[:, :p]
+        g, pushed = estimators.parameters_of(v)
     else:
         g, left = estimators.innovations(moments)
         directions = estimators.leading_directions(left, m)
@@ -229,8 +228,7 @@ def start(key: Array, told: Told, *, states: int, starts: int) -> Run:
         each = jax.random.split(key, CANDIDATES)
         tried = jax.vmap(lambda key: _candidate(key, g, pushed, states))(each)
         costs = jax.vmap(lambda params: _cost(params, told))(tried)
-        best = jnp.argmin(jnp.nan_to_num(costs, nan=jnp.inf))
-        return jax.tree.map(lambda leaf: leaf[best], tried)
+        return of_least(costs, tried)
 
     params = jax.vmap(one)(jax.random.split(k_starts, starts))
     return Run(params, jax.vmap(_optimiser().init)(params))
@@ -257,10 +255,8 @@ def step(run: Run, told: Told) -> tuple[Run, Array]:
 def best(run: Run, told: Told) -> Filtered:
     """The likeliest start."""
     costs = jax.vmap(lambda params: _cost(params, told))(run.params)
-    index = jnp.argmin(jnp.nan_to_num(costs, nan=jnp.inf))
-    params = jax.tree.map(lambda leaf: leaf[index], run.params)
-    system, noise = _fit_of(params, told)
-    return Filtered(system, noise, -costs[index])
+    cost, params = of_least(costs, (costs, run.params))
+    return Filtered(*_fit_of(params, told), -cost)
 
 
 # A program ----------------------------------------------------------------------------
@@ -321,9 +317,8 @@ def make_filtered(config: NoisySystems) -> Program:
         scores = {"markov_error": _markov_error(true, found.system)}
         if n == m == p:
             fit = estimators.fit(key, _pairs_of(told), n, told.variance)
-            pushed = inverse_small(fit.v[:, p:])
-            eye = jnp.eye(n, dtype=pushed.dtype)
-            pairs = LTI(-pushed @ fit.v[:, :p], pushed, eye)
+            eye = jnp.eye(n, dtype=fit.v.dtype)
+            pairs = LTI(*estimators.parameters_of(fit.v), eye)
             scores["pairs_error"] = _markov_error(true, pairs)
         return Evaluation(
             scores

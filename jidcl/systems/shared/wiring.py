@@ -64,6 +64,20 @@ def untrained(
     )
 
 
+def of_least(costs: Array, held: Any) -> Any:
+    """The entry of stacked trees that costs least; NaN costs more than any number.
+
+    Args:
+        costs: `[entries]`.
+        held: a tree of leaves `[entries, ...]`.
+
+    Returns:
+        The tree of one entry.
+    """
+    best = jnp.argmin(jnp.nan_to_num(costs, nan=jnp.inf))
+    return jax.tree.map(lambda leaf: leaf[best], held)
+
+
 def over_rows(loss: Callable, mesh: Mesh | None, rows: tuple, whole: tuple = ()):
     """`loss(*rows, *whole, axis=...)`, the rows spread over the mesh's `data` axis.
 
