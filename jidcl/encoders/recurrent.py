@@ -170,9 +170,7 @@ def make_lstm(
     check_count("layers", layers)
     check_unit_interval("dropout", dropout)
     own = dict(embedding=embedding, width=width, layers=layers)
-    return sequence_model(
-        lambda rngs: LSTM(tokens, dropout=dropout, rngs=rngs, **own)
-    )
+    return sequence_model(lambda rngs: LSTM(tokens, dropout=dropout, rngs=rngs, **own))
 
 
 def make_causal_linear(

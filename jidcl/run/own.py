@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jidcl.checks import check_callable, check_choice, check_type
 from jidcl.claims import FLOORS, QuickClaim
