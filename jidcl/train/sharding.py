@@ -1,7 +1,7 @@
 """Meshes and shardings: axes `seed`, `data`, `model`, always passed explicitly."""
 
 import platform
-from collections.abc import Sized
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -94,7 +94,7 @@ def check_seeds(seeds: Any) -> list[int]:
     """
     if isinstance(seeds, int | np.integer):
         seeds = range(seeds)
-    if isinstance(seeds, Sized):
+    if isinstance(seeds, Collection):
         check_memory("number of seeds", len(seeds), len(seeds), width=SEED_BYTES)
     numbers = [int(seed) for seed in seeds]
     if not numbers or len(set(numbers)) != len(numbers):
