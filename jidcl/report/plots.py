@@ -228,6 +228,8 @@ def plot_pictures(rows: Sequence[Any], labels: Sequence[str], path: Path) -> Pat
 
 def _save(figure: Any, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine(None)  # or it is arranged twice more
     figure.savefig(path)
     return path
 
