@@ -8,6 +8,7 @@ optimised, because compiling is most of the time (with XLA_FLAGS=
 """
 
 import os
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -62,17 +63,30 @@ hypothesis.settings.load_profile("jidcl")
 # The files that take longest go first: with `--dist loadfile`, which keeps the fixtures
 # and the programs of a file in one process, one that starts late would end alone.
 LONGEST = (
-    "test_data_parallel.py",
-    "test_runner.py",
     "test_conformance.py",
+    "test_checkpoint.py",
+    "test_logsumexp.py",
+    "test_runner.py",
+    "test_sweep.py",
     "test_contrastive_ica.py",
-    "test_anisotropic.py",
-    "test_every_loss.py",
+    "test_public_harness.py",
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before what is long is deselected
 def pytest_collection_modifyitems(items):
-    """Put long files first; skip accelerator tests where JAX uses the CPU."""
+    """Put long files first; skip accelerator tests where JAX uses the CPU.
+
+    Of a test marked `share(n)` every n-th case runs with `make test`, all of them with
+    `make test-slow`: the others are long.
+    """
+    seen = Counter()
+    for item in items:
+        if share := item.get_closest_marker("share"):
+            test = item.path, item.originalname
+            if seen[test] % share.args[0]:
+                item.add_marker("long")
+            seen[test] += 1
     place = {name: index for index, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
     if os.environ["JAX_PLATFORMS"] != "cpu":

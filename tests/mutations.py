@@ -221,7 +221,7 @@ def selected(tests: Path, names: tuple[str, ...]) -> list[str]:
 
 def run(folder: Path, names: tuple[str, ...], *options: str) -> list[str]:
     """Tests that fail on the copy in `folder`."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", ""]
     command += ["--no-header", "--tb=no", "-rf", *options]
     done = subprocess.run(
         [*command, *selected(folder / "tests", names)],

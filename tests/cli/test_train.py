@@ -23,6 +23,7 @@ def test_train_writes_a_record_and_repeats_for_free(
     assert "12 steps, 0 s" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.long
 @pytest.mark.many_programs(reason="a whole run, spread over devices")
 def test_devices_are_used(tiny_call, tmp_path, capsys):
     args = [

@@ -37,6 +37,7 @@ def test_the_small_network_has_the_published_size():
     assert shapes(make_cnn(32, 3, 4), 32, 32, 3)[1] == (2, 4)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", ["cnn", "resnet", "hidden"])
 def test_without_a_last_layer_the_features_before_it_come_out(name, rng):
     make, width = {

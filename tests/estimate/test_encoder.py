@@ -110,6 +110,7 @@ def test_it_goes_on_from_where_it_is():
         one.partial_fit(X[:, :3], X[:, :3])
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("objective", ["simclr", "vicreg", "byol", "swav"])
 @pytest.mark.many_programs(reason="a fit of each objective")
 def test_objectives_are_named(objective):

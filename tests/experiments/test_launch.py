@@ -20,6 +20,7 @@ def test_every_script_is_here():
     assert {path.stem for path in FOLDER.glob("*.sh")} == {*MESHES, "slurm"}
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("script", MESHES)
 def test_it_trains_on_its_mesh(tmp_path, script):
     tools = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])

@@ -110,6 +110,7 @@ def test_sample_on_a_box_truncates(name):
     assert_uncorrelated(z[:, 0], z[:, 1])
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("scale", [0.2, 3.0])
 @pytest.mark.parametrize(
     ("name", "space", "inside", "mean"),
@@ -382,6 +383,7 @@ def test_gradient_with_respect_to_the_mean_on_a_box(name, x64):
     np.testing.assert_allclose(got, (up - down) / (2 * step), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("n", [2, 3, 10])
 def test_derivative_with_respect_to_kappa(n, x64):
     z = np.stack([np.eye(n)[0], np.eye(n)[1], -np.eye(n)[0]])

@@ -245,6 +245,7 @@ def test_every_sampler_has_a_row():
     assert takes_key == set(SAMPLERS)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_draws_depend_on_the_key_alone_and_map_over_keys(name):
     keys = jax.random.split(jax.random.key(3), 2)

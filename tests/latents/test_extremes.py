@@ -97,6 +97,7 @@ def test_log_densities_of_narrow_vmf_laws_are_closed_forms(n):
     np.testing.assert_allclose(got, (n - 1) / 2 * np.log(kappa / 2 / np.pi), rtol=1e-4)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("law", [Normal, Laplace, lambda s: GeneralisedNormal(s, 3.0)])
 @pytest.mark.parametrize("space", [Box(2, -1, 1), Ball(2), Sphere(3)])
 def test_wide_noise_is_uniform_on_a_bounded_space(law, space):

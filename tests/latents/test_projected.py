@@ -24,6 +24,7 @@ def points(rng, n, count=8):
     return z / np.linalg.norm(z, axis=-1, keepdims=True), mean
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("scale", [0.05, 0.5, 5.0])
 @pytest.mark.parametrize("n", [2, 3, 10])
 @pytest.mark.parametrize("name", FAMILIES)

@@ -85,6 +85,7 @@ def value_and_gradient(similarity, a, b, cotangent, tile):
 pairs = jax.jit(pairwise, static_argnums=0)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("tile", [None, (16, 32), KERNEL], ids=["one", "tiles", "k"])
 @pytest.mark.parametrize("shape", [(40, 70, 3), (20, 50, 24)], ids=str)
 @every
@@ -106,6 +107,7 @@ def test_errors_stay_below_the_stated_ones(name, shape, tile):
             assert 1e-3 < share.max() <= 1
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", ["dot", "p=1", "p=2"])
 def test_gradients_of_all_inputs_agree_over_the_forms(rng, name):
     similarity = KINDS[name]

@@ -131,6 +131,7 @@ def test_every_policy_with_the_dot_product(every_policy):
     check_policies(DOT, policies, run(*single(*embeddings())))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("turn", range(9))
 def test_every_similarity_with_a_share_of_the_policies(turn):
     # 8 of the 72 policies each: the nine together cover all of them.
@@ -336,6 +337,7 @@ def test_a_rotation_changes_p1_and_p3(similarity):
 
 # Compiled whole with the flags of these tests, the value beside the gradient of p = 1.5
 # is wrong; with those of a user, or with either flag alone, it is right.
+@pytest.mark.share(2)
 @pytest.mark.many_programs(reason="eager: XLA errs here with the flags of the tests")
 @pytest.mark.parametrize("tile", [None, (2, 3)])
 @pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])

@@ -69,6 +69,7 @@ EDGES = [
 ]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("form", ["ring", "gathered"])
 @pytest.mark.parametrize(("which", "devices"), EDGES)
 def test_spread_rows_give_the_whole_loss_and_gradient(form, devices, which):

@@ -255,6 +255,7 @@ def close(got, want, **tolerance):
     )
 
 
+@pytest.mark.share(2)
 @every_loss
 def test_float64_gradients_are_those_of_finite_differences(name):
     row, arrays = ROWS[name], [each[0] for each in examples(name)]
@@ -284,6 +285,7 @@ def test_float64_gradients_are_those_of_finite_differences(name):
     np.testing.assert_allclose(slope, (ends[0] - ends[1]) / 2e-5, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.share(2)
 @pytest.mark.many_programs(reason="every operation of a loss on its own")
 @every_loss
 def test_eager_equals_jitted(name):
@@ -296,6 +298,7 @@ def test_eager_equals_jitted(name):
     np.testing.assert_allclose(np.sum(value * weights), want, rtol=1e-12)
 
 
+@pytest.mark.share(2)
 @every_loss
 def test_float32_mapped_over_examples_equals_one_by_one(name):
     arrays = single(examples(name))
@@ -305,6 +308,7 @@ def test_float32_mapped_over_examples_equals_one_by_one(name):
     close(got, want, rtol=2e-4)
 
 
+@pytest.mark.share(3)
 @every_loss
 def test_a_batch_on_eight_devices_gives_the_whole_loss_and_gradient(name):
     mesh, arrays = make_mesh(data=8), single([each[0] for each in examples(name)])

@@ -80,6 +80,7 @@ def test_independent_negatives_any_dtype_and_reduction(rng, dtype, tile):
     np.testing.assert_allclose(metrics["negative"], expected["negative"], rtol=1e-5)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("p", [1.5, 2.0, 3.0])
 def test_vmap_and_second_derivatives(x64, rng, p):
     y = jnp.asarray(rng.normal(size=(2, 5, 2)))
@@ -188,6 +189,7 @@ def test_the_chosen_form_is_the_plain_one_for_any_shape(rng, shape):
     np.testing.assert_allclose(run(a, b, "auto"), run(a, b, None), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])
 @pytest.mark.parametrize("columns", [3, 17])
 def test_the_chosen_tiles_have_the_plain_gradients(rng, p, columns):
@@ -205,6 +207,7 @@ def test_the_chosen_tiles_have_the_plain_gradients(rng, p, columns):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("power", [True, False])
 @pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])
 @pytest.mark.parametrize("columns", [3, 17])

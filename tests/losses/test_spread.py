@@ -69,6 +69,7 @@ def whole():
 
 # Inside `shard_map`, types may say what varies over devices; both ways are used. Four
 # devices are those of `tests/objectives`.
+@pytest.mark.share(2)
 @pytest.mark.parametrize(("devices", "typed"), [(2, True), (8, False)])
 def test_spread_rows_give_the_whole_values_and_gradients(devices, typed):
     arrays, want = whole()

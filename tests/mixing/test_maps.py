@@ -103,6 +103,7 @@ def contrast(j):
     return lengths - np.linalg.slogdet(j)[1]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("n", [2, 3, 5])
 @pytest.mark.many_programs(reason="eager operations in float64")
 def test_moebius_inverts_is_conformal_and_has_the_jacobian_of_jax(x64, rng, n):

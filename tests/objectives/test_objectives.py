@@ -69,6 +69,7 @@ def test_swapping_the_views_changes_only_the_objectives_with_an_anchor(setting, 
     assert bool(jnp.isclose(there, back, rtol=1e-5)) != one_sided
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_spread_rows_give_the_whole_loss_gradient_and_what_is_held(setting, name):
     params, views, key = setting

@@ -52,6 +52,7 @@ def operations(system):
     return name, found
 
 
+@pytest.mark.share(5)
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_programs_of_a_quick_run_have_no_more_operations_than_their_budget(system):
     name, found = operations(system)

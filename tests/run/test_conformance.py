@@ -58,6 +58,7 @@ def test_every_packaged_vector_passes(path):
     check_packaged(path, float64=True, expected=len(cases))
 
 
+@pytest.mark.share(6)
 @REPLAYED
 @EVERY_FILE
 def test_the_first_of_each_kind_passes_in_float32(path, monkeypatch):

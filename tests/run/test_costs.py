@@ -25,6 +25,7 @@ def test_estimate_counts_parameters_and_flops():
     assert cost.seconds == pytest.approx(cost.step_seconds * TINY.steps)
 
 
+@pytest.mark.long
 def test_estimate_adds_the_phases():
     settings = dict(system="contrastive_ica", seeds=[0], steps=2)
     plain = costs.estimate(TINY, **settings)

@@ -287,6 +287,7 @@ def stopped_at(root, step, config):
 MANY = dataclasses.replace(CONFIG, steps=44, chunk=1, rate=0.05)  # 2 chunks a point
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(
     "spoil",
     [

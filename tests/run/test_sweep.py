@@ -74,6 +74,7 @@ def test_a_program_that_does_not_fit_is_cut_into_even_pieces(tmp_path):
     assert points == [(tau, seed) for tau in grid["tau"] for seed in (0, 3)]
 
 
+@pytest.mark.long
 def test_phases_are_trained_as_in_a_single_run(tmp_path):
     phased = dict(early_share=1 / 3, early_tau=2.0, late_share=1 / 3, late_batch=32)
     config = dataclasses.replace(TINY, **phased)

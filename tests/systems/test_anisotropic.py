@@ -149,6 +149,7 @@ def test_rotations_inside_blocks_are_optimal_and_no_permutation():
     assert float(of.losses["gap"]) > 0.1
 
 
+@pytest.mark.long
 def test_loss_of_the_true_latents_is_the_published_target():
     # The specification: means over batches of 1000, batch to batch 0.05, +- 0.01.
     for lam, target, isotropic in (("linear", 4.03, 4.40), ("bimodal", 4.32, 5.12)):
@@ -202,6 +203,7 @@ MISMATCHES = [
 ]
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("changes", MISMATCHES, ids=str)
 def test_every_mismatch_has_a_finite_loss_and_its_scores(changes):
     config = TINY.changed(**changes)

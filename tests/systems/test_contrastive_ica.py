@@ -129,6 +129,7 @@ def evaluation(config, seed=0):
     return lambda w, c=0.0: jax.device_get(run(jnp.asarray(w), jnp.asarray(c)))
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("name", ["sphere-vmf", "box-laplace", "real-normal"])
 def test_the_true_encoder_has_no_gap_and_full_scores(name):
     config = ROWS[f"quick/{name}"]

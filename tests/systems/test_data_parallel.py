@@ -161,6 +161,7 @@ CARRY = {"rivals-byol", "rivals-moco", "rivals-swav"}
 LONG = {"ensemble"} | {case for case in CASES if case.startswith("rivals-")} - CARRY
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize(
     "case", [pytest.param(c, marks=[pytest.mark.long] * (c in LONG)) for c in CASES]
 )

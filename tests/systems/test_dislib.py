@@ -231,6 +231,7 @@ def test_scores_are_those_of_what_the_features_hold():
     assert float(jnp.abs(z_hat - z)[:, 3].max()) < 0.1
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("config", [TINY, INSTANCES], ids=["class", "instance"])
 def test_training_goes_on_over_seeds_with_the_same_names_before_and_after(config):
     program, grid = system.make_program(config), dislib.make_grid(config)

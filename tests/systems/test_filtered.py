@@ -91,6 +91,7 @@ def test_it_is_the_filters_own_likelihood_of_a_long_series(x64):
     np.testing.assert_allclose(found, exact, atol=5e-3)
 
 
+@pytest.mark.long
 def test_a_program_of_quasi_newton_steps_fits_what_pairs_do_not():
     config = NoisySystems(noise=0.05, length=2000, lags=20, starts=3)
     program = filtered.make_filtered(config)

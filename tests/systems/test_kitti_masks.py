@@ -145,6 +145,7 @@ def test_a_run_knows_its_file_by_content(tmp_path):
     assert process.data_identity(TINY) == {}
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("objective", ["contrastive", "slowvae"])
 @pytest.mark.many_programs(reason="a run of two seeds")
 def test_a_run_has_scores_nulls_and_a_reference_where_the_law_is_known(objective):
@@ -167,6 +168,7 @@ def test_a_run_has_scores_nulls_and_a_reference_where_the_law_is_known(objective
     assert "mcc_seen" not in found.scores
 
 
+@pytest.mark.share(2)
 @pytest.mark.many_programs(reason="a run on a file")
 @pytest.mark.parametrize("held_out", [0.2, 0.0])
 def test_a_run_on_a_file_is_also_scored_where_it_trained(tmp_path, held_out):

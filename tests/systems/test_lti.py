@@ -59,6 +59,7 @@ def moments_of(variance, seed=0):
     return estimators.Moments(zero, found.pairs, weights), theory.pair_map(system)
 
 
+@pytest.mark.share(2)
 @pytest.mark.many_programs(reason="fits of population moments")
 @pytest.mark.parametrize("known", [True, False])
 def test_population_moments_give_the_truth_back(known, x64):

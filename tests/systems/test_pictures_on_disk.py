@@ -165,6 +165,7 @@ def test_pictures_are_an_argument_of_the_program_not_a_part_of_it(config):
     np.testing.assert_array_equal(found.scores["rows_of_set"], [540, 540])
 
 
+@pytest.mark.long
 def test_a_run_is_another_one_when_the_pictures_change(config, copied, tmp_path):
     root = pathlib.Path(copied.folder)
     z = np.load(root / "raw_latents.npy")

@@ -33,6 +33,7 @@ def lowered(function, *args):
     return exported
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("tile", [None, "auto", (64, 128)])
 @pytest.mark.parametrize("name", SIMILARITIES)
@@ -61,6 +62,7 @@ def test_spread_losses(form):
     assert exported.nr_devices == 8
 
 
+@pytest.mark.share(3)
 @pytest.mark.parametrize("row", ["t1r3", "t2r6", "t2r2"])
 def test_the_sharded_step_of_published_rows(row):
     config = dataclasses.replace(

@@ -91,6 +91,7 @@ def test_the_size_of_a_dispatch_does_not_change_the_run():
     chex.assert_trees_all_close(one.params, other.params, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.share(2)
 @pytest.mark.parametrize("axes", [dict(seed=8), dict(seed=2, data=4)])
 def test_eight_devices_equal_one(axes):
     seeds = list(range(8))
