@@ -80,7 +80,7 @@ def compile_run(
     yield from (made for made in parts if isinstance(made, Made))
 
 
-def unfinished(work: Verification) -> list[int]:
+def _unfinished(work: Verification) -> list[int]:
     """The stages of a verification whose runs no record on disk has."""
     found = []
     for index, (name, config) in enumerate(work.runs()):
@@ -106,7 +106,7 @@ def compiled_ahead(work: Verification) -> Iterator[Callable[[int], None]]:
     alone = jax.default_backend() != "cpu" or (os.cpu_count() or 1) < 2
     alone = alone or os.environ.get("JIDCL_AHEAD", "").lower() == "off"
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    if alone or not cache or len(unfinished(work)) < 2:
+    if alone or not cache or len(_unfinished(work)) < 2:
         yield lambda stage: None
         return
     given = {name: getattr(work, name) for name in SETTINGS}
@@ -137,7 +137,7 @@ def compiled_ahead(work: Verification) -> Iterator[Callable[[int], None]]:
             pipe.close()
 
 
-def main(given: dict[str, Any]) -> None:
+def _main(given: dict[str, Any]) -> None:
     """What the second process does."""
     begun = [0]
 
@@ -149,7 +149,7 @@ def main(given: dict[str, Any]) -> None:
     threading.Thread(target=listen, daemon=True).start()
     os.nice(NICE)
     work = Verification(**given)
-    todo, runs = unfinished(work), work.runs()
+    todo, runs = _unfinished(work), work.runs()
     for stage in todo:
         if stage < begun[0]:
             continue
@@ -169,4 +169,4 @@ def main(given: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    main(json.loads(sys.argv[1]))
+    _main(json.loads(sys.argv[1]))

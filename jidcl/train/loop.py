@@ -163,7 +163,17 @@ def draw_frozen(
 
 
 def compile_frozen(program: Program, seeds: np.ndarray, *, mesh=None, ledger=None):
-    """The `Made` of `draw_frozen`; where nothing is drawn, the empty tree."""
+    """The compiled program of `draw_frozen`.
+
+    Args:
+        program: as for `draw_frozen`.
+        seeds: int32, `[seeds]`.
+        mesh: as for `draw_frozen`.
+        ledger: as for `start`.
+
+    Returns:
+        A `Made`; where nothing is drawn, the empty tree.
+    """
     many = jax.vmap(partial(frozen_draws, program))
     draw = jax.jit(many, out_shardings=None if mesh is None else over_seeds(mesh))
     with numbers_in(program.precision):

@@ -69,7 +69,7 @@ def test_nothing_is_started_where_it_cannot_help(tmp_path, monkeypatch):
         with ahead.compiled_ahead(work) as begins:
             begins(0)
     with monkeypatch.context() as own:
-        own.setattr(ahead, "unfinished", lambda work: [3])
+        own.setattr(ahead, "_unfinished", lambda work: [3])
         with ahead.compiled_ahead(work) as begins:
             begins(0)
 
