@@ -8,8 +8,8 @@ Command: python experiments/fine_tuning.py [--seeds 3] [--steps 800] [--tuning 4
 Time: two minutes on two cores. The picture lies beside the JSON.
 Expected: logits equal to 1e-4 and first losses equal; losses after tuning that differ
 by more than 10 % between alpha = 1 and the others in at least three of four cases;
-alpha = 1 equal to no rescaling. The loss after tuning is the mean of the last tenth: at
-a rate of 0.05 single steps jump by more than that, so `--rate 0.01 --seeds 8` is judged.
+alpha = 1 equal to no rescaling. The loss after tuning is the mean of the last tenth:
+at a rate of 0.05 single steps jump by more, so `--rate 0.01 --seeds 8` is judged.
 """
 
 import argparse
