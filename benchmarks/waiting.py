@@ -61,7 +61,7 @@ def rows(only: list[str]):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=[*COMMANDS], default=[*COMMANDS])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
