@@ -116,6 +116,15 @@ def test_many_rows_are_judged_as_they_were(rng):
     assert cross_fitted(z, z, wide, xp=np)[0]
 
 
+def test_the_widest_encoders_of_lejepa_alone_have_few_rows():
+    few = {
+        config.n
+        for config in load_presets("lejepa").values()
+        if config.eval_batch < ROWS_A_COLUMN * config.n
+    }
+    assert few == {512, 1024}
+
+
 @pytest.mark.parametrize("system", IN_SAMPLE)
 def test_no_preset_has_few_rows_so_no_published_word_changes(system):
     for name, config in load_presets(system).items():
