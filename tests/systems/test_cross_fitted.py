@@ -4,22 +4,28 @@ import dataclasses
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from jidcl.claims import QuickClaim
 from jidcl.metrics import mcc, r2
+from jidcl.numerics import numbers_in
 from jidcl.report.judge import judge, judge_free
 from jidcl.report.records import record_from
 from jidcl.report.words import all_latents, judged_by
-from jidcl.systems.registry import load_presets
+from jidcl.run.runner import run
+from jidcl.systems.registry import load_presets, load_system
 from jidcl.systems.shared.cross_fitted import (
     LEAST,
     ROWS_A_COLUMN,
     cross_fitted,
     cross_fitted_means,
 )
+from jidcl.train.evaluation import finished, summarised
+from jidcl.train.state import with_shared
 from reference.records import record
+from reference.tiny import TINY
 
 QUICK = QuickClaim(
     id="q",
@@ -133,6 +139,56 @@ def test_no_preset_has_few_rows_so_no_published_word_changes(system):
             continue
         columns = max(getattr(config, k, 0) for k in ("n", "outputs", "m"))
         assert rows >= ROWS_A_COLUMN * max(columns, 1), name
+
+
+FEW = {
+    "anisotropic": ("quick/distinct", {"r2", "mcc"}),
+    "contrastive_ica": ("quick/sphere-vmf", {"r2", "mcc"}),
+    "ima_vae": ("quick/moebius-1e3", {"mcc", "mcc_sampled"}),
+    "kitti_masks": ("quick/slowvae", {"r2", "mcc", "mcc_spearman"}),
+    "lejepa": ("quick/coupling-4", {"r2"}),
+    "rivals": ("quick/n1-vicreg", {"mcc"}),
+}
+
+
+@pytest.mark.parametrize("system", FEW)
+def test_every_score_of_the_fitted_rows_has_a_cross_fitted_one(system):
+    preset, metrics = FEW[system]
+    whole = load_system(system)
+    config = whole.presets()[preset]
+    few = {"score_rows": 20} if system == "rivals" else {"eval_batch": 20}
+    program = whole.make_program(dataclasses.replace(config, **few))
+
+    def scores(key):
+        frozen = with_shared(program.freeze(key), program.shared)
+        run = program.start(frozen, key)
+        seen = finished(program.probe(run, frozen, key))
+        return summarised(program.evaluate(run, frozen, key)), seen
+
+    with jax.debug_key_reuse(False), numbers_in(program.precision):
+        found, seen = jax.eval_shape(scores, jax.eval_shape(lambda: jax.random.key(0)))
+    names = {f"{metric}_cross_fitted" for metric in metrics}
+    assert {n for n in found.scores if n.endswith("_cross_fitted")} == names
+    for name in names:
+        assert found.scores[name].shape == ()
+        assert f"{name}_per_dim" in found.scores
+        assert ("chance" in found.nulls[name]) == name.startswith("mcc")
+        assert (
+            system == "rivals" or {"shuffled", "identity"} <= found.nulls[name].keys()
+        )
+        assert system == "rivals" or name in seen
+
+
+def test_a_run_with_few_rows_is_worded_by_them(tmp_path):
+    config = dataclasses.replace(TINY, eval_batch=24)
+    own = dict(system="contrastive_ica", preset="quick/tiny", seeds=[0], root=tmp_path)
+    *_, event = run(config, **own)
+    held = event.record
+    assert judged_by(held, "r2") == "r2_cross_fitted"
+    assert held.mean("r2_cross_fitted") < held.mean("r2")
+    for verdict in judge_free(held):
+        assert "the word is of the cross-fitted score" in verdict.note
+        assert verdict.score < 100 * held.mean(verdict.metric)
 
 
 def test_a_hidden_latent_is_seen_in_rows_that_chose_nothing():
