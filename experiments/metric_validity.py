@@ -9,8 +9,8 @@ p-values under independence. taxonomy: the answer of `validity` for every score,
 encoder beside its simulated score. experiments: means of the recorded experiments'
 cells beside the recorded numbers, `--draws` of each; `--only exp06` for one of them.
 users: `report` on representations that users have: PCA, FastICA, an encoder of this
-library and random codes of mixed digits factors (`--only contrastive`). speed: seconds of each score, for n = m = 10 and 2,000 rows,
-beside scikit-learn where it has the score, and over 200 representations.
+library and random codes of mixed digits factors (`--only contrastive`). speed: seconds
+of each score, for n = m = 10 and 2,000 rows, beside scikit-learn, and of a batch of 200.
 """
 
 import argparse
