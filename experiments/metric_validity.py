@@ -10,7 +10,7 @@ encoder beside its simulated score. experiments: means of the recorded experimen
 cells beside the recorded numbers, `--draws` of each; `--only exp06` for one of them.
 users: `report` on representations that users have: PCA, FastICA, an encoder of this
 library and random codes of mixed digits factors (`--only contrastive`). speed: seconds
-of each score, for n = m = 10 and 2,000 rows, beside scikit-learn, and of a batch of 200.
+of each score, n = m = 10, 2,000 rows, beside scikit-learn, and of a batch of 200.
 """
 
 import argparse
