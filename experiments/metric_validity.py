@@ -153,7 +153,10 @@ def taxonomy(options: Any) -> Any:
             for score, column in OF.items():
                 if column not in drawn[0]:
                     continue
-                value = float(np.mean([one[column] for one in drawn]))
+                held = [one[column] for one in drawn if not np.isnan(one[column])]
+                if not held:  # codes of every draw overflow
+                    continue
+                value = float(np.mean(held))
                 inside = np.asarray([[encoder in CLAIMS[score]]])
                 of_null = np.asarray([encoder in ("E9", "E10")])
                 told = verdicts(np.full((1, 1, 1), value), inside, of_null)[0, 0, 0]

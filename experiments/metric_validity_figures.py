@@ -166,21 +166,25 @@ def scored(config: MetricValidity, wanted: set[str], draws: int) -> dict[str, An
     trees = "dci_trees_d" in wanted
     rows = []
     for i in range(draws):
-        z, y = drawn(config, [91, i])
+        with np.errstate(over="ignore"):
+            z, y = drawn(config, [91, i])
+        if not np.isfinite(y).all():  # sinh(2 x^3) of a product overflows
+            continue
         found = matching(config, z, y, i)
         z, y = z[-config.scored :], y[-config.scored :]
         if "mig" in wanted:
             found["mig"] = float(mig(z, y, xp=np).score)
         if "info_m" in wanted:
             found["info_m"] = float(info_mc(z, y, xp=np).modularity)
-        if trees and i < TREE_DRAWS:
+        if trees and i < TREE_DRAWS and len(z) >= 10:  # fewer: no score, as recorded
             found["dci_trees_d"] = float(dci_trees(z, y).disentanglement)
         rows.append(found)
     held = {}
     for name in wanted:
         values = np.asarray([row[name] for row in rows if name in row])
-        error = values.std() / max(len(values) - 1, 1) ** 0.5
-        held[name] = [float(values.mean()), float(error)]
+        if len(values):
+            error = values.std() / max(len(values) - 1, 1) ** 0.5
+            held[name] = [float(values.mean()), float(error)]
     return held
 
 
@@ -197,7 +201,7 @@ def draw(axis, name: str, panel: Panel, held: dict[str, Any]) -> None:
     """One panel."""
     colours = ("#1b3a5c", "#c4502e", "#9aa5b1", "#2e8b57", "#8a5fb0", "#b8860b")
     for line, colour in zip(panel.lines, colours, strict=False):
-        xs = sorted(line.cells)
+        xs = [x for x in sorted(line.cells) if line.score in held[line.cells[x]]]
         values = np.asarray([held[line.cells[x]][line.score] for x in xs])
         style = dict(color=colour, linewidth=1.2, markersize=3)
         if line.score == "chance":
