@@ -215,19 +215,24 @@ def draw(axis, name: str, panel: Panel, held: dict[str, Any]) -> None:
             axis.plot(*zip(*known, strict=True), "x", color=colour, markersize=9,
                       markeredgewidth=2)  # fmt: skip
     if name == "exp15":
-        sizes = np.geomspace(30, 5000, 40).astype(int)
+        sizes = 5 * np.geomspace(6, 1000, 40).astype(int)
         for m in (10, 50, 200):
             law = [null_law(10, m, n // 5).expected_max for n in sizes]
             axis.plot(sizes, law, ":", color="black", linewidth=0.8)
     if panel.log:
         axis.set_xscale("log")
+        ticks = sorted({x for line in panel.lines for x in line.cells})
+        kept = ticks[:: max(len(ticks) // 6, 1)]
+        axis.set_xticks(kept, [f"{x:g}" for x in kept])
+        axis.minorticks_off()
     low = min(0.0, axis.get_ylim()[0])
     axis.set_ylim(low, 1.05)
     axis.set_title(f"{name}: {panel.title}", fontsize=9)
     axis.set_xlabel(panel.x, fontsize=8)
     axis.set_ylabel(panel.y, fontsize=8)
     axis.tick_params(labelsize=7)
-    axis.legend(fontsize=6, frameon=False)
+    place = (0.5, 0.06) if name == "exp02" else "best"
+    axis.legend(fontsize=6, frameon=False, loc=place)
 
 
 def picture(held: dict[str, Any], path: Path) -> None:
