@@ -74,6 +74,7 @@ from jidcl.metrics.nulls import rotation_null, shuffled
 from jidcl.metrics.permutation import PermutationTest, permutation_test
 from jidcl.metrics.rdc import rdc
 from jidcl.metrics.recovery import (
+    held_out_r2,
     isometry_error,
     linear_pearson,
     procrustes_error,
@@ -140,6 +141,7 @@ __all__ = [
     "feature_variance",
     "fold_rows",
     "held_out_mcc",
+    "held_out_r2",
     "fit_affine",
     "fit_kernel_ridge",
     "fit_linear",

@@ -125,12 +125,15 @@ class HeldOutMcc(NamedTuple):
         clipped: `mean` in [0, 1]: clip after averaging over seeds, not before.
         coverage: `mean` min(n, m) / n.
         folds: the score of each fold, `[folds]`.
+        per_dim: what each latent adds, `[n]`: its correlation with its assigned output,
+            averaged over folds as `mean` is; 0 in a fold that leaves it out.
     """
 
     mean: jax.Array
     clipped: jax.Array
     coverage: jax.Array
     folds: jax.Array
+    per_dim: jax.Array
 
 
 @host_first
@@ -156,7 +159,7 @@ def held_out_mcc(
         xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
-        `HeldOutMcc(mean, clipped, coverage, folds)`.
+        `HeldOutMcc(mean, clipped, coverage, folds, per_dim)`.
 
     Raises:
         ValueError: on wrong shapes, no fold, rows that are none, or a part of fewer
@@ -194,19 +197,23 @@ def held_out_mcc(
                 f"got {len(test)}"
             )
         held.append((np.setdiff1d(np.arange(samples), test), test))
-    scores = xp.stack([_on_split(z, y, a, b, spearman, xp) for a, b in held])
-    weights = np.asarray([len(test) for _, test in held], scores.dtype)
-    mean = xp.sum(scores * (weights / weights.sum()))
+    each = xp.stack([_on_split(z, y, a, b, spearman, xp) for a, b in held])
     least = min(z.shape[1], y.shape[1])
-    return HeldOutMcc(mean, xp.clip(mean, 0, 1), mean * least / z.shape[1], scores)
+    scores = xp.sum(each, axis=1) / least
+    weights = np.asarray([len(test) for _, test in held], scores.dtype)
+    weights = weights / weights.sum()
+    mean, per_dim = xp.sum(scores * weights), xp.sum(each * weights[:, None], axis=0)
+    coverage = mean * least / z.shape[1]
+    return HeldOutMcc(mean, xp.clip(mean, 0, 1), coverage, scores, per_dim)
 
 
 @compiled
 def _on_split(z, y, train, test, spearman: bool, xp: ModuleType) -> jax.Array:
+    """Signed correlations of latents with their outputs, `[n]`."""
     c_train = _correlations(z[train], y[train], spearman, xp)
     c_test = _correlations(z[test], y[test], spearman, xp)
     chosen, _ = _pairs(xp.abs(c_train), xp)
-    signed = xp.sum(xp.where(chosen, xp.sign(c_train) * c_test, 0)) / min(c_test.shape)
+    signed = xp.sum(xp.where(chosen, xp.sign(c_train) * c_test, 0), axis=1)
     return xp.where(xp.isnan(c_train).any() | xp.isnan(c_test).any(), xp.nan, signed)
 
 

@@ -8,6 +8,7 @@ fitted.
 """
 
 import warnings
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jidcl.checks import check_same_shape
+from jidcl.checks import check_count, check_partition, check_same_shape
 from jidcl.compiled import (
     compiled,
 )
@@ -31,6 +32,7 @@ from jidcl.metrics.columns import (
     standardised,
     unit_total,
 )
+from jidcl.metrics.cross_fit import Reading
 from jidcl.numerics import of_finite
 
 
@@ -105,6 +107,64 @@ def _r2(z, y, *, split: bool, intercept: bool, xp: ModuleType) -> R2:
     scored = z_score.shape[0]
     adjusted = 1 - (1 - mean) * (scored - 1) / max(scored - z.shape[1] - 1, 1)
     return R2(mean, adjusted, per_dim)
+
+
+@host_first
+def held_out_r2(
+    z: jax.Array, y: jax.Array, folds: Sequence[Any], *, xp: ModuleType = jnp
+) -> jax.Array:
+    """R2 of each latent on rows that its affine read-out from y was not fitted on.
+
+    1 - SS_res / SS_tot, each row predicted by the fit to all other folds; SS_tot around
+    the mean of all rows. A constant latent scores 0.
+
+    Args:
+        z: true latents, `[samples, n]`.
+        y: representation, `[samples, m]`.
+        folds: rows of each fold: a partition of all, as `jidcl.metrics.fold_rows`
+            draws one.
+        xp: `jax.numpy`, or `numpy`: float64 on the host.
+
+    Returns:
+        `[n]`.
+
+    Raises:
+        ValueError: on wrong shapes, or folds that are no partition into two or more.
+        TypeError: on dtypes that are not floating-point.
+
+    Example:
+        >>> z = jax.random.normal(jax.random.key(0), (50, 2))
+        >>> folds = np.array_split(np.arange(50), 5)
+        >>> held_out_r2(z, 3 * z + 1, folds).round(4).tolist()
+        [1.0, 1.0]
+        >>> y = jax.random.normal(jax.random.key(1), (50, 30))
+        >>> bool(r2(z, y).mean > 0.5), bool(held_out_r2(z, y, folds).mean() < 0)
+        (True, True)
+
+    Source: this library.
+
+    Notes:
+        Independent outputs score below 0. With as many outputs as the other folds have
+        rows, exact read-outs score low as well: nothing can be told.
+    """
+    z, y = both(z, y, xp)
+    check_partition("folds", folds, z.shape[0])
+    check_count("number of folds", len(folds), 2)
+    if xp is np:
+        nan: Any = np.full(z.shape[1], np.nan)
+        whole = np.isfinite(y).all() and np.isfinite(z).all()
+        order = np.arange(len(z))
+        return Reading(z, y, folds).z_from_y(order) if whole else nan  # type: ignore
+    mean, std = moments(z, xp)
+    z, left = (z - mean) / std, []
+    for rows in folds:
+        test = np.asarray(rows)
+        train = np.setdiff1d(np.arange(z.shape[0]), test)
+        predicted = fit_affine(y[train], z[train], xp=xp)(y[test])
+        left.append(xp.sum((z[test] - predicted) ** 2, axis=0))
+    varies = xp.isfinite(std[0])
+    missed = xp.sum(xp.stack(left), axis=0) / xp.where(varies, z.shape[0], 1)
+    return xp.where(varies | xp.isnan(missed), 1 - missed, 0)
 
 
 @host_first

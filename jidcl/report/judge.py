@@ -23,6 +23,7 @@ from jidcl.report.comparisons import judge_curve, judge_ordering
 from jidcl.report.numbers import (
     RECOVERED,
     deviation,
+    few_rows,
     gap_columns,
     judge_published,
     judge_quick,
@@ -30,7 +31,13 @@ from jidcl.report.numbers import (
 )
 from jidcl.report.records import Record
 from jidcl.report.verdict import NOT_TESTABLE, Verdict
-from jidcl.report.words import all_latents, row_word, seed_words
+from jidcl.report.words import (
+    above_chance,
+    all_latents,
+    judged_by,
+    row_word,
+    seed_words,
+)
 from jidcl.systems.registry import SYSTEMS, load_presets
 
 JUDGED_BUDGETS = BUDGETS[1:]  # smoke runs are too short to be held to a claim
@@ -132,10 +139,11 @@ def judge_free(record: Record) -> list[Verdict]:
     for metric, text in (("r2", "linear map"), ("mcc", "permutation")):
         if metric not in record.scores or (metric == "mcc" and turned):
             continue
-        scores = 100 * record.values(metric)
+        scores = 100 * record.values(judged_by(record, metric))
         words = []
         if record.trained:
             whole = all_latents(record, metric, RECOVERED / 100)
+            whole &= above_chance(record, metric)
             words = seed_words(record, metric, (scores >= RECOVERED) & whole)
         verdict = Verdict(
             claim=record.preset,
@@ -150,7 +158,8 @@ def judge_free(record: Record) -> list[Verdict]:
             std=deviation(scores),
             difference=float(scores.mean() - RECOVERED),
             seeds=tuple(words),
-            nulls=mean_nulls(record, metric, 100),
+            nulls=mean_nulls(record, judged_by(record, metric), 100),
+            note=few_rows(record, metric),
             **gap_columns(record, metric),
         )
         verdicts.append(verdict)

@@ -34,6 +34,7 @@ _SCORES = {
 # What a null is, and thereby its score.
 _NULLS = {
     "shuffled": "with rows in another order",
+    "chance": "that independent outputs reach in 1 of 100 runs, by the exact law",
     "identity": "from the observations instead",
     "rotation_low": "of latents turned at random, 0.5 % quantile",
     "rotation_high": "of latents turned at random, 99.5 % quantile",
@@ -42,6 +43,7 @@ _NULLS = {
 # What a name may end in, taken off from the right.
 _ENDINGS = {
     "_per_dim": "of each dimension",
+    "_cross_fitted": "each row by a fit and a matching of others",
     "_truth": "of the true latents",
     "_sampled": "from samples",
     "_intercept": "by a read-out with intercept",

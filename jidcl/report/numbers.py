@@ -14,12 +14,14 @@ from jidcl.report.records import Record
 from jidcl.report.verdict import ANALOGUE, Verdict
 from jidcl.report.words import (
     MOST,
+    above_chance,
     admitted,
     all_latents,
     beats_nulls,
     dead_words,
     gap_bar,
     has_floor,
+    judged_by,
     mostly,
     mostly_closed,
     row_word,
@@ -86,6 +88,22 @@ def mean_nulls(record: Record, metric: str, scale: int = 1) -> dict[str, float]:
     return nulls
 
 
+def few_rows(record: Record, metric: str) -> str:
+    """A note where another score than the metric's decides the word.
+
+    Args:
+        record: of a finished run.
+        metric: name of a score.
+
+    Returns:
+        It with the mean of that score; empty where the metric's own decides.
+    """
+    name = judged_by(record, metric)
+    if name == metric:
+        return ""
+    return f"few rows: the word is of the cross-fitted score, {record.mean(name):.3f}"
+
+
 def gap_columns(record: Record, metric: str, own: float | None = None) -> dict:
     """What a verdict says of the gap: its mean, its bar, what that admits, the loss.
 
@@ -147,7 +165,7 @@ def judge_quick(claim: QuickClaim, record: Record) -> Verdict:
     Returns:
         The verdict.
     """
-    scores = claim.scale * record.values(claim.metric)
+    scores = claim.scale * record.values(judged_by(record, claim.metric))
     reached = _reached(claim, record, scores, claim.threshold, claim.bound)
     mean = bool(_reaches(claim.bound, scores.mean(), claim.threshold))
     words, note = _worded(claim, record, reached, mean)
@@ -206,7 +224,10 @@ def judge_published(claim: PublishedClaim, record: Record) -> Verdict:
     bound = claim.bound if recovers else "least"
     near = abs(difference) <= band(claim) or (recovers and worse * difference < 0)
     mean = near if recovers else bool(_reaches(bound, scores.mean(), edge))
-    reached = _reached(claim, record, scores, edge, bound)
+    judged = scores
+    if not claim.of_null:  # the number as published, the word by what few rows allow
+        judged = claim.scale * record.values(judged_by(record, claim.metric))
+    reached = _reached(claim, record, judged, edge, bound)
     words, note = _worded(claim, record, reached, mean)
     also = judge_published(claim.same_run, record) if claim.same_run else None
     inside, null_note = _inside_null(claim, record)
@@ -266,7 +287,7 @@ def _verdict(
         unit=claim.unit,
         seeds=tuple(words),
         nulls={} if null else mean_nulls(record, claim.metric, claim.scale),
-        note="; ".join(filter(None, notes)),
+        note="; ".join(filter(None, (*notes, few_rows(record, claim.metric)))),
         **gap_columns(record, claim.metric, claim.gap_bar),
     )
 
@@ -282,6 +303,7 @@ def _reached(
     reached = _reaches(bound, scores, edge)
     if claim.unit == "percent" and bound == "least":
         reached = reached & all_latents(record, claim.metric, edge / 100)
+        reached = reached & above_chance(record, claim.metric)
     return reached
 
 

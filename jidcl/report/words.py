@@ -12,6 +12,9 @@ A seed's word follows from measured facts, read in this order.
 | gap open, score does not | not optimised |
 | gap closed, score does not, yet noise within the bar explains it | not optimised |
 
+Where a record holds `{metric}_cross_fitted`, that score and its nulls decide in the
+place of the metric's: its run had few rows (`jidcl.systems.shared.cross_fitted`).
+
 A row's word is that of at least 4 of 5 seeds, else "mixed". Imports no JAX: it reads
 records.
 """
@@ -172,6 +175,37 @@ def explained(record: Record, metric: str, bar: float | None = None) -> np.ndarr
     return record.values(metric) >= min(allowed)
 
 
+def judged_by(record: Record, metric: str) -> str:
+    """The score that decides the word of a metric.
+
+    Args:
+        record: of a finished run.
+        metric: name of a score.
+
+    Returns:
+        `{metric}_cross_fitted` where the record holds it, else the metric.
+    """
+    held = f"{metric}_cross_fitted"
+    return held if held in record.scores else metric
+
+
+def above_chance(record: Record, metric: str) -> np.ndarray:
+    """Whether a matching of few rows is better than chance makes it.
+
+    The score of the very rows, as the law is of it: above the 99 % quantile.
+
+    Args:
+        record: of a finished run.
+        metric: name of a score.
+
+    Returns:
+        Booleans, `[seeds]`; True where the record has no such quantile.
+    """
+    law = record.null(judged_by(record, metric), "chance")
+    scores = record.values(metric)
+    return np.ones(scores.shape, bool) if law is None else scores > law
+
+
 def all_latents(record: Record, metric: str, threshold: float) -> np.ndarray:
     """Whether no latent hides in the mean of a score over latents.
 
@@ -186,7 +220,7 @@ def all_latents(record: Record, metric: str, threshold: float) -> np.ndarray:
     Returns:
         Booleans, `[seeds]`; True where the record has no score for each latent.
     """
-    each = record.scores.get(f"{metric}_per_dim")
+    each = record.scores.get(f"{judged_by(record, metric)}_per_dim")
     if each is None:
         return np.ones(len(record.seeds), bool)
     return np.min(np.asarray(each), axis=1) >= 1 - WORST * (1 - threshold)
@@ -206,6 +240,7 @@ def beats_nulls(record: Record, metric: str) -> np.ndarray:
     Returns:
         Booleans, `[seeds]`; True of a score without nulls.
     """
+    metric = judged_by(record, metric)
     scores = record.values(metric)
     low = scores - 2 * np.asarray(record.errors.get(metric, 0.0))
     beats = np.ones(scores.shape, bool)

@@ -14,8 +14,9 @@ from jidcl.checks import check_at_least, check_whole
 from jidcl.claims import ALREADY, FOUR_WORDS
 from jidcl.metrics import mcc, r2, shuffled
 from jidcl.report.judge import judge_free
-from jidcl.report.records import SCHEMA_VERSION, Record
+from jidcl.report.records import SCHEMA_VERSION, PerSeed, Record
 from jidcl.run.planted import Planted, parts_of, plant
+from jidcl.systems.shared.cross_fitted import cross_fitted
 
 IDENTIFIED, FALSE_MOST, MISSED_MOST = FOUR_WORDS[0], 0.01, 0.05
 METRICS: Mapping[str, Callable] = {"r2": r2, "mcc": mcc}
@@ -65,6 +66,8 @@ def _rows(rng: np.random.Generator, count: int) -> Iterator[dict[str, Any]]:
 def _record(rng: np.random.Generator, case: Planted) -> Record:
     """The record that a run with these rows would leave, its gap closed."""
     found = {name: _scores(rng, score, case) for name, score in METRICS.items()}
+    few, of_few = _few_rows(rng, case)
+    nulls = {name: nulls for name, (_, nulls) in found.items()} | of_few
     closed = {"loss": 1.0, "reference": 1.0, "chance": 2.0, "gap": 0.0, "gap_se": 0.0}
     scores = {name: [float(own.mean)] for name, (own, _) in found.items()}
     each = {f"{k}_per_dim": [own.per_dim.tolist()] for k, (own, _) in found.items()}
@@ -75,14 +78,26 @@ def _record(rng: np.random.Generator, case: Planted) -> Record:
         config={},
         seeds=[0],
         floor_kind="reference",
-        scores=scores | each,
+        scores=scores | each | few,
         losses={name: [value] for name, value in closed.items()},
-        nulls={name: nulls for name, (_, nulls) in found.items()},
-        untrained={k: nulls.pop("untrained") for k, (_, nulls) in found.items()},
+        nulls=nulls,
+        untrained={name: held.pop("untrained") for name, held in nulls.items()},
         curve=[],
         seconds={},
         device="",
     )
+
+
+def _few_rows(rng: np.random.Generator, case: Planted) -> tuple[PerSeed, dict]:
+    """(cross-fitted scores, their nulls), where rows are few."""
+    mixed = rng.permutation(case.y)
+    read: Any = {"shuffled": mixed, "identity": case.x, "untrained": case.start}
+    found, nulls = cross_fitted(case.z, case.y, read, xp=np)  # type: ignore[arg-type]
+    scores = {name: [np.asarray(value).tolist()] for name, value in found.items()}
+    return scores, {
+        score: {name: [float(value)] for name, value in own.items()}
+        for score, own in nulls.items()
+    }
 
 
 def _scores(rng: np.random.Generator, score: Callable, case: Planted):

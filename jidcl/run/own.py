@@ -30,6 +30,7 @@ from jidcl.run.check import check_system
 from jidcl.run.digest import digest_of
 from jidcl.run.runner import RunEvent, run
 from jidcl.systems.contract import System
+from jidcl.systems.shared.cross_fitted import cross_fitted, cross_fitted_means
 from jidcl.systems.shared.settings import Optimisation
 from jidcl.systems.shared.wiring import over_batches, run_optimiser
 from jidcl.theory import apply_oracle, fit_oracle
@@ -267,7 +268,8 @@ def problem_of(parts: PairProblem, config: Optimisation) -> Problem:
         y = encode(params, state, observe(g, z))[0]
 
         def finish(arrays, xp):
-            return {"r2": r2(*arrays, xp=xp).mean, "mcc": mcc(*arrays, xp=xp).mean}
+            plain = {"r2": r2(*arrays, xp=xp).mean, "mcc": mcc(*arrays, xp=xp).mean}
+            return plain | cross_fitted_means(*arrays, xp=xp)
 
         return OnHost((z, y), finish)
 
@@ -323,16 +325,17 @@ def _finished(arrays: dict[str, Any], xp: ModuleType) -> Evaluation:
         "r2_per_dim": linear.per_dim,
         "mcc_per_dim": single.per_dim,
     }
+    few, by_chance = cross_fitted(z, y, {"shuffled": mixed, "identity": x}, xp=xp)
     shown = z[:1000], y[:1000]
     return Evaluation(
-        scores=scores,
+        scores=scores | few,
         losses=Losses(
             arrays["loss"],
             arrays["reference"],
             arrays["chance"],
             extra={"linear_loss": arrays["linear"]},
         ),
-        nulls=nulls,
+        nulls=nulls | by_chance,
         samples={
             "z": shown[0],
             "y": shown[1],

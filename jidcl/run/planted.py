@@ -63,6 +63,8 @@ def plant(rng: Rng) -> Planted:
     in_x = bool(rng.random() < 0.15)
     x = z @ _mixing(rng, n) if in_x else _folded(rng, z)
     start = np.tanh(x @ rng.normal(size=(n, n)) / np.sqrt(n))
+    if not in_x and rng.random() < 0.1:  # pixels that say nothing
+        x = np.concatenate([x, rng.normal(size=(rows, min(rows - 2 * n, 300)))], axis=1)
     return Planted(kind, law, z, x, y, start, in_x, {"r2": linear, "mcc": single})
 
 
@@ -147,6 +149,20 @@ def _wide(rng: Rng, z: np.ndarray, made: np.ndarray, limit: int = 100) -> np.nda
     return y[:, rng.permutation(y.shape[1])]
 
 
+def _crowded(rng: Rng, z: np.ndarray) -> np.ndarray:
+    """Every latent with noise, among outputs that explain the noise of these rows."""
+    rows, n = z.shape
+    made = _noisy(rng, _signed(rng, z), rng.uniform(0.15, 0.2))
+    extra = min(int(rows * rng.uniform(0.7, 0.9)), 450) - n
+    y = np.concatenate([made, rng.normal(size=(rows, extra))], axis=1)
+    return y[:, rng.permutation(y.shape[1])]
+
+
+def _more_than_rows(rng: Rng, z: np.ndarray) -> np.ndarray:
+    """Nothing but noise, in nearly as many outputs as there are rows."""
+    return rng.normal(size=(len(z), min(int(len(z) * rng.uniform(0.96, 0.995)), 500)))
+
+
 def _redundant(rng: Rng, z: np.ndarray) -> np.ndarray:
     """Each latent twice, one of them with noise, and sums of neighbours."""
     y = _signed(rng, z)
@@ -187,6 +203,12 @@ KINDS: Mapping[str, Callable[[Rng, np.ndarray], tuple[np.ndarray, bool, bool]]] 
     "many outputs": lambda rng, z: (_wide(rng, z, _signed(rng, z)), True, True),
     "many outputs of noise": lambda rng, z: (
         _wide(rng, z, rng.normal(size=z.shape)),
+        False,
+        False,
+    ),
+    "noise among many outputs": lambda rng, z: (_crowded(rng, z), False, False),
+    "noise in as many outputs as rows": lambda rng, z: (
+        _more_than_rows(rng, z),
         False,
         False,
     ),

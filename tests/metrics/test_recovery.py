@@ -9,11 +9,14 @@ import pytest
 from scipy import optimize, spatial, stats
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from jidcl.metrics import (
     assign,
     bootstrap_interval,
     correlation_matrix,
+    fold_rows,
+    held_out_r2,
     isometry_error,
     linear_pearson,
     mcc,
@@ -454,3 +457,23 @@ def test_an_infinite_score_wins_and_one_below_all_is_avoided(xp):
     columns, total = assign(xp.asarray(low), xp=xp)
     np.testing.assert_array_equal(columns, [1, 0])
     assert total == -2
+
+
+@pytest.mark.many_programs(reason="a program for each fold")
+def test_held_out_r2_is_that_of_a_cross_validated_regression(rng):
+    z, y = rng.normal(size=(60, 3)), rng.normal(size=(60, 7))
+    z[:, 0] += y[:, 2]
+    folds = fold_rows(60, 4, seed=2)
+    of_row = np.empty(60, int)
+    for i, rows in enumerate(folds):
+        of_row[rows] = i
+    read = cross_val_predict(LinearRegression(), y, z, cv=PredefinedSplit(of_row))
+    want = 1 - np.sum((z - read) ** 2, axis=0) / (60 * z.var(axis=0))
+    np.testing.assert_allclose(held_out_r2(z, y, folds, xp=np), want)
+    single = (jnp.asarray(v, jnp.float32) for v in (z, y))
+    traced = jax.jit(lambda z, y: held_out_r2(z, y, folds))(*single)
+    np.testing.assert_allclose(traced, want, atol=1e-4)
+    y[3, 1] = np.nan
+    assert np.isnan(held_out_r2(z, y, folds, xp=np)).all()
+    with pytest.raises(ValueError, match="folds"):
+        held_out_r2(z, y, folds[1:], xp=np)

@@ -121,6 +121,12 @@ METRICS = {
         y=floats(40, 3, seed=2, free=(0, 1)),
         folds=thing([np.arange(20), np.arange(20, 40)]),
     ),
+    "held_out_r2": call(
+        metrics.held_out_r2,
+        z=floats(40, 2, free=(0, 1)),
+        y=floats(40, 3, seed=2, free=(0, 1)),
+        folds=thing([np.arange(20), np.arange(20, 40)]),
+    ),
     "permutation_test": call(
         metrics.permutation_test,
         score=thing(entropy_on_host),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jidcl.report import words
+from jidcl.run import audit
 from jidcl.run.audit import audit_verdict, passed, summary
 from jidcl.run.planted import KINDS, LAWS, plant
 
@@ -38,6 +39,13 @@ def test_the_audit_sees_a_judge_that_forgets_its_nulls(monkeypatch):
     assert found["false_identified"] > 0.01
     assert not passed(found)
     assert found["worst"][0]["word"] == "identified"
+
+
+def test_the_audit_sees_a_judge_that_reads_the_fitted_rows(monkeypatch):
+    monkeypatch.setattr(audit, "_few_rows", lambda rng, case: ({}, {}))
+    found = summary(list(audit_verdict(150, seed=11)))
+    assert found["false_identified"] > 0.01
+    assert not passed(found)
 
 
 def test_a_rate_beyond_its_limit_does_not_pass():

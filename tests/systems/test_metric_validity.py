@@ -9,8 +9,13 @@ import pytest
 
 from jidcl.metrics import mcc
 from jidcl.systems.metric_validity import factors, presets
-from jidcl.systems.metric_validity.evaluate import drawn, names_of, one_draw
-from jidcl.systems.metric_validity.presets import MetricValidity, cell
+from jidcl.systems.metric_validity.evaluate import (
+    _finish,
+    drawn,
+    names_of,
+    one_draw,
+)
+from jidcl.systems.metric_validity.presets import MetricValidity, cell, experiments
 from jidcl.systems.metric_validity.problem import SYSTEM, make_program
 from jidcl.theory import CLAIMS, validity
 from jidcl.theory.validity import HIGH, LOW, verdicts
@@ -157,3 +162,10 @@ def test_drawn_factors_and_maps_have_their_own_streams():
     config = cell("D1", "E9", draws=1)
     z, y = drawn(config, [1, 2])
     assert abs(np.corrcoef(z[:, 0], y[:, 0])[0, 1]) < 0.2
+
+
+def test_codes_that_overflow_have_no_score_and_leave_the_mean_to_others():
+    config = experiments()["exp08-09-D4-E6-d5"].changed(group="matching", draws=5)
+    assert np.isnan(list(one_draw(config, [91, 4]).values())).all()
+    found = _finish(config, np.asarray([91]), np)
+    assert np.isfinite([found.scores["mcc"], found.errors["mcc"]]).all()

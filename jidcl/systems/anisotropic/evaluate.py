@@ -22,6 +22,7 @@ from jidcl.metrics import (
 from jidcl.numerics import generators
 from jidcl.systems.anisotropic.presets import Anisotropic
 from jidcl.systems.anisotropic.process import draw_pairs, objective, oracle_lam
+from jidcl.systems.shared.cross_fitted import cross_fitted, cross_fitted_means
 from jidcl.systems.shared.perturbed import admitted, perturb, recovered
 from jidcl.systems.shared.sources import make_source
 from jidcl.systems.shared.wiring import errors_of, mean_of, over_batches
@@ -40,6 +41,7 @@ def probe(config: Anisotropic, f: Encode, lam: Array, frozen: Any, key) -> OnHos
         found = _mcc(z, y, xp)
         learned = _lambda_scores(config, lam, found.columns, xp)
         learned |= _block_scores(config, lam, z, y, xp)
+        learned |= cross_fitted_means(z, _filled(z, y, xp), xp=xp)
         return learned | {"r2": r2(z, y, xp=xp).mean, "mcc": found.mean}
 
     return OnHost((z, y, lam), finish)
@@ -108,7 +110,8 @@ def _finish(
     for i, own in enumerate(others):
         part = {name: leaf[i] for name, leaf in rows.items()}
         scores = _scores(config, arrays["lam"], part, xp)
-        each.append((scores, _nulls(own, part, pictures, xp)))
+        nulls, few = _nulls(own, part, pictures, xp)
+        each.append((scores | few, nulls))
     errors = errors_of([scores for scores, _ in each], xp)
     scores, nulls = mean_of(each, xp)
     if "block_r2" in scores:  # of all columns: no block of them has more
@@ -135,9 +138,11 @@ def _finish(
 
 
 def _nulls(key, rows: Metrics, pictures: bool, xp: ModuleType):
-    """Nulls of one batch, by score."""
+    """Nulls of one batch, by score; cross-fitted scores where its rows are few."""
     z, x, mixed = rows["z"], rows["x"], shuffled(key, rows["y"], xp=xp)
-    return {
+    read = {"shuffled": _filled(z, mixed, xp)} | ({} if pictures else {"identity": x})
+    few, by_chance = cross_fitted(z, _filled(z, rows["y"], xp), read, xp=xp)
+    nulls = {
         "r2": {
             "shuffled": r2(z, mixed, xp=xp).mean,
             "identity": r2(z, x, split=pictures, xp=xp).mean,
@@ -147,6 +152,7 @@ def _nulls(key, rows: Metrics, pictures: bool, xp: ModuleType):
             "identity": mcc(z, x, xp=xp).mean,
         },
     }
+    return nulls | by_chance, few
 
 
 def _summed_up(losses: Metrics) -> Losses:
@@ -203,5 +209,9 @@ def _lambda_scores(
 
 def _mcc(z: Array, y: Array, xp: ModuleType, *, spearman: bool = False):
     """MCC; outputs that are fewer than the latents are filled up by constants."""
+    return mcc(z, _filled(z, y, xp), spearman=spearman, xp=xp)
+
+
+def _filled(z: Array, y: Array, xp: ModuleType) -> Array:
     missing = max(z.shape[1] - y.shape[1], 0)
-    return mcc(z, xp.pad(y, ((0, 0), (0, missing))), spearman=spearman, xp=xp)
+    return xp.pad(y, ((0, 0), (0, missing)))

@@ -36,6 +36,7 @@ from jidcl.systems.contrastive_ica.process import (
     objective,
 )
 from jidcl.systems.contrastive_ica.settings import Trained
+from jidcl.systems.shared.cross_fitted import cross_fitted, cross_fitted_means
 from jidcl.systems.shared.perturbed import admitted, perturb, recovered
 from jidcl.systems.shared.sources import set_size
 from jidcl.systems.shared.wiring import errors_of, mean_of
@@ -54,7 +55,8 @@ def probe(config: Trained, parts: Parts, f: Encode, frozen: Any, key) -> OnHost:
 
     def finish(arrays, xp):
         z, y = arrays
-        return {"r2": r2(z, y, xp=xp).mean, "mcc": mcc(z, y, xp=xp).mean}
+        few = cross_fitted_means(z, y, xp=xp)
+        return few | {"r2": r2(z, y, xp=xp).mean, "mcc": mcc(z, y, xp=xp).mean}
 
     return OnHost((z, _read(parts, frozen, f, z)[0]), finish)
 
@@ -213,7 +215,9 @@ def _scores(rows: dict[str, Any], key, pictures: bool, xp: ModuleType):
     }
     if not pictures:
         nulls["mcc"]["identity"] = mcc(z, features, xp=xp).mean
-    return scores, nulls
+    read = {"shuffled": mixed} | ({} if pictures else {"identity": features})
+    few, by_chance = cross_fitted(z, y, read, xp=xp)
+    return scores | few, nulls | by_chance
 
 
 def _losses(

@@ -35,6 +35,7 @@ from jidcl.systems.ima_vae.process import (
     to_sources,
     true_code,
 )
+from jidcl.systems.shared.cross_fitted import cross_fitted, cross_fitted_means
 from jidcl.systems.shared.wiring import errors_of, mean_of, over_batches
 from jidcl.theory import best_posterior, small_noise_variance
 from jidcl.types import Array, Evaluation, Losses, OnHost, Params
@@ -57,7 +58,15 @@ def probe(config: ImaVae, nets: Networks, params, state, g: Params, key) -> OnHo
 
 def _mcc_of_rows(arrays, xp: ModuleType):
     z, y, sampled = arrays
-    return {"mcc": mcc(z, y, xp=xp).mean, "mcc_sampled": mcc(z, sampled, xp=xp).mean}
+    few = cross_fitted_means(z, y, ("mcc",), xp=xp)
+    few |= _of_samples(cross_fitted_means(z, sampled, ("mcc",), xp=xp))
+    held = {"mcc": mcc(z, y, xp=xp).mean, "mcc_sampled": mcc(z, sampled, xp=xp).mean}
+    return held | few
+
+
+def _of_samples(scores):
+    """Cross-fitted scores, under the names of those of samples."""
+    return {name.replace("mcc", "mcc_sampled"): held for name, held in scores.items()}
 
 
 def evaluate(config: ImaVae, nets: Networks, params, state, g: Params, key) -> OnHost:
@@ -221,10 +230,15 @@ def _scores(rows: dict[str, Any], key, cdf: bool, xp: ModuleType):
     }
     if cdf:
         scores["mcc_cdf"] = mcc(z, rows["share"], xp=xp).mean
+    mixed = shuffled(key, y, xp=xp)
     own = {
-        "shuffled": mcc(z, shuffled(key, y, xp=xp), xp=xp).mean,
+        "shuffled": mcc(z, mixed, xp=xp).mean,
         "identity": mcc(z, rows["x"], xp=xp).mean,
     }
     # Rows in another order say as little, of means or of samples.
     nulls = {"mcc": own, "mcc_sampled": own}
-    return scores, nulls
+    read = {"shuffled": mixed, "identity": rows["x"]}
+    few, by_chance = cross_fitted(z, y, read, ("mcc",), xp=xp)
+    drawn, of_drawn = cross_fitted(z, rows["sampled"], read, ("mcc",), xp=xp)
+    few, by_chance = few | _of_samples(drawn), by_chance | _of_samples(of_drawn)
+    return scores | few, nulls | by_chance

@@ -14,6 +14,7 @@ from jidcl.metrics.columns import ranks, standardised
 from jidcl.numerics import generators
 from jidcl.systems.kitti_masks.presets import FACTORS, KittiMasks
 from jidcl.systems.kitti_masks.process import draw_pairs, mask_moments
+from jidcl.systems.shared.cross_fitted import cross_fitted, cross_fitted_means
 from jidcl.systems.shared.perturbed import admitted, perturb, recovered
 from jidcl.systems.shared.pictures import in_parts
 from jidcl.systems.shared.wiring import errors_of, mean_of
@@ -24,6 +25,7 @@ Encode = Callable[[Array], Array]
 Objective = Callable[[Array, Array], Array]
 FIT_BATCHES = 2  # that the scale of the true latents is fitted on
 TURNS = 200  # random directions of the null
+JUDGED = ("r2", "mcc", "mcc_spearman")
 
 
 def probe(config: KittiMasks, f: Encode, frozen: Any, key: Array) -> OnHost:
@@ -32,7 +34,7 @@ def probe(config: KittiMasks, f: Encode, frozen: Any, key: Array) -> OnHost:
 
     def finish(arrays, xp):
         z, y = arrays
-        return _recovery(z, y, xp)
+        return _recovery(z, y, xp) | cross_fitted_means(z, y, JUDGED, xp=xp)
 
     return OnHost((batch.z, in_parts(f, batch.x)), finish)
 
@@ -155,10 +157,13 @@ def _scores(z: Array, y: Array, moments: Array, key: Any, xp: ModuleType):
     """(scores, nulls) of one batch."""
     each = mcc(z, y, spearman=True, xp=xp).per_dim
     scores = {**_recovery(z, y, xp), "mcc_spearman_per_dim": each}
-    by_chance = _recovery(z, shuffled(key, y, xp=xp), xp)
+    mixed = shuffled(key, y, xp=xp)
+    by_chance = _recovery(z, mixed, xp)
     raw = _recovery(z, moments, xp)
     nulls = {k: {"shuffled": by_chance[k], "identity": raw[k]} for k in by_chance}
-    return scores, nulls
+    read = {"shuffled": mixed, "identity": moments}
+    few, of_few = cross_fitted(z, y, read, JUDGED, xp=xp)
+    return scores | few, nulls | of_few
 
 
 def _read_singly(z: Array, y: Array, xp: ModuleType) -> Metrics:

@@ -22,6 +22,7 @@ from jidcl.metrics import (
 )
 from jidcl.systems.lejepa.presets import LeJEPA
 from jidcl.systems.lejepa.process import draw_pair, objective
+from jidcl.systems.shared.cross_fitted import cross_fitted
 from jidcl.systems.shared.perturbed import admitted, perturb
 from jidcl.systems.shared.wiring import over_batches
 from jidcl.theory import ou_alignment_limit
@@ -66,13 +67,12 @@ def _recovery(config: LeJEPA, f: Map, g: Map, key: Array) -> Evaluation:
         grid = plane_grid()
         scores["r2_grid"] = total_r2(f(g(grid)), grid)
     some = slice(min(1000, config.eval_batch))
-    nulls = {
-        "shuffled": total_r2(shuffled(k_shuffle, y), z),
-        "identity": total_r2(x, z),
-    }
+    read = {"shuffled": shuffled(k_shuffle, y), "identity": x}
+    nulls = {"r2": {name: total_r2(v, z) for name, v in read.items()}}
+    few, by_chance = cross_fitted(z, y, read, ("r2",), xp=jnp)
     return Evaluation(
-        scores=scores,
-        nulls={"r2": nulls},
+        scores=scores | few,
+        nulls=nulls | by_chance,
         samples={
             "z": z[some],
             "y": y[some],

@@ -17,6 +17,7 @@ from jidcl.systems.lejepa import conformance, presets
 from jidcl.systems.lejepa.evaluate import evaluate as evaluate_encoder
 from jidcl.systems.lejepa.presets import LeJEPA
 from jidcl.systems.lejepa.process import draw_pair, objective, observe
+from jidcl.systems.shared.cross_fitted import cross_fitted_means
 from jidcl.systems.shared.wiring import over_batches, run_optimiser
 from jidcl.train import gradient
 from jidcl.types import Batch, Problem, Program
@@ -92,7 +93,9 @@ def make_problem(config: LeJEPA) -> Problem:
         f = chosen(params, state, frozen, k_choice)
         shape = (min(config.eval_batch, 4096), config.n)
         z = noise(k_z, density, shape, jnp.float32)
-        return {"r2": total_r2(f(observe(config, frozen, z)), z)}
+        y = f(observe(config, frozen, z))
+        few = cross_fitted_means(z, y, ("r2",), xp=jnp)
+        return few | {"r2": total_r2(y, z)}
 
     def evaluate(params, state, frozen, key):
         k_choice, *keys = jax.random.split(key, 3)

@@ -67,15 +67,22 @@ def _finish(config: MetricValidity, seed: Any, xp: ModuleType) -> Evaluation:
     numbers = [int(part) for part in np.asarray(seed).ravel()]
     rows = [one_draw(config, [*numbers, i]) for i in range(config.draws)]
     held = {name: np.asarray([row[name] for row in rows]) for name in names}
+    # Draws without a score are left out, as recorded; none has one: NaN.
+    held = {k: x[~np.isnan(x)] if not np.isnan(x).all() else x for k, x in held.items()}
     scores = {name: x.mean() for name, x in held.items()}
-    root = np.sqrt(max(config.draws - 1, 1))
-    errors = {name: x.std() / root for name, x in held.items()}
+    errors = {k: x.std() / np.sqrt(max(len(x) - 1, 1)) for k, x in held.items()}
     return Evaluation(scores, errors=errors if config.draws > 1 else {})
 
 
 def one_draw(config: MetricValidity, seed: list[int]) -> dict[str, float]:
-    """All scores of one draw of factors and map, by name."""
-    z, y = drawn(config, seed)
+    """All scores of one draw of factors and map, by name.
+
+    NaN where codes overflow: one of exp(x^3) of a factor that is a product may.
+    """
+    with np.errstate(over="ignore"):
+        z, y = drawn(config, seed)
+    if not np.isfinite(y).all():
+        return dict.fromkeys(names_of(config), float("nan"))
     found = matching(config, z, y, seed[-1])
     cut = config.samples - config.scored
     z_test, y_test = z[cut:], y[cut:]

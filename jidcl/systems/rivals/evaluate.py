@@ -26,6 +26,7 @@ from jidcl.metrics import (
 from jidcl.metrics.blocks import ALPHAS, GAMMAS
 from jidcl.systems.rivals.presets import Rivals
 from jidcl.systems.rivals.process import draw_marginal
+from jidcl.systems.shared.cross_fitted import cross_fitted
 from jidcl.systems.shared.nulls import fit_nulls, smooth_shares
 from jidcl.systems.shared.sources import Source
 from jidcl.types import Array, Evaluation, Metrics
@@ -141,10 +142,11 @@ def evaluate(
         name: jnp.mean(determination(held.z, z_hat)[:n_c])
         for name, z_hat in null.items()
     }
+    few, by_chance = cross_fitted(held.z[:, :n_c], held.y, {}, ("mcc",), xp=jnp)
     content, y = held.z[:1000, :n_c], held.y[:1000]
     return Evaluation(
-        found,
-        nulls={"r2": nulls, "content": nulls},
+        found | few,
+        nulls={"r2": nulls, "content": nulls, **by_chance},
         samples={
             "z": content,
             "y": y,
