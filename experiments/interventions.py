@@ -22,9 +22,9 @@ Expected of `kalman`, said before it was run: up to a variance of 0.1 at least 1
 fits are as likely as the truth, the median error is below 0.15, and from 0.01 on it is
 below half of that of pairs. Of three states, 16 of 20 and 0.2.
 
-Expected of `grid`, `environments` and `noise`, said before they were run: the share with
-an MCC of 0.99 is 0.8 at least for d = 2, 3, 5, minimal and maximal, means of zero or
-drawn; 8 and 10 are reported. Proportional profiles stay below 0.95 for any number of
+Expected of `grid`, `environments` and `noise`, said before they were run: the share
+with an MCC of 0.99 is 0.8 at least for d = 2, 3, 5, minimal and maximal, means of zero
+or drawn; 8 and 10 are reported. Proportional profiles stay below 0.95 for any number of
 environments; with uniform ones the mean MCC is above 0.95 from two on and above 0.99
 from four on. With two states every noise of 0.01 and more is below 0.95. The motor is
 above 0.98 up to a variance of 1e-6 and below 0.7 from 1e-4 on; the pooled MCC of the

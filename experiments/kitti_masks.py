@@ -13,10 +13,10 @@ shown. Runs are kept below --root and resumed. Time: a row of two
 seeds and 300 steps takes some minutes of one core. Seeds run one by one.
 
 Expected of the rows laplace, normal and slowvae with two seeds and 300 steps, said
-before they were run to their end: with either lag laplace is above normal, as published,
-and every row is above the untrained encoder; none is above 99 % of random directions.
-One row is above another only where 95 % intervals of their means do not meet (Student's,
-over seeds: with two of them 12.7 standard errors).
+before they were run to their end: with either lag laplace is above normal, as
+published, and every row is above the untrained encoder; none is above 99 % of random
+directions. One row is above another only where 95 % intervals of their means do not
+meet (Student's, over seeds: with two of them 12.7 standard errors).
 """
 
 import argparse
