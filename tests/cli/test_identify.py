@@ -32,7 +32,7 @@ def run(path, capsys, *more, **arrays):
     np.savez(path, **arrays)
     code = cli.main(["identify", str(path), *more])
     shown = capsys.readouterr()
-    assert max(map(len, shown.out.splitlines())) <= 88
+    assert max(map(len, shown.out.splitlines()), default=0) <= 88
     return code, (shown.out + shown.err).replace("\n" + 13 * " ", " ")
 
 
