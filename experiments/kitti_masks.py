@@ -41,6 +41,7 @@ from jidcl.train.sharding import make_mesh
 from jidcl.train.state import with_shared
 
 SCORES = ("mcc_spearman", "mcc_seen", "r2")
+HOW = "of one output each; z: y, x, area"
 
 
 def settings(name: str, options: argparse.Namespace) -> Any:
@@ -134,7 +135,7 @@ def main() -> None:
             held |= {"file": Path(options.file).name, "batch": options.batch}
             options.out.write_text(json.dumps(held | {"rows": results}, indent=1))
             picture = options.out.with_name(f"{options.out.stem}_{name}.png")
-            plot_recovery(record, read_samples(ended[0][0]), picture)
+            plot_recovery(record, read_samples(ended[0][0]), picture, how=HOW)
 
 
 if __name__ == "__main__":
