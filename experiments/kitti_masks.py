@@ -27,6 +27,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from scipy.stats import t
 
 from jidcl.claims import load_claims
 from jidcl.metrics import mcc, r2
@@ -68,6 +69,7 @@ def summary(record: Record, published: dict[str, float]) -> dict[str, Any]:
         for name in ("identity", "untrained", "rotation_low", "rotation_high")
     }
     shown = {k: np.round(100 * np.asarray(v), 2).tolist() for k, v in found.items()}
+    shown["interval"] = interval(shown["mcc_spearman"])
     held = {k: round(100 * float(np.mean(v)), 2) for k, v in nulls.items()}
     curve = {str(p["step"]): p["mcc_spearman"] for p in record.curve}
     return {
@@ -81,6 +83,15 @@ def summary(record: Record, published: dict[str, float]) -> dict[str, Any]:
         },
         "seconds": round(math.fsum(record.seconds.values())),
     }
+
+
+def interval(scores: list[float]) -> list[float]:
+    """Student's 95 % interval of the mean over seeds; of one seed anything."""
+    if len(scores) < 2:
+        return [0.0, 100.0]
+    half = t.ppf(0.975, len(scores) - 1) * np.std(scores, ddof=1) / len(scores) ** 0.5
+    middle = np.mean(scores)
+    return np.round([max(0.0, middle - half), min(100.0, middle + half)], 2).tolist()
 
 
 def untrained(config: Any, seeds: list[int]) -> dict[str, Any]:
