@@ -73,7 +73,7 @@ def of_presets(study: str, root: Path) -> dict:
     return held
 
 
-def kalman(seed: int) -> dict:
+def kalman(seed: int, noises: list[float]) -> dict:
     """Errors of fits by the Kalman filter's likelihood, medians over systems."""
     import jax
     import jax.numpy as jnp
@@ -106,8 +106,8 @@ def kalman(seed: int) -> dict:
         keys = jax.random.split(jax.random.key(seed), KALMAN_SYSTEMS)
         for name, config in rows.items():
             run_all = jax.jit(partial(whole, config))
-            scores = jax.device_get(run_all(jnp.asarray(KALMAN_NOISES), keys))
-            for i, noise in enumerate(KALMAN_NOISES):
+            scores = jax.device_get(run_all(jnp.asarray(noises), keys))
+            for i, noise in enumerate(noises):
                 row = {k: float(np.median(v[i])) for k, v in scores.items()}
                 row["optimised"] = float(np.mean(scores["optimised"][i]))
                 held[f"{name}, {noise:g}"] = row
@@ -305,6 +305,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--studies", nargs="*", choices=known, default=list(known))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--noises", nargs="+", type=float, default=KALMAN_NOISES, help="of kalman"
+    )
     parser.add_argument("--root", type=Path, default=Path("runs/interventions"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -316,7 +319,7 @@ def main() -> None:
             held[study] = compare(options.seed)
             draw(held[study], path.with_suffix(".png"))
         elif study == "kalman":
-            held[study] = kalman(options.seed)
+            held[study] = kalman(options.seed, options.noises)
         elif study == "sweeps":
             held[study] = sweeps()
         else:
