@@ -107,6 +107,7 @@ def test_noise_and_a_state_that_is_not_seen_are_noticed(tmp_path, capsys):
     assert identify(list(seen)).memory > 0.5
 
 
+@pytest.mark.many_programs(reason="the fit, its margins and a design")
 def test_one_input_of_two_states_is_seen_by_its_rank():
     rng = np.random.default_rng(1)
     u = rng.normal(size=(2, 1000, 1)) * [[[1.0]], [[2.0]]]
