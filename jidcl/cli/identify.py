@@ -1,6 +1,7 @@
 """`jidcl identify`: what experiments say of a linear system, and what is open."""
 
 import dataclasses
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -81,60 +82,95 @@ def _read(path: Path) -> tuple[list[Any], list[Any], Any]:
 
 def lines(found: Any) -> list[str]:
     """What is printed of `jidcl.systems.lti.identify.Identified`."""
-    inputs, count = found.m.shape[1], len(found.pairs)
-    told, names = found.told, ", ".join(map(str, found.pairs))
-    shown = [
-        f"experiments  {count}, with {names} pairs of samples",
-        f"system       {len(found.g)} outputs, {inputs} inputs, spectral radius "
+    inputs, told = found.m.shape[1], found.told
+    many = "1 input" if inputs == 1 else f"{inputs} inputs"
+    counts = ", ".join(map(str, found.pairs))
+    shown = _told("experiments", f"{len(found.pairs)}, with {counts} pairs of samples")
+    shown += _told(
+        "system",
+        f"y(t+1) = G y(t) + M u(t): {len(found.g)} outputs, {many}, spectral radius "
         f"{found.radius:.4g}",
-    ]
+    )
     if found.radius >= 1:
-        shown.append(
-            "warning      the system is unstable: a series that grows says "
-            "most of its last samples"
+        shown += _told(
+            "warning",
+            "the system is unstable: a series that grows says most of its last samples",
+        )
+    biased = found.memory > found.by_chance
+    if biased:
+        shown += _told(
+            "warning",
+            "what G leaves of a step correlates with that of the step before, "
+            f"{found.memory:.2g}; by chance it is below {found.by_chance:.2g}. A state "
+            "is not seen, outputs have noise, or inputs have memory: G and M are off",
         )
     shown += _matrix("G = C A C^-1", found.g)
     free = "sign" if found.known else "order and scale"
     shown += _matrix(f"M = C B, columns up to {free}", found.m)
-    kind = "given" if found.known else "estimated"
+    kind = "given" if found.known else "estimated, the mean of each input is 1"
     shown += _matrix(
-        f"variances of the inputs, {kind}, a row an experiment", found.variance
+        f"variances of the inputs, a row an experiment ({kind})", found.variance
     )
-    met = "met" if bool(told.sufficient) else "not met"
-    shown += [
-        f"diversity    margin {found.margin:.3g} of 1, least sine between two profiles "
+    mixed = bool(found.open_pairs) and not found.known
+    chance = ", by differences that may be chance" if mixed else ""
+    met = f"met{chance}" if bool(told.sufficient) else "not met"
+    shown += _told(
+        "diversity",
+        f"margin {found.margin:.3g} of 1, least sine between two profiles "
         f"{float(told.min_pair_sine):.3g}",
-        f"condition    rank of precision differences {int(told.rank)}, {inputs} is "
-        f"sufficient ({inputs + 1} experiments at least): {met}; not necessary",
-        f"expected     MCC {found.mcc:.4f} of the inputs found with the true ones",
-    ]
-    if found.identified:
-        shown.append("identified   yes: G, and M up to what stands above")
-    else:
-        shown.append("identified   no: these environments do not suffice")
+    )
+    shown += _told(
+        "condition",
+        f"{met}: rank of precision differences {int(told.rank)} of {inputs}, from "
+        f"{inputs + 1} experiments at least. It suffices; less may do",
+    )
+    expected = f"MCC {found.mcc:.4f} of the inputs found with the true ones"
+    if mixed:
+        expected = "nothing of the columns that are open below"
+    shown += _told("expected", expected)
+    answer = f"yes: G, and M up to the {free} of its columns"
+    if not found.identified:
+        answer = "no: these environments do not suffice"
+    elif biased:
+        answer = "the experiments suffice, but see the warning"
+    shown += _told("identified", answer)
     for (i, j), move in zip(found.open_pairs, found.basis, strict=True):
-        shown += _matrix(f"open: inputs {i} and {j} may be turned; M moves along", move)
-    shown += _next(found)
-    return shown
+        title = f"open: columns {i} and {j} of M may be any mixture; M moves along"
+        shown += _matrix(title, move)
+    return shown + (_next(found) if inputs > 1 else [])
 
 
 def _next(found: Any) -> list[str]:
+    """Which experiment should follow."""
     import numpy as np
 
     new = found.next_variance
     wanted = ", ".join(f"{value:.3g}" for value in new)
-    best = int(np.argmax(new))
-    shown = [f"next         variances {wanted}: margin {found.next_margin:.3g}"]
-    if not found.identified:
-        others = [str(i) for i in range(len(new)) if i != best]
-        shown.append(
-            f"             the next one should excite input {best}, and keep "
-            f"{', '.join(others)} low"
+    shown = f"variances {wanted}: margin {found.next_margin:.3g}"
+    if found.open_pairs and not found.known:
+        # Its columns are mixtures: no one of them is a device that could be driven.
+        pair = " and ".join(map(str, found.open_pairs[0]))
+        shown += (
+            f". Drive one of the devices behind columns {pair} much more, the others "
+            "less. Which one does not matter: those columns are mixtures of them"
         )
+    elif not found.identified:
+        best = int(np.argmax(new))
+        others = ", ".join(str(i) for i in range(len(new)) if i != best)
         column = found.m[:, best] / np.linalg.norm(found.m[:, best])
         along = ", ".join(f"{value:.3g}" for value in column)
-        shown.append(f"             input {best} moves the outputs along ({along})")
-    return shown
+        shown += (
+            f". The next one should excite input {best}, and keep {others} low. Input "
+            f"{best} moves the outputs along ({along})"
+        )
+    return _told("next", shown)
+
+
+def _told(label: str, text: str) -> list[str]:
+    """A labelled text in lines of a terminal's width."""
+    return textwrap.wrap(
+        text, 80, initial_indent=f"{label:<13}", subsequent_indent=" " * 13
+    )
 
 
 def _matrix(title: str, matrix: Any) -> list[str]:

@@ -83,14 +83,21 @@ def plot_curve(record: Record, path: Path) -> Path:
     return _save(figure, path)
 
 
-def plot_recovery(record: Record, samples: dict[str, Any], path: Path) -> Path:
-    """z against its affine read-out for each latent, and the correlation matrix.
+def plot_recovery(
+    record: Record,
+    samples: dict[str, Any],
+    path: Path,
+    *,
+    how: str = "linear read-out of y",
+) -> Path:
+    """z against its read-out for each latent, and the correlation matrix.
 
     Args:
         record: of the run.
         samples: `z` and `z_hat`, `[seeds, count, n]`, and `matrix`, `[seeds, n, m]`;
             the first seed is shown.
         path: the file to write.
+        how: what `z_hat` is.
 
     Returns:
         `path`.
@@ -112,7 +119,7 @@ def plot_recovery(record: Record, samples: dict[str, Any], path: Path) -> Path:
     axes[-1].set_yticks(range(n), range(1, n + 1))
     figure.colorbar(matrix, ax=axes[-1], shrink=0.8)
     figure.suptitle(
-        rf"{record.preset}, seed {record.seeds[0]}; $\hat z$: linear read-out of y",
+        rf"{record.preset}, seed {record.seeds[0]}; $\hat z$: {how}",
         fontsize=10,
     )
     return _save(figure, path)

@@ -28,11 +28,12 @@ def motor(variance, time=4000, seed=0):
 
 
 def run(path, capsys, *more, **arrays):
-    """Exit code and what was printed."""
+    """Exit code and what was printed, the lines of a wrapped text joined."""
     np.savez(path, **arrays)
     code = cli.main(["identify", str(path), *more])
     shown = capsys.readouterr()
-    return code, shown.out + shown.err
+    assert max(map(len, shown.out.splitlines()), default=0) <= 88
+    return code, (shown.out + shown.err).replace("\n" + 13 * " ", " ")
 
 
 @pytest.mark.many_programs(reason="the fit, its margins and a design")
@@ -43,8 +44,11 @@ def test_diverse_experiments_identify_the_motor(tmp_path, capsys):
     code, shown = run(tmp_path / "a.npz", capsys, y=y)
     assert code == 0
     assert "identified   yes" in shown
-    assert "2 outputs, 2 inputs, spectral radius 0.98" in shown
+    assert (
+        "y(t+1) = G y(t) + M u(t): 2 outputs, 2 inputs, spectral radius 0.98" in shown
+    )
     assert "columns up to order and scale" in shown
+    assert "warning" not in shown
     found = identify(list(y), variance=DIVERSE)
     assert found.identified
     np.testing.assert_allclose(np.abs(found.m), np.abs(B), rtol=0.05, atol=0.02)
@@ -58,8 +62,8 @@ def test_proportional_experiments_do_not_and_the_next_one_is_named(tmp_path, cap
     code, shown = run(tmp_path / "b.npz", capsys, **series)
     assert code == 0
     assert "identified   no: these environments do not suffice" in shown
-    assert "open: inputs 0 and 1 may be turned" in shown
-    assert re.search(r"the next one should excite input \d, and keep \d low", shown)
+    assert "open: columns 0 and 1 of M may be any mixture" in shown
+    assert "Which one does not matter" in shown
     assert "4000" not in shown.splitlines()[0]
     assert "3999, 1500, 3999 pairs" in shown
     told = identify(list(y), variance=FLAT)
@@ -74,6 +78,33 @@ def test_proportional_experiments_do_not_and_the_next_one_is_named(tmp_path, cap
     for row in FLAT:
         a, b = (m @ np.diag(row) @ m.T for m in (told.m, moved))
         np.testing.assert_allclose(a, b, atol=1e-9)
+
+
+@pytest.mark.many_programs(reason="the fit, its margins and a design")
+@pytest.mark.many_programs(reason="the fit, its margins and a design")
+def test_of_known_variances_the_next_device_is_named(tmp_path, capsys):
+    known = dict(y=motor(FLAT), variance=FLAT)
+    _, shown = run(tmp_path / "k.npz", capsys, **known)
+    assert re.search(r"The next one should excite input \d, and keep \d low", shown)
+
+
+@pytest.mark.many_programs(reason="the fits, their margins and designs")
+def test_noise_and_a_state_that_is_not_seen_are_noticed(tmp_path, capsys):
+    y = motor(DIVERSE)
+    found = identify(list(y))
+    assert found.memory < found.by_chance < 0.05
+    noisy = y + 0.05 * np.random.default_rng(1).normal(size=y.shape)
+    _, shown = run(tmp_path / "n.npz", capsys, y=noisy)
+    assert "warning      what G leaves of a step correlates" in shown
+    assert "identified   yes" not in shown
+    # Of position, velocity and what drives them, the position alone.
+    rng, x, seen = np.random.default_rng(2), np.zeros(2), np.zeros((2, 2000, 1))
+    for e in range(2):
+        for t in range(2000):
+            seen[e, t] = x[0]
+            x = np.array([x[0] + 0.1 * x[1], x[1] - 0.1 * x[0] - 0.1 * x[1]])
+            x[1] += (1 + e) * rng.normal()
+    assert identify(list(seen)).memory > 0.5
 
 
 @pytest.mark.many_programs(reason="the fit, its margins and a design")

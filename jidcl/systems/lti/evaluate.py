@@ -65,7 +65,7 @@ def _mcc(covariance: Array) -> Array:
     return assign(score)[1] / m
 
 
-def _drawn(config: Interventions, key: Array):
+def drawn(config: Interventions, key: Array):
     """A system, its environments, and rows (z, u) of every environment."""
     keys = jax.random.split(key, 3)
     if config.experiment == "motor":
@@ -92,7 +92,7 @@ def of_pairs(joint: Moments, width: int) -> Moments:
 def one_recovery(config: Interventions, key: Array) -> dict[str, Array]:
     """Scores of the likelihood on one system."""
     k_data, k_fit = jax.random.split(key)
-    system, environments, rows = _drawn(config, k_data)
+    system, environments, rows = drawn(config, k_data)
     variance, d = environments.variance, config.states
     white = estimators.whitened(rows, 2 * d)
     joint = estimators.moments_of(white.rows)
@@ -132,7 +132,7 @@ def one_recovery(config: Interventions, key: Array) -> dict[str, Array]:
 def one_source(config: Interventions, key: Array) -> dict[str, Array]:
     """Scores of the published objective on one system, the likelihood's beside them."""
     k_data, k_fit, k_start = jax.random.split(key, 3)
-    _, environments, rows = _drawn(config, k_data)
+    _, environments, rows = drawn(config, k_data)
     d = config.states
     joint = estimators.moments_of(rows)
     moments = of_pairs(joint, 2 * d)
@@ -162,7 +162,7 @@ def one_source(config: Interventions, key: Array) -> dict[str, Array]:
 
 def one_motor(config: Interventions, key: Array) -> dict[str, Array]:
     """Scores of the leading direction of innovations, one input of two states."""
-    _, environments, rows = _drawn(config, key)
+    _, environments, rows = drawn(config, key)
     joint = estimators.moments_of(rows)
     moments = of_pairs(joint, 4)
     back, covariance = estimators.innovations(moments)

@@ -52,6 +52,9 @@ class Identified(NamedTuple):
         basis: directions in which M may move, `[open pairs, outputs, inputs]`.
         next_variance: of the environment that should come next, `[inputs]`.
         next_margin: the margin with it.
+        memory: largest |correlation| of what G leaves of a step with that of the step
+            before: 0 but for chance where all states are seen without noise.
+        by_chance: what it may be then.
     """
 
     g: np.ndarray
@@ -68,6 +71,8 @@ class Identified(NamedTuple):
     basis: np.ndarray
     next_variance: np.ndarray
     next_margin: float
+    memory: float
+    by_chance: float
 
     @property
     def identified(self) -> bool:
@@ -261,7 +266,8 @@ def identify(
         known = None if variance is None else jnp.asarray(variance)
         fit = jax.jit(lambda key: estimators.fit(key, held, m, known, starts=8))
         found = jax.device_get(fit(jax.random.key(seed)))
-        return _told(found, back, kept, width, pairs, variance, seed)
+        memory = _memory(series, kept @ np.concatenate([-back, np.eye(width)], axis=1))
+        return _told(found, back, kept, pairs, variance, seed, memory)
 
 
 def _checked_known(variance: Any, count: int) -> np.ndarray:
@@ -279,9 +285,23 @@ def _checked_known(variance: Any, count: int) -> np.ndarray:
     return held
 
 
-def _told(found, back, kept, width, pairs, variance, seed) -> Identified:
+def _memory(series: Sequence[np.ndarray], left: np.ndarray) -> tuple[float, float]:
+    """Largest lag-1 correlation of rows of `left` z, and what it is by chance."""
+    total, count = np.zeros((len(left), len(left))), 0
+    for y in series:
+        z = np.concatenate([y[:-1], y[1:]], axis=1)
+        error = (z - np.nanmean(z, axis=0)) @ left.T
+        error = error / np.nanstd(error, axis=0)
+        both = error[1:, :, None] * error[:-1, None]
+        both = both[np.isfinite(both).all(axis=(1, 2))]
+        total, count = total + both.sum(0), count + len(both)
+    bar = scipy.stats.norm.isf(_LEVEL / (2 * total.size)) / max(count, 1) ** 0.5
+    return float(np.abs(total).max() / max(count, 1)), float(bar)
+
+
+def _told(found, back, kept, pairs, variance, seed, memory) -> Identified:
     """What is open of a fit."""
-    m, known = len(kept), variance is not None
+    (m, width), known = kept.shape, variance is not None
     v, spread = found.v, np.asarray(found.variance)
     if not known:
         size = np.sqrt(np.asarray(pairs) @ spread / sum(pairs))
@@ -319,6 +339,8 @@ def _told(found, back, kept, width, pairs, variance, seed) -> Identified:
         else np.zeros((0, width, m)),
         next_variance=np.asarray(new)[0],
         next_margin=float(diversity_margin(after)),
+        memory=memory[0],
+        by_chance=memory[1],
     )
 
 
