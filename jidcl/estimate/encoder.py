@@ -13,6 +13,7 @@ from jidcl.checks import check_finite
 from jidcl.estimate import pairs as rows
 from jidcl.estimate.bits import Yardstick, bits_of, fit_yardstick
 from jidcl.estimate.conventions import Conventions
+from jidcl.estimate.export import export_encoder
 from jidcl.estimate.learning import INFONCE, Learning, check_learning
 from jidcl.estimate.storage import load_encoder, save_encoder
 from jidcl.estimate.training import Fitted, learn, programs_of
@@ -320,6 +321,25 @@ class ContrastiveEncoder(Conventions):
             ValueError: where the folder does not hold what it says.
         """
         return load_encoder(cls, Path(folder), network)
+
+    def to_stablehlo(self, path: str | Path) -> Path:
+        """Write the best run as a StableHLO program that needs JAX alone.
+
+        `jax.export.deserialize(bytearray(file)).call(x)` gives `transform(x)`, for
+        float32 `[rows, features]` of any number of rows.
+
+        Args:
+            path: the file; it is written in one step.
+
+        Returns:
+            The path.
+
+        Raises:
+            ImportError: without flatbuffers: `pip install 'jidcl[export]'`.
+            ValueError: where a network of your own takes no batch of unknown length.
+        """
+        self._check_fitted()
+        return export_encoder(self, Path(path))
 
     # Parts -------------------------------------------------------------------------
 
