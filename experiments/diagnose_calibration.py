@@ -42,6 +42,7 @@ class Part:
         rows: pairs of a set.
         steps: updates of a fit.
         batch: pairs of an update.
+        rate: peak of the learning rate.
         cases: by name.
     """
 
@@ -50,6 +51,7 @@ class Part:
     rows: int = 10_000
     steps: int = 800
     batch: int = 128
+    rate: float = 4e-3
     cases: tuple[str, ...] = tuple(CASES)
 
 
@@ -58,10 +60,9 @@ PARTS = {
     "scoring": Part(3000, 10),
     # A null of shuffled partners asks for no end of training.
     "shuffled": Part(2000, 200, rows=2000, steps=100, cases=("shuffled",)),
-    "calibration": Part(10_000, 170, rows=3000, steps=300, batch=64),
+    "calibration": Part(10_000, 170, rows=3000, steps=400, batch=64, rate=1e-2),
 }
 SEEDS = {1.0: 3, 2.0: 2, 3.0: 1}  # runs of each exponent
-SETTINGS = dict(hidden=(32, 32), learning_rate=4e-3)
 LISTED = 240  # sets that are written down one by one
 RESULTS = Path(__file__).parent / "results"
 
@@ -87,7 +88,14 @@ def fitted(
     sets: list[dict[str, np.ndarray]], p: float, part: Part
 ) -> dict[str, np.ndarray]:
     """Outputs of every set and seed, `[sets, seeds, ...]`."""
-    how = Learning(OUTPUTS, p=p, steps=part.steps, batch=part.batch, **SETTINGS)
+    how = Learning(
+        OUTPUTS,
+        p=p,
+        hidden=(32, 32),
+        steps=part.steps,
+        batch=part.batch,
+        learning_rate=part.rate,
+    )
     seeds = SEEDS[p]
     train, stop = (
         np.repeat(np.stack([one[f"wide_{name}"] for one in sets]), seeds, axis=0)
