@@ -2,6 +2,7 @@
 
     python experiments/diagnose_calibration.py --root runs/diagnose --part tuning
     python experiments/diagnose_calibration.py --root runs/diagnose --part scoring
+    python experiments/diagnose_calibration.py --root runs/diagnose --part again
     python experiments/diagnose_calibration.py --root runs/diagnose --part shuffled
     python experiments/diagnose_calibration.py --root runs/diagnose --part calibration
 
@@ -57,7 +58,9 @@ class Part:
 
 PARTS = {
     "tuning": Part(0, 2),
-    "scoring": Part(3000, 10),
+    "scoring": Part(3000, 3),
+    # After `scoring`, whose false `already_linear` moved one bar, on the tuning sets.
+    "again": Part(4000, 3),
     # A null of shuffled partners asks for no end of training.
     "shuffled": Part(2000, 200, rows=2000, steps=100, cases=("shuffled",)),
     "calibration": Part(10_000, 170, rows=3000, steps=400, batch=64, rate=1e-2),

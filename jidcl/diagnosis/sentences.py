@@ -40,7 +40,7 @@ class Bars:
     overfit: float = 1.0
     matched: float = 0.95
     linear: float = 0.9
-    of_x: float = 0.992
+    of_x: float = 0.996
     ratio: float = 4.0
     unchanged: float = 0.005
     apart: float = 5.0
