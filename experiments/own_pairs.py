@@ -9,7 +9,7 @@ Digits: scikit-learn's 1,797 pictures of 8 x 8; the partner is moved by a pixel 
 in either direction, scaled in brightness, with noise. Masks: neighbouring frames of
 pedestrians, 64 x 64 summed to 8 x 8 fields. `--scores RUN` prints how well what is
 known of the pictures (class; centre and area) is read from the outputs, and `--picture`
-draws some pairs, and the outputs against what is known.
+draws the outputs against it.
 """
 
 import argparse
@@ -74,38 +74,40 @@ def scores(run: Path, x: np.ndarray, known: np.ndarray) -> str:
 def picture(
     run: Path, x: np.ndarray, x_pos: np.ndarray, known: np.ndarray, path: Path
 ) -> None:
-    """Eight pairs; then outputs against what is known of the pictures."""
+    """Outputs against what is known of the pictures; of digits some pairs as well."""
     y = ContrastiveEncoder.load(run).transform(x).astype(float)
-    classes = known.shape[1] == 1
-    figure, (pairs, *others) = new_figure(3 if classes else 4, width=3.2, height=3.0)
-    rows = np.linspace(0, len(x) - 1, 8).astype(int)
-    framed = np.pad(
-        np.stack([x[rows], x_pos[rows]]).reshape(2, 8, 8, 8),
-        ((0, 0), (0, 0), (1, 1), (1, 1)),
-        constant_values=np.nan,
-    )
-    pairs.imshow(framed.transpose(1, 2, 0, 3).reshape(80, 20), cmap="gray_r")
-    pairs.set(title="x and its partner", xticks=[], yticks=[])
-    if classes:
+    few = np.random.default_rng(0).permutation(len(x))[:2000]
+    y, known = y[few], known[few]
+    figure, axes = new_figure(3, width=3.2, height=3.0)
+    if known.shape[1] == 1:
+        draw_pairs(axes[0], x[few[:8]], x_pos[few[:8]])
         turned = np.linalg.svd(y - y.mean(axis=0), full_matrices=False)
         y = turned[0] * turned[1]  # principal directions
-        for k, axis in enumerate(others):
-            axis.scatter(y[:, 2 * k], y[:, 2 * k + 1], s=2, c=known[:, 0], cmap="tab10")
-            axis.set(
-                xlabel=f"principal direction {2 * k + 1}",
-                ylabel=f"principal direction {2 * k + 2}",
-                title="outputs, coloured by class",
-            )
+        for k, axis in zip((0, 2), axes[1:], strict=True):
+            axis.scatter(y[:, k], y[:, k + 1], s=2, c=known[:, 0], cmap="tab10")
+            axis.set_xlabel(f"principal direction {k + 1}")
+            axis.set_ylabel(f"principal direction {k + 2}")
+            axis.set_title("outputs, coloured by class")
     else:
         names = "centre y", "centre x", "area"
         corr = np.corrcoef(known.T, y.T)[: len(names), len(names) :]
-        for name, own, row, axis in zip(names, known.T, corr, others, strict=True):
+        for name, own, row, axis in zip(names, known.T, corr, axes, strict=True):
             best = int(np.argmax(np.abs(row)))
-            axis.scatter(own, y[:, best], s=1, alpha=0.3)
+            axis.scatter(own, y[:, best], s=1, alpha=0.5)
             axis.set(xlabel=f"{name}, pixels", ylabel=f"output {best}")
             axis.set_title(f"correlation {row[best]:.2f}")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+
+
+def draw_pairs(axis, x: np.ndarray, x_pos: np.ndarray) -> None:
+    """Eight pairs of 8 x 8, two a row."""
+    shown = np.stack([x, x_pos], axis=1).reshape(16, 8, 8)
+    framed = np.pad(shown, ((0, 0), (1, 1), (1, 1)), constant_values=0.5)
+    grid = framed.reshape(4, 4, 10, 10).transpose(0, 2, 1, 3).reshape(40, 40)
+    axis.imshow(grid, cmap="gray_r", vmin=0, vmax=1)
+    axis.axvline(19.5, color="white", lw=4)
+    axis.set(title="x and its partner, twice a row", xticks=[], yticks=[])
 
 
 def main() -> None:
