@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from jidcl.checks import check_array
-from jidcl.data.columns import MOST_FILE, Column, in_memory, npz_columns
+from jidcl.data.columns import MOST_FILE, Column, Rows, in_memory, npz_columns
 from jidcl.files import check_regular, in_short
 
 LEAST = 10  # pairs
 BLOCKS = 50  # at least, of which some are held out
 BLOCK_ROWS = 4096  # at most, of a block
 MOST_HELD = 20_000  # pairs of each held-out part
-MOST_BUFFER = 1 << 27  # bytes of training pairs that lie in memory at once
+MOST_BUFFER = 1 << 26  # bytes of training pairs that lie in memory at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,15 +276,25 @@ def _read_finite(pairs: Pairs, start: int, stop: int) -> np.ndarray:
 
 def _column(name: str, part: Any) -> Column:
     """A column of an array, or of the array that a `.npy` file holds."""
-    if isinstance(part, str | Path):
-        check_regular(Path(part), MOST_FILE)
-        try:  # of this format alone: `np.load` would open an archive of another name
-            part = np.lib.format.open_memmap(part, mode="r")
-        except (ValueError, EOFError) as error:
-            raise ValueError(
-                f"{part} must be a .npy file of numbers: {in_short(error)}"
-            ) from error
-    return in_memory(rows_of(name, part))
+    if not isinstance(part, str | Path):
+        return in_memory(rows_of(name, part))
+    path = Path(part)
+    check_regular(path, MOST_FILE)
+    try:  # of this format alone: `np.load` would open an archive of another name
+        held = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{part} must be a .npy file of numbers: {in_short(error)}"
+        ) from error
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[Rows]:
+        # Mapped anew each time: pages that were read do not stay with the process.
+        again = np.lib.format.open_memmap(path, mode="r")
+        yield lambda start, stop: np.array(again[start:stop])
+
+    held = rows_of(name, held)
+    return Column(held.dtype, held.shape, opened)
 
 
 def _both(x: Any) -> tuple[Any, Any]:
