@@ -1,5 +1,7 @@
 """Pairs as they come: arrays, files, batches; what is refused; how rows are split."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,20 @@ def test_arrays_files_and_batches_are_the_same_pairs(tmp_path):
     for pairs in opened:
         assert (pairs.rows, pairs.width) == (300, 3)
         np.testing.assert_allclose(pairs.read(10, 20), [X[10:20], y[10:20]], rtol=1e-6)
+
+
+def test_what_was_read_of_a_file_does_not_stay_mapped(tmp_path):
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("needs /proc")
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", np.asfortranarray(X + 1))
+    pairs = rows.open_pairs(tmp_path / "x.npy", tmp_path / "y.npy")
+    np.testing.assert_array_equal(pairs.read(7, 9), [X[7:9], X[7:9] + 1])
+    assert str(tmp_path) not in maps.read_text()
+    held = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert str(tmp_path) in maps.read_text()
+    del held
 
 
 def wrong(**change):
