@@ -3,13 +3,12 @@
     python experiments/fit_cost.py                          20,000 pairs of 50 features
     python experiments/fit_cost.py --file DIR --rows 10000000 --features 50
 
-With `--file` pairs are written to DIR as two memory-mapped arrays first, and one seed
-makes 200 updates. Memory is the most that the process holds beside the mapped files.
+With `--file` pairs are written to DIR as two `.npy` files first, and one seed makes 200
+updates. Memory is the largest resident set of the process, pages of files counted.
 """
 
 import argparse
 import resource
-import threading
 import time
 from pathlib import Path
 
@@ -38,20 +37,15 @@ def on_disk(folder: Path, rows: int, features: int) -> list[Path]:
     """The pairs as two files, written in blocks."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "x.npy", folder / "x_pos.npy"]
-    shape = rows, features
-    files = [np.lib.format.open_memmap(p, "w+", np.float32, shape) for p in paths]
-    for start in range(0, rows, BLOCK):
-        both = pairs(min(BLOCK, rows - start), features, seed=1 + start)
-        for file, part in zip(files, both, strict=True):
-            file[start : start + BLOCK] = part
+    header = {"descr": "<f4", "fortran_order": False, "shape": (rows, features)}
+    with paths[0].open("wb") as first, paths[1].open("wb") as second:
+        for file in (first, second):
+            np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, rows, BLOCK):
+            both = pairs(min(BLOCK, rows - start), features, seed=1 + start)
+            for file, part in zip((first, second), both, strict=True):
+                file.write(part.tobytes())
     return paths
-
-
-def watch(most: list[int], done: threading.Event) -> None:
-    """The largest anonymous memory, in KiB, until it is done."""
-    while not done.wait(0.2):
-        text = Path("/proc/self/status").read_text()
-        most[0] = max(most[0], int(text.split("RssAnon:")[1].split()[0]))
 
 
 def main() -> None:
@@ -67,22 +61,17 @@ def main() -> None:
         settings = {"outputs": 5, "seeds": 1, "steps": 200}
     else:
         given = pairs(options.rows, options.features, seed=1)
-    most, done = [0], threading.Event()
-    watcher = threading.Thread(target=watch, args=(most, done))
-    watcher.start()
     began = time.perf_counter()
     encoder = jidcl.fit_pairs(*given, **settings)
     fitted = time.perf_counter()
     if not options.file:
         print(jidcl.diagnose(encoder).summary())
     ended = time.perf_counter()
-    done.set()
-    watcher.join()
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(
         f"{options.rows} pairs of {options.features}: fit {fitted - began:.0f} s, "
         f"diagnosis {ended - fitted:.0f} s, CPU {used.ru_utime + used.ru_stime:.0f} s, "
-        f"memory {most[0] / 2**20:.2f} GiB"
+        f"memory {used.ru_maxrss / 1e6 * 1.024:.2f} GB"
     )
 
 

@@ -98,6 +98,10 @@ def opened(path: Path) -> tuple[Any, Any]:
 def _of_parquet(path: Path) -> tuple[Any, Any]:
     import numpy as np
 
+    from jidcl.data.columns import MOST_FILE
+    from jidcl.files import check_regular, in_short
+
+    check_regular(path, MOST_FILE)
     try:
         from pyarrow import ArrowException, parquet  # type: ignore
     except ImportError as error:
@@ -111,7 +115,8 @@ def _of_parquet(path: Path) -> tuple[Any, Any]:
         )
     except (ArrowException, TypeError, ValueError, KeyError) as error:
         raise ValueError(
-            f"{path} must have columns x and x_pos, lists of one length in all rows"
+            f"{path} must have columns x and x_pos, lists of numbers, of one length in "
+            f"all rows: {in_short(error)}"
         ) from error
     return x, x_pos
 

@@ -157,16 +157,18 @@ class Diagnosis:
         figure, (left, middle, right) = plots.new_figure(3, width=3.6)
         history = self.encoder.history_
         steps = [row["step"] for row in history]
+        labels = {"loss": "training", "held_out": "held out"}
         for name, style in (("loss", "-"), ("held_out", "--")):
-            lines = left.plot(steps, [row[name] for row in history], style, lw=1)
-            lines[0].set_label({"loss": "training"}.get(name, "held out"))
-        left.set(xlabel="step", ylabel="loss", title="each line a run")
+            for i, losses in enumerate(np.transpose([row[name] for row in history])):
+                label = labels.pop(name, None)
+                left.plot(steps, losses, style, lw=1, color=f"C{i}", label=label)
+        left.set(xlabel="step", ylabel="loss", title="each colour a run")
         left.legend(frameon=False, fontsize=8)
         y, y_pos = self.shown
         for j in range(min(4, y.shape[1])):
             middle.scatter(y[:, j], y_pos[:, j], s=3, lw=0, alpha=0.4, label=str(j))
         middle.set(xlabel="output of x", ylabel="output of its partner")
-        middle.legend(frameon=False, fontsize=8, title="output")
+        middle.legend(frameon=False, fontsize=8, title="output", markerscale=4)
         change = self.evidence.change
         right.bar(range(1, len(change) + 1), change)
         right.axhline(1, ls=":", lw=1, color="black")

@@ -40,7 +40,7 @@ class Bars:
     overfit: float = 1.0
     matched: float = 0.95
     linear: float = 0.9
-    of_x: float = 0.992
+    of_x: float = 0.996
     ratio: float = 4.0
     unchanged: float = 0.005
     apart: float = 5.0
@@ -88,7 +88,7 @@ SENTENCES = {
     "fewer_directions": "Outputs lie on a surface of {used} of {outputs} dimensions: "
     "the pairs do not support more.",
     "collapsed": "The outputs have collapsed to one direction.",
-    "constant": "Constant features were of no use: {features}.",
+    "constant": "Features that are constant on the held-out pairs: {features}.",
     "duplicate": "Features hold the same numbers up to scale and shift: {features}.",
     "not_from_pairs": "Cannot be told from pairs: whether x holds all factors, and "
     "what the outputs mean.",

@@ -9,7 +9,6 @@ costs no more than a look at each pair.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp
 
 NEGATIVES = 256
 FIT_ROWS = 512  # that the scale is fitted on
@@ -56,12 +55,13 @@ def fit_yardstick(y: np.ndarray, y_pos: np.ndarray, p: float) -> Yardstick:
     own = _distance(y, y_pos, p)
     size = float(own.mean()) or 1.0
     others = [_distance(y, np.roll(y, k, axis=0), p) for k in _shifts(len(y))]
-    away = np.stack(others, axis=1)
+    least = np.min(others, axis=0)
+    beyond = np.stack(others, axis=1) - least[:, None]
 
     def bits(exponent: float) -> float:
         tau = size * 10**exponent
-        pool = np.asarray(logsumexp(-away / tau, axis=1))
-        return float(_bits(-own / tau, pool, away.shape[1]).mean())
+        pool = np.log(np.exp(beyond / -tau).sum(axis=1)) - least / tau
+        return float(_bits(-own / tau, pool, len(others)).mean())
 
     best = 0.0
     for span, points in SPANS:

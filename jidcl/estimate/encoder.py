@@ -13,6 +13,7 @@ from jidcl.checks import check_finite
 from jidcl.estimate import pairs as rows
 from jidcl.estimate.bits import Yardstick, bits_of, fit_yardstick
 from jidcl.estimate.conventions import Conventions
+from jidcl.estimate.export import export_encoder
 from jidcl.estimate.learning import INFONCE, Learning, check_learning
 from jidcl.estimate.storage import load_encoder, save_encoder
 from jidcl.estimate.training import Fitted, learn, programs_of
@@ -136,17 +137,20 @@ class ContrastiveEncoder(Conventions):
         pairs = rows.open_pairs(x, x_pos)
         split = rows.split_rows(pairs.rows, self.held_out, seeds[0])
         mean, scale = rows.moments(pairs, split.train)
-        stop = rows.read_blocks(pairs, split.stop, mean, scale)
+        held = [
+            rows.read_blocks(pairs, part, mean, scale)
+            for part in (split.stop, split.test)
+        ]
         found = learn(
             how,
             rows.buffers(pairs, split.train, mean, scale, seeds[0]),
-            stop,
+            held[0],
             seeds=seeds,
             patience=self.patience,
             told=self.progress,
         )
         self._keep(found, pairs, split, (mean, scale), seeds)
-        self.stop_ = stop
+        self.stop_, self.held_out_ = held
         return self
 
     def partial_fit(self, x: Any, x_pos: Any = None) -> "ContrastiveEncoder":
@@ -172,12 +176,15 @@ class ContrastiveEncoder(Conventions):
         else:
             rows.check_width("x", pairs.width, self.n_features_in_)
             mean, scale, seeds = self.mean_, self.scale_, self.seeds_
-        stop = rows.read_blocks(pairs, split.stop, mean, scale)
+        held = [
+            rows.read_blocks(pairs, part, mean, scale)
+            for part in (split.stop, split.test)
+        ]
         done = 0 if state is None else int(state.step[0])
         found = learn(
             how,
             rows.buffers(pairs, split.train, mean, scale, seeds[0] + done),
-            stop,
+            held[0],
             seeds=seeds,
             state=state,
             until=done + max(1, how.steps // 10),
@@ -189,7 +196,7 @@ class ContrastiveEncoder(Conventions):
             loss=np.asarray(found.history[-1]["held_out"]),
         )
         self._keep(last, pairs, split, (mean, scale), seeds)
-        self.stop_ = stop
+        self.stop_, self.held_out_ = held
         return self
 
     def _keep(
@@ -205,7 +212,6 @@ class ContrastiveEncoder(Conventions):
         self.mean_, self.scale_ = moments
         self.params_, self.held_out_loss_ = found.params["f"], found.loss
         self.best_, self.history_ = int(np.argmin(found.loss)), found.history
-        self.held_out_ = rows.read_blocks(pairs, split.test, *moments)
         self.train_rows_ = sum(stop - start for start, stop in split.train)
         self.pairs_, self.seeds_ = pairs, seeds
         self._state = found.state
@@ -320,6 +326,25 @@ class ContrastiveEncoder(Conventions):
             ValueError: where the folder does not hold what it says.
         """
         return load_encoder(cls, Path(folder), network)
+
+    def to_stablehlo(self, path: str | Path) -> Path:
+        """Write the best run as a StableHLO program that needs JAX alone.
+
+        `jax.export.deserialize(bytearray(file)).call(x)` gives `transform(x)`, for
+        float32 `[rows, features]` of any number of rows.
+
+        Args:
+            path: the file; it is written in one step.
+
+        Returns:
+            The path.
+
+        Raises:
+            ImportError: without flatbuffers: `pip install 'jidcl[export]'`.
+            ValueError: where a network of your own takes no batch of unknown length.
+        """
+        self._check_fitted()
+        return export_encoder(self, Path(path))
 
     # Parts -------------------------------------------------------------------------
 

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from jidcl.checks import check_array, check_finite
-from jidcl.data.columns import MOST_FILE, Column, in_memory, npz_columns
-from jidcl.files import check_regular
+from jidcl.checks import check_array
+from jidcl.data.columns import MOST_FILE, Column, Rows, in_memory, npz_columns
+from jidcl.files import check_regular, in_short
 
 LEAST = 10  # pairs
 BLOCKS = 50  # at least, of which some are held out
 BLOCK_ROWS = 4096  # at most, of a block
 MOST_HELD = 20_000  # pairs of each held-out part
-MOST_BUFFER = 1 << 27  # bytes of training pairs that lie in memory at once
+MOST_BUFFER = 1 << 26  # bytes of training pairs that lie in memory at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,13 +138,15 @@ def moments(
         `(mean, scale)`, float64 `[features]`; the scale of a constant feature is 1.
 
     Raises:
-        ValueError: where a number is not finite, or every feature is constant.
+        ValueError: where a number is not finite, every feature is constant, or all
+            partners are equal.
     """
     count, mean, square = 0, np.zeros(pairs.width), np.zeros(pairs.width)
-    largest = np.zeros(pairs.width)
+    largest, same = np.zeros(pairs.width), True
     for start, stop in blocks:
-        for name, part in zip(("x", "x_pos"), pairs.read(start, stop), strict=True):
-            check_finite(name, part)
+        both = _read_finite(pairs, start, stop)
+        same = same and np.array_equal(*both)
+        for part in both:
             wide = np.asarray(part, np.float64)
             own, rows = wide.mean(axis=0), len(wide)
             square += ((wide - own) ** 2).sum(axis=0)
@@ -155,6 +157,8 @@ def moments(
     constant = scale <= 1e-7 * largest
     if constant.all():
         raise ValueError("x must vary, got constant features only")
+    if same:
+        raise ValueError("x_pos must differ from x, got the same numbers in both")
     return mean, np.where(constant, 1.0, scale)
 
 
@@ -173,9 +177,7 @@ def read_blocks(
     """The standardised pairs of some blocks, `[2, rows <= most, features]`."""
     held, rows = [], 0
     for start, stop in blocks:
-        part = pairs.read(start, min(stop, start + most - rows))
-        for name, one in zip(("x", "x_pos"), part, strict=True):
-            check_finite(name, one)
+        part = _read_finite(pairs, start, min(stop, start + most - rows))
         held.append(standardised(part, mean, scale))
         rows += part.shape[1]
         if rows >= most:
@@ -261,23 +263,50 @@ def check_width(name: str, got: int, width: int) -> None:
         )
 
 
+def _read_finite(pairs: Pairs, start: int, stop: int) -> np.ndarray:
+    """`pairs.read`, refused where a number is not finite."""
+    both = pairs.read(start, stop)
+    for name, part in zip(("x", "x_pos"), both, strict=True):
+        finite = np.isfinite(part).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            raise ValueError(f"{name} must be finite, got NaN or infinity in row {row}")
+    return both
+
+
 def _column(name: str, part: Any) -> Column:
     """A column of an array, or of the array that a `.npy` file holds."""
-    if isinstance(part, str | Path):
-        check_regular(Path(part), MOST_FILE)
-        try:  # of this format alone: `np.load` would open an archive of another name
-            part = np.lib.format.open_memmap(part, mode="r")
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"{part} must be a .npy file of numbers") from error
-    return in_memory(rows_of(name, part))
+    if not isinstance(part, str | Path):
+        return in_memory(rows_of(name, part))
+    path = Path(part)
+    check_regular(path, MOST_FILE)
+    try:  # of this format alone: `np.load` would open an archive of another name
+        held = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{part} must be a .npy file of numbers: {in_short(error)}"
+        ) from error
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[Rows]:
+        # Mapped anew each time: pages that were read do not stay with the process.
+        again = np.lib.format.open_memmap(path, mode="r")
+        yield lambda start, stop: np.array(again[start:stop])
+
+    held = rows_of(name, held)
+    return Column(held.dtype, held.shape, opened)
 
 
 def _both(x: Any) -> tuple[Any, Any]:
     """x and x_pos of one file or of batches."""
     if isinstance(x, str | Path):
+        if Path(x).suffix == ".npy":
+            raise ValueError(f"x_pos must be given with {x}, another .npy file")
         columns = npz_columns(Path(x))
         if not {"x", "x_pos"} <= set(columns):
-            raise ValueError(f"{x} must hold x and x_pos, got {sorted(columns)}")
+            raise ValueError(
+                f"{x} must hold x and x_pos, arrays of numbers, got {sorted(columns)}"
+            )
         return columns["x"].read(), columns["x_pos"].read()  # it may be packed
     if isinstance(x, np.ndarray) or not isinstance(x, Iterable):
         raise ValueError(

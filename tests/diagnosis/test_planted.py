@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from jidcl.diagnosis.planted import CASES, plant
+from jidcl.diagnosis.planted import CASES, TRUTH, plant
+from jidcl.diagnosis.sentences import SENTENCES
 
 PAGE = Path(__file__).parents[2] / "docs/own-data.md"
 
@@ -71,3 +72,25 @@ def third_direction(name):
     near = near - near.mean(axis=1, keepdims=True)
     values = np.linalg.svd(near, compute_uv=False)
     return np.mean(values[:, 2] / values[:, 0])
+
+
+def told(names):
+    """Cases as the page lists them."""
+    return ", ".join(f"`{name}`" for name in CASES if name in names) or "none"
+
+
+def test_the_page_shows_where_every_sentence_is_true():
+    text = PAGE.read_text()
+    assert set(SENTENCES) - set(TRUTH) == {"one_run", "open_p", "not_from_pairs"}
+    for name, truth in TRUTH.items():
+        row = f"| `{name}` | {told(truth.true)} | {told(truth.open)} |"
+        assert row in text
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_must_be_said_is_true_and_what_must_not_is_false(name):
+    case = CASES[name]
+    for (must,) in (one for one in case.right if len(one) == 1):
+        assert TRUTH[must].of(name) is True
+    for sentence in case.wrong:
+        assert TRUTH[sentence].of(name) is not True

@@ -77,6 +77,18 @@ def test_rows_are_encoded_one_by_one(encoder):
     np.testing.assert_allclose(encoder.transform(X[::-1]), whole[::-1], atol=1e-5)
 
 
+@pytest.mark.parametrize("part", ["train", "stop", "test"])
+def test_numbers_that_are_not_finite_are_refused_before_training(part):
+    row = getattr(rows.split_rows(len(X), 0.3, 0), part)[0][0]
+    spoiled_x, seen = X.copy(), []
+    spoiled_x[row, 1] = np.nan
+    one = ContrastiveEncoder(2, **SMALL, progress=seen.append)
+    with pytest.raises(ValueError, match=f"x must be finite, .* in row {row}"):
+        one.fit(spoiled_x, X_POS)
+    assert not seen
+    assert not hasattr(one, "params_")
+
+
 def test_training_ends_when_no_seed_gains():
     losses = np.array([[3, 3], [2, 3], [2.5, 1], [2, 1], [2, 1], [1, 0]], float)
 

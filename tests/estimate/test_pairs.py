@@ -1,5 +1,7 @@
 """Pairs as they come: arrays, files, batches; what is refused; how rows are split."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,20 @@ def test_arrays_files_and_batches_are_the_same_pairs(tmp_path):
     for pairs in opened:
         assert (pairs.rows, pairs.width) == (300, 3)
         np.testing.assert_allclose(pairs.read(10, 20), [X[10:20], y[10:20]], rtol=1e-6)
+
+
+def test_what_was_read_of_a_file_does_not_stay_mapped(tmp_path):
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("needs /proc")
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", np.asfortranarray(X + 1))
+    pairs = rows.open_pairs(tmp_path / "x.npy", tmp_path / "y.npy")
+    np.testing.assert_array_equal(pairs.read(7, 9), [X[7:9], X[7:9] + 1])
+    assert str(tmp_path) not in maps.read_text()
+    held = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert str(tmp_path) in maps.read_text()
+    del held
 
 
 def wrong(**change):
@@ -47,6 +63,7 @@ def wrong(**change):
         ([(X, X), (X[:, :2], X)], None, ValueError, "x of batch 1 must have 3 feat"),
         ([], None, ValueError, "must hold a batch"),
         ("nowhere.npy", "nowhere.npy", FileNotFoundError, "nowhere"),
+        ("a.npy", None, ValueError, "x_pos must be given with a.npy, another .npy"),
     ],
 )
 def test_what_cannot_be_pairs_is_refused_by_name(x, x_pos, kind, message):
@@ -74,7 +91,9 @@ def test_damaged_files_are_refused_by_name(content, tmp_path):
 
 def test_an_archive_without_pairs_is_refused(tmp_path):
     np.savez(tmp_path / "c.npz", x=X)
-    with pytest.raises(ValueError, match=r"must hold x and x_pos, got \['x'\]"):
+    with pytest.raises(
+        ValueError, match=r"hold x and x_pos, arrays of numbers, got \['x'\]"
+    ):
         rows.open_pairs(tmp_path / "c.npz")
 
 
@@ -100,21 +119,36 @@ def test_moments_are_those_of_both_parts():
     np.testing.assert_allclose(mean, both.mean(axis=0), rtol=1e-12)
     wanted = both.std(axis=0)
     np.testing.assert_allclose(scale, wanted, rtol=1e-8)
-    still = rows.open_pairs(x * [1, 1, 0], x * [1, 1, 0])
+    still = rows.open_pairs(x * [1, 1, 0], (x + 1) * [1, 1, 0])
     assert rows.moments(still, [(0, 300)])[1][2] == 1
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_that_are_not_finite_are_refused(value):
     pairs = rows.open_pairs(X, wrong(value=value))
-    with pytest.raises(ValueError, match="x_pos must be finite, got 1 NaN or inf"):
-        rows.moments(pairs, [(0, 300)])
+    with pytest.raises(
+        ValueError, match="x_pos must be finite, got NaN or infinity in row 5"
+    ):
+        rows.moments(pairs, [(200, 300), (3, 100)])
 
 
 def test_constant_data_are_refused():
     pairs = rows.open_pairs(np.ones((30, 2)), np.ones((30, 2)))
     with pytest.raises(ValueError, match="x must vary"):
         rows.moments(pairs, [(0, 30)])
+
+
+def test_partners_that_are_the_rows_themselves_are_refused():
+    with pytest.raises(ValueError, match="x_pos must differ from x"):
+        rows.moments(rows.open_pairs(X, X.copy()), [(0, 100), (100, 300)])
+    rows.moments(rows.open_pairs(X, wrong(value=7.0)), [(0, 100), (100, 300)])
+
+
+def test_arrays_of_objects_in_an_archive_are_named(tmp_path):
+    np.savez(tmp_path / "a.npz", x=X.astype(object), x_pos=X)
+    message = r"must hold x and x_pos, arrays of numbers, got \['x_pos'\]"
+    with pytest.raises(ValueError, match=message):
+        rows.open_pairs(tmp_path / "a.npz")
 
 
 def test_a_large_file_is_read_in_buffers_of_one_size(monkeypatch):
