@@ -80,7 +80,7 @@ def mixing(key):
     """A Moebius map whose pictures spread, and a linear map."""
     g = freeze(CONFIG, key)
     # One scale for all, so that a precision means the same.
-    x = observe(CONFIG, g, draw_sources(CONFIG, jax.random.fold_in(key, 7), 1024))
+    x = observe(CONFIG, g, draw_sources(CONFIG, g, jax.random.fold_in(key, 7), 1024))
     return {**g, "scale": g["scale"] * 0.3 / jnp.sqrt(jnp.mean(jnp.var(x, axis=0)))}
 
 
@@ -97,7 +97,7 @@ def model(g, gamma2, key):
 
     run, _ = jax.lax.scan(step, first, jnp.arange(config.steps))
     params, prior = run.params, LatentPrior(config.prior)
-    source = draw_sources(config, k_source, ROWS)
+    source = draw_sources(config, g, k_source, ROWS)
     x = observe(config, g, source)
 
     def to_latents(x):
@@ -110,7 +110,7 @@ def model(g, gamma2, key):
     loss = jax.vmap(
         lambda e: jnp.mean(negative_elbo(config, nets, params, {}, g, x, e)[0])
     )(noise)
-    z = prior.latents(true_code(config, draw_sources(config, k_prior, ROWS)))
+    z = prior.latents(true_code(config, draw_sources(config, g, k_prior, ROWS)))
     y = to_latents(x)
     return (
         source,
@@ -149,7 +149,7 @@ def contrastive(g, key):
 
     first = params, optimiser.init(params)
     (params, _), _ = jax.lax.scan(step, first, jnp.arange(CONFIG.steps))
-    source = draw_sources(CONFIG, k_rows, ROWS)
+    source = draw_sources(CONFIG, g, k_rows, ROWS)
     return source, f.apply(params, {}, observe(CONFIG, g, source))[0]
 
 

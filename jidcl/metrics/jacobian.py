@@ -15,15 +15,19 @@ from jidcl.checks import check_array, check_callable, check_float, check_rows
 from jidcl.metrics.columns import host_first
 
 
-def jacobians(f: Callable[[jax.Array], jax.Array], z: jax.Array) -> jax.Array:
+def jacobians(
+    f: Callable[[jax.Array], jax.Array], z: jax.Array, *, forward: bool = True
+) -> jax.Array:
     """Jacobians of a function of rows at each row, by k forward derivatives.
 
     Outputs of any shape are flattened: pictures of thousands of pixels take k passes.
 
     Args:
-        f: `[rows, k] -> [rows, ...]`, each row on its own; it must have forward
-            derivatives.
+        f: `[rows, k] -> [rows, ...]`, each row on its own.
         z: where, `[rows, k]`.
+        forward: False: f has reverse derivatives only, of first and second order, as
+            convolutions of `jidcl.encoders` have. J v then is the derivative of
+            u J by u, along v.
 
     Returns:
         `[rows, D, k]`.
@@ -39,10 +43,15 @@ def jacobians(f: Callable[[jax.Array], jax.Array], z: jax.Array) -> jax.Array:
     check_rows("z", z)
     z = jnp.asarray(z)
 
+    def push(steps: jax.Array) -> jax.Array:
+        if forward:
+            return jax.jvp(f, (z,), (steps,))[1]
+        value, pull = jax.vjp(f, z)
+        return jax.vjp(pull, jnp.zeros_like(value))[1]((steps,))[0]
+
     def along(direction: jax.Array) -> jax.Array:
         steps = jnp.broadcast_to(direction[None], z.shape)
-        found = jax.jvp(f, (z,), (steps,))[1]
-        return found.reshape(z.shape[0], -1)
+        return push(steps).reshape(z.shape[0], -1)
 
     return jax.vmap(along, out_axes=-1)(jnp.eye(z.shape[1], dtype=z.dtype))
 

@@ -58,6 +58,8 @@ def test_jacobians_of_pictures_are_those_of_jax(rng):
     got = jax.jit(lambda z: metrics.jacobians(decode, z))(z)
     want = jax.jit(jax.vmap(jax.jacrev(lambda z: decode(z[None]).ravel())))(z)
     assert got.shape == (5, 24, 3)
+    back = jax.jit(lambda z: metrics.jacobians(decode, z, forward=False))(z)
+    np.testing.assert_allclose(back, want, atol=1e-5)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
 
 
