@@ -66,7 +66,7 @@ CONFIG = ImaVae(
     learning_rate=1e-2,
     schedule="cosine",
     batch=128,
-    steps=1200,
+    steps=3000,
 )
 PREDICTORS = {
     "loss": "negative ELBO",
