@@ -3,42 +3,39 @@
 Pictures of 32 x 32 of a coloured triangle, whose x, y, scale and hue have Beta laws.
 Convolutional VAEs with a learned Beta prior are trained at gamma2 = 0.1 to 1000, and at
 10 with what breaks the orthogonality of the scene's Jacobian: an affine and a
-projective map of the plane, and a shift of colours. Two seeds each share the laws of
-the factors. The published runs are at 64 x 64: there a gamma2 weighs four times as
-much, so their best, 1, stands for 4 here.
+projective map of the plane, and a shift of colours. Seeds share the laws of the
+factors. The published runs are at 64 x 64: there a gamma2 weighs four times as much, so
+their best, 1, stands for 4 here.
 
 Expected, said before the run: of the five precisions the mean MCC is greatest inside,
-at 1, 10 or 100, and there it is at least 10 points above both ends. At 10 either map of
-the plane takes MCC away, the affine one at least 5 points.
+at 1, 10 or 100, and there it is at least 10 points above both ends. At 10 the maps of
+the plane take MCC away, the affine one at least 5 points.
 
 Command: python experiments/sprites_precision.py --out experiments/results
-Runs are kept below `--root` and resumed. Writes sprites_precision.json,
-sprites_precision.png and sprites_latents.png; `--draw` makes the first picture of a
-result that is there. Without `--out` it prints alone; `--rows` names some presets.
+One program of each warp trains the presets `quick/sprites-...` with one seed after
+another; finished models lie in `--root` and are read back. Writes
+sprites_precision.json, sprites_precision.png and sprites_latents.png, the pictures
+along each latent of the model of least loss at gamma2 = 10. Without `--out` it prints
+alone; `--rows` names some presets.
 """
 
 import argparse
 import json
-import math
+import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
 
 from jidcl.mixing.scenes import Triangles
-from jidcl.run.runner import run, trained
-from jidcl.systems.ima_vae.presets import OF_PICTURES, QUICK, WARPS
-from jidcl.systems.ima_vae.process import (
-    build_networks,
-    decode,
-    draw_sources,
-    encode,
-    observe,
-    prior_of,
-)
+from jidcl.systems.ima_vae.presets import OF_PICTURES, QUICK, WARPS, ImaVae
+from jidcl.systems.ima_vae.problem import make_program
+from jidcl.systems.ima_vae.process import build_networks, decode, prior_of
+from jidcl.train import summarised
 
 ROWS = {name: row for name, row in QUICK.items() if name.startswith("sprites-")}
 # Reizinger et al. 2022, recorded runs at 64 x 64: MCC of samples.
@@ -47,73 +44,77 @@ SCORES = ("mcc", "mcc_sampled", "c_ima", "c_ima_mixing", "amari", "mse_x", "kl")
 TRAVERSED, SHOWN = "sprites-1e1", 9  # pictures of each latent
 
 
-def scored(name: str, config: Any, seeds: list[int], root: Path) -> dict[str, Any]:
-    """Scores of a preset, one a seed; each seed is a run of its own."""
-    rows, seconds = [], 0.0
-    for seed in seeds:
-        own = dict(system="ima_vae", preset=name, seeds=[seed], root=root)
-        *_, last = run(config, **own)
-        record = last.record
-        losses = {k: record.losses[k][0] for k in ("loss", "reference", "chance")}
-        rows.append({k: record.scores[k][0] for k in SCORES} | losses)
-        rows[-1]["curve"] = [
-            [point["step"], point["mcc"][0]] for point in record.curve if "mcc" in point
-        ]
-        seconds += math.fsum(record.seconds.values())
-        shown = ", ".join(f"{k} {rows[-1][k]:.3f}" for k in ("mcc", "c_ima", "loss"))
-        print(f"{name}, seed {seed}: {shown}", flush=True)
-    held = {key: [row[key] for row in rows] for key in rows[0]}
-    return {**held, "gamma2": config.gamma2, "seconds": round(seconds, 1)}
+@partial(jax.jit, static_argnums=0)
+def model(config: ImaVae, gamma2, key):
+    """One model: its evaluation, and pictures along each latent.
 
-
-def traversed(config: Any, seed: int, root: Path) -> tuple[np.ndarray, list[str]]:
-    """Pictures `[n, SHOWN, size, size, 3]` along each latent, and what to call it.
-
-    The others stay at the means of the learned prior; quantiles are 2 to 98 %. A latent
-    is called by the factor that it correlates with most.
+    The other latents are at their means under the learned prior; the one is within two
+    standard deviations.
     """
-    own = dict(system="ima_vae", preset=TRAVERSED, seeds=[seed], root=root)
-    state = trained(config, **own)
-    held = state.run.params, state.frozen
-    params, g = jax.tree.map(lambda leaf: leaf[0], held)
-    nets = build_networks(config)
-    prior = prior_of(config, params)
-    alpha, beta = np.asarray(prior.alpha), np.asarray(prior.beta)
-    z = np.tile(alpha / (alpha + beta), (config.n, SHOWN, 1))
-    for i in range(config.n):
-        z[i, :, i] = stats.beta(alpha[i], beta[i]).ppf(np.linspace(0.02, 0.98, SHOWN))
+    config = replace(config, gamma2=gamma2)
+    program, nets = make_program(config), build_networks(config)
+    k_mixing, k_start, k_run, k_scores = jax.random.split(key, 4)
+    g = program.freeze(k_mixing)
 
-    @jax.jit
-    def seen(z, key):
-        source = draw_sources(config, g, key, 1000)
-        y = encode(config, nets, params, observe(config, g, source))[0]
-        return decode(config, nets, params, g, z), source, jax.nn.sigmoid(y)
+    def step(run, t):
+        return program.step(run, g, k_run, t)[0], None
 
-    flat = jnp.asarray(z.reshape(-1, config.n), jnp.float32)
-    pictures, source, y = jax.device_get(seen(flat, jax.random.key(seed)))
-    size = np.abs(np.corrcoef(source.T, y.T)[: config.n, config.n :])
-    titles = [
-        f"{Triangles.factors[size[:, i].argmax()]} ({size[:, i].max():.2f})"
-        for i in range(config.n)
-    ]
+    first = program.start(g, k_start)
+    run, _ = jax.lax.scan(step, first, jnp.arange(config.steps))
+    prior = prior_of(config, run.params)
+    total = prior.alpha + prior.beta
+    mean = prior.alpha / total
+    spread = jnp.sqrt(mean * (1 - mean) / (total + 1))
+    along = jnp.linspace(-2.0, 2.0, SHOWN)[None, :, None] * jnp.diag(spread)[:, None]
+    z = jnp.clip(mean[None, None] + along, 0.001, 0.999).reshape(-1, config.n)
+    pictures = decode(config, nets, run.params, g, z)
     shape = config.n, SHOWN, config.size, config.size, 3
-    return np.clip(pictures, 0, 1).reshape(shape), titles
+    pictures = jnp.clip(pictures, 0, 1).reshape(shape)
+    return program.evaluate(run, g, k_scores), pictures
 
 
-def draw_latents(pictures: np.ndarray, titles: list[str], path: Path) -> None:
-    """A row a latent."""
+def trained(name: str, seed: int, root: Path) -> dict[str, Any]:
+    """Scores and pictures of a preset and seed, read back where they are there."""
+    config = ROWS[name]
+    path, held = root / f"{name}-{seed}.npz", repr(config)
+    if path.exists():
+        with np.load(path) as file:
+            kept = dict(file)
+        if str(kept["held"]) == held:
+            return kept
+    begun = time.process_time()
+    shared = replace(config, gamma2=1.0)  # it is traced
+    key = jax.random.key(seed)
+    own, pictures = jax.device_get(model(shared, config.gamma2, key))
+    found = summarised(own, np)
+    row = {score: found.scores[score] for score in SCORES}
+    row |= {k: found.losses[k] for k in ("loss", "reference", "chance")}
+    row |= {"matrix": found.samples["matrix"], "per_dim": found.scores["mcc_per_dim"]}
+    row |= {"pictures": np.uint8(255 * pictures + 0.5), "held": np.array(held)}
+    row["seconds"] = time.process_time() - begun
+    root.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **row)
+    shown = ", ".join(f"{k} {row[k]:.3f}" for k in ("mcc", "c_ima", "loss", "seconds"))
+    print(f"{name}, seed {seed}: {shown}", flush=True)
+    return row
+
+
+def draw_latents(row: dict[str, Any], path: Path) -> None:
+    """Pictures along each latent, called by the factor that it follows most."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    pictures, size = row["pictures"], np.abs(row["matrix"])
     fig, axes = plt.subplots(*pictures.shape[:2], figsize=(SHOWN, len(pictures)))
-    for row, own, title in zip(axes, pictures, titles, strict=True):
-        for axis, picture in zip(row, own, strict=True):
+    for i, (line, own) in enumerate(zip(axes, pictures, strict=True)):
+        for axis, picture in zip(line, own, strict=True):
             axis.imshow(picture)
             axis.set_xticks([])
             axis.set_yticks([])
-        row[0].set_ylabel(title, fontsize=7)
+        name = Triangles.factors[size[:, i].argmax()]
+        line[0].set_ylabel(f"{name} ({size[:, i].max():.2f})", fontsize=9)
     fig.tight_layout(pad=0.3)
     fig.savefig(path, dpi=80)
     plt.close(fig)
@@ -161,28 +162,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--steps", type=int, help="those of the presets by default")
     parser.add_argument("--root", type=Path, default=Path("runs/sprites"))
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--draw", action="store_true")
     options = parser.parse_args()
-    if options.draw:
-        path = options.out / "sprites_precision.json"
-        draw(json.loads(path.read_text()), path.with_suffix(".png"))
-        return
-    configs = {name: ROWS[name] for name in options.rows}
-    if options.steps:
-        configs = {k: v.changed(steps=options.steps) for k, v in configs.items()}
-    own = options.seeds, options.root
-    rows = {name: scored(name, config, *own) for name, config in configs.items()}
+    each = {
+        name: [trained(name, seed, options.root) for seed in options.seeds]
+        for name in options.rows
+    }
+    names = [*SCORES, "loss", "reference", "chance", "per_dim", "seconds"]
+    rows = {
+        name: {k: [np.round(row[k], 4).tolist() for row in held] for k in names}
+        for name, held in each.items()
+    }
     if options.out:
-        record = {"seeds": options.seeds, "rows": rows}
+        record = {"seeds": options.seeds, "factors": Triangles.factors, "rows": rows}
         path = options.out / "sprites_precision.json"
         path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
         draw(record, path.with_suffix(".png"))
-        best = int(np.argmin(rows[TRAVERSED]["loss"]))
-        made = traversed(configs[TRAVERSED], options.seeds[best], options.root)
-        draw_latents(*made, options.out / "sprites_latents.png")
+        best = min(each[TRAVERSED], key=lambda row: row["loss"])
+        draw_latents(best, options.out / "sprites_latents.png")
 
 
 if __name__ == "__main__":

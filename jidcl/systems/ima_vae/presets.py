@@ -1,8 +1,8 @@
 """Settings of the IMA-VAE and its presets. Imports no JAX.
 
 - `quick/...`: two latents, minutes on two CPU cores (`jidcl verify`);
-- `quick/sprites-...`: pictures of 32 x 32 and half of the published widths, a minute or
-  two for each seed; no claim needs them;
+- `quick/sprites-...`: pictures of 32 x 32, a quarter of our widths, half a minute of a
+  processor for each seed; no claim needs them;
 - `full/moebius-1e1` to `-1e6`, `full/distorted`, ...: the published experiments at
   three latents, fresh samples at every step, our steps;
 - `published/...`: the published batch as well, for 110 epochs of 42,000 samples (of
@@ -276,10 +276,10 @@ QUICK = {
     # A quarter of the pixels: gamma2 weighs as a quarter of it does at 64 x 64.
     **_sprites(
         10.0,
-        narrow=2,
-        batch=64,
-        steps=2000,
-        learning_rate=2e-3,
+        narrow=4,
+        batch=32,
+        steps=4000,
+        learning_rate=3e-3,
         schedule="cosine",
         chunk=100,
         eval_batch=512,

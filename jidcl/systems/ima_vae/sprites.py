@@ -78,7 +78,8 @@ def sprite_networks(config: ImaVae) -> tuple[Encoder, Encoder]:
         return f.apply(params, state, pictures, train=train)
 
     def decode(params, state, z, train=False):
-        pictures, state = g.apply(params, state, z, train=train)
+        # Spread about 0, as the start of the network expects.
+        pictures, state = g.apply(params, state, 4 * z - 2, train=train)
         return pictures.reshape(len(z), -1), state
 
     return Encoder(f.init, encode), Encoder(g.init, decode)
