@@ -276,7 +276,10 @@ def draw(record: dict, path: Path) -> None:
             axis.set_xscale("log")
         axis.grid(alpha=0.3)
     contrast = scores["c_ima_mixing"].mean((1, 2))
-    rows = {"VAE": scores["mcc"].mean((1, 2)), "pairs": scores["mcc_pairs"].mean(1)}
+    rows = {
+        "VAE": scores["mcc"].mean((1, 2)),
+        "contrastive": scores["mcc_pairs"].mean(1),
+    }
     for mark, (name, value) in zip("ox", rows.items(), strict=True):
         axes[-1].scatter(contrast, value, c="k", marker=mark, s=24, label=name)
     axes[-1].set_title("means of ten mixings", fontsize=10)
