@@ -68,7 +68,7 @@ def local_c_ima(j: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
         xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
-        `[...]`; infinite where columns depend on each other.
+        `[...]`; infinite where columns depend on each other, as one of zeros does.
 
     Raises:
         ValueError: on fewer outputs than latents.
@@ -84,14 +84,16 @@ def local_c_ima(j: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
         raise ValueError(
             f"j must have at least as many rows as columns, got {list(j.shape)}"
         )
-    left, total = j / _norms(j, xp), 0.0
+    lengths, total = _norms(j, xp), 0.0
+    left = j / xp.where(lengths == 0, xp.ones_like(lengths), lengths)
     for k in range(j.shape[-1]):  # what is left of each column beside those before
         column = left[..., k : k + 1]
         size = xp.sqrt(xp.sum(column**2, axis=-2, keepdims=True))
         # What is left of a column that depends on others is rounding.
         size = xp.where(size <= 4 * xp.finfo(j.dtype).eps, 0 * size, size)
-        total = total - xp.log(size[..., 0, 0])
-        unit = column / xp.where(size == 0, xp.ones_like(size), size)
+        safe = xp.where(size == 0, xp.ones_like(size), size)
+        total = total - xp.where(size == 0, -xp.inf, xp.log(safe))[..., 0, 0]
+        unit = column / safe
         left = left - unit * xp.sum(unit * left, axis=-2, keepdims=True)
     return xp.maximum(total, 0)
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from jidcl.claims import load_claims
 from jidcl.losses import LatentPrior
-from jidcl.metrics import global_c_ima, jacobians
+from jidcl.metrics import jacobians
 from jidcl.systems.ima_vae import problem as system
 from jidcl.systems.ima_vae import process
 from jidcl.systems.ima_vae.presets import MIXINGS, ImaVae, presets
@@ -110,7 +110,7 @@ def test_factors_of_pictures_have_the_laws_of_their_data_set():
 def test_a_warped_triangle_lies_where_the_map_takes_it(warp):
     config = dataclasses.replace(SPRITES, size=64, warp=warp)
     plain = dataclasses.replace(config, warp="none")
-    z = jnp.array([[0.3, 0.7, 0.5, 0.0], [0.5, 0.5, 0.5, 0.0]])  # red
+    z = jnp.array([[0.3, 0.7, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])  # small and red
 
     @jax.jit
     def drawn(key):
@@ -126,7 +126,7 @@ def test_a_warped_triangle_lies_where_the_map_takes_it(warp):
         x, y, w = forward @ [*centre, 1]
         # The map bends little over a triangle.
         got = [(warped * axis).sum() / warped.sum() for axis in (across, down)]
-        np.testing.assert_allclose(got, [x / w, y / w], atol=0.3)
+        np.testing.assert_allclose(got, [x / w, y / w], atol=0.4)
         near = np.array([[*(np.array(centre) + step), 1] for step in 0.01 * np.eye(2)])
         near = near @ forward.T
         slope = near[:, :2] / near[:, 2:] - [[x / w, y / w]]
@@ -134,18 +134,22 @@ def test_a_warped_triangle_lies_where_the_map_takes_it(warp):
         assert warped.sum() / before.sum() == pytest.approx(grown, rel=0.05)
 
 
-def test_maps_of_the_plane_break_what_a_triangle_has():
-    def contrast(warp):
+def test_warps_break_the_orthogonality_that_a_triangle_has():
+    def largest(warp):
+        """Of the mean cosines between columns of the Jacobian."""
         config = dataclasses.replace(SPRITES, warp=warp, size=32)
         g = process.freeze(config, jax.random.key(0))
-        z = process.draw_sources(config, g, jax.random.key(1), 32)
-        return global_c_ima(jacobians(lambda z: process.observe(config, g, z), z))
+        z = process.draw_sources(config, g, jax.random.key(1), 64)
+        j = jacobians(lambda z: process.observe(config, g, z), z)
+        # Where a picture lies outside of its frame, columns are 0.
+        unit = j / jnp.maximum(jnp.linalg.norm(j, axis=1, keepdims=True), 1e-6)
+        cosines = jnp.mean(jnp.swapaxes(unit, 1, 2) @ unit, axis=0)
+        return jnp.max(jnp.abs(jnp.triu(cosines, 1)))
 
-    names = "none", "affine", "projective"
-    plain, affine, projective = jax.jit(lambda: [contrast(n) for n in names])()
-    assert 0 < plain < 0.1
-    assert affine > 2 * plain
-    assert projective > 2 * plain
+    names = "none", "projective", "colours"
+    plain, *others = jax.jit(lambda: [largest(name) for name in names])()
+    assert plain < 0.06
+    assert min(others) > 0.1
 
 
 def test_pictures_are_scored_beside_the_true_decoder():
