@@ -20,7 +20,6 @@ prints alone; `--rows` names some presets.
 """
 
 import argparse
-import json
 import time
 from dataclasses import replace
 from functools import partial
@@ -31,6 +30,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jidcl.files import write_json
 from jidcl.metrics import jacobians
 from jidcl.mixing.scenes import Triangles
 from jidcl.systems.ima_vae.presets import OF_PICTURES, QUICK, WARPS, ImaVae
@@ -186,6 +186,10 @@ def draw(rows: dict[str, Any], path: Path) -> None:
     plt.close(fig)
 
 
+def _plain(value: Any) -> Any:
+    return np.round(np.asarray(value, np.float64), 3).tolist()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS)
@@ -199,16 +203,16 @@ def main() -> None:
     }
     names = [*SCORES, "loss", "reference", "chance", "per_dim", "seconds"]
     rows = {
-        name: {k: [np.round(row[k], 4).tolist() for row in held] for k in names}
+        name: {k: [_plain(row[k]) for row in held] for k in names}
         for name, held in each.items()
     }
     if options.out:
         record = {"seeds": options.seeds, "factors": Triangles.factors, "rows": rows}
-        held = {warp: np.round(cosines(warp), 3) for warp in WARPS}
-        record["cosines"] = {warp: value.tolist() for warp, value in held.items()}
-        print(record["cosines"])
+        record["cosines"] = {warp: _plain(cosines(warp)) for warp in WARPS}
+        for warp, value in record["cosines"].items():
+            print(warp, value)
         path = options.out / "sprites_precision.json"
-        path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+        write_json(path, record)
         draw(rows, path.with_suffix(".png"))
         best = max(each, key=lambda name: np.mean(rows[name]["mcc"]))
         best = min(each[best], key=lambda row: row["loss"])
