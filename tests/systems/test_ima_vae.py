@@ -45,9 +45,8 @@ def test_true_codes_stand_for_their_sources_and_have_the_prior_as_law(prior, sou
 @pytest.mark.parametrize("mixing", MIXINGS)
 def test_every_mixing_is_finite_and_one_of_a_kind(mixing):
     source = "uniform" if mixing in ("moebius", "distorted", "angled") else "gaussian"
-    config = ImaVae(mixing=mixing, source=source)
-    if mixing == "triangles":
-        config = SPRITES
+    sprites = mixing == "triangles"
+    config = SPRITES if sprites else ImaVae(mixing=mixing, source=source)
     g = jax.jit(lambda key: process.freeze(config, key))(jax.random.key(0))
     z = process.draw_sources(config, g, jax.random.key(1), 64)
     x = jax.jit(lambda g, z: process.observe(config, g, z))(g, z)
@@ -131,7 +130,7 @@ def test_a_warped_triangle_lies_where_the_map_takes_it(warp):
         near = near @ forward.T
         slope = near[:, :2] / near[:, 2:] - [[x / w, y / w]]
         grown = abs(np.linalg.det(slope)) / 1e-4
-        assert warped.sum() / before.sum() == pytest.approx(grown, rel=0.05)
+        assert warped.sum() / before.sum() == pytest.approx(grown, rel=0.1)
 
 
 def test_warps_break_the_orthogonality_that_a_triangle_has():
@@ -139,7 +138,7 @@ def test_warps_break_the_orthogonality_that_a_triangle_has():
         """Of the mean cosines between columns of the Jacobian."""
         config = dataclasses.replace(SPRITES, warp=warp, size=32)
         g = process.freeze(config, jax.random.key(0))
-        z = process.draw_sources(config, g, jax.random.key(1), 64)
+        z = process.draw_sources(config, g, jax.random.key(1), 256)
         j = jacobians(lambda z: process.observe(config, g, z), z)
         # Where a picture lies outside of its frame, columns are 0.
         unit = j / jnp.maximum(jnp.linalg.norm(j, axis=1, keepdims=True), 1e-6)
