@@ -19,16 +19,19 @@ class CNNDecoder(nnx.Module):
         size: rows and columns of the image: 8, 16, 32 or 64.
         channels: of the image.
         n: latents.
+        narrow: as of `CNN`.
         rngs: NNX random streams.
 
     Source: Klindt et al. 2021 (SlowVAE), published code: a He-normal kernel and a zero
     bias of the linear map, the usual start of PyTorch for the others.
     """
 
-    def __init__(self, size: int, channels: int, n: int, *, rngs: nnx.Rngs):
-        widths = cnn_widths(size, channels)[::-1]
+    def __init__(
+        self, size: int, channels: int, n: int, *, narrow: int = 1, rngs: nnx.Rngs
+    ):
+        widths = cnn_widths(size, channels, narrow)[::-1]
         check_count("n", n)
-        self.first = nnx.Linear(n, 256, kernel_init=HE, rngs=rngs)
+        self.first = nnx.Linear(n, widths[0], kernel_init=HE, rngs=rngs)
         pairs = zip(widths[:-1], widths[1:], strict=True)
         self.layers = nnx.List([_Spread(*pair, rngs=rngs) for pair in pairs])
 
@@ -62,13 +65,14 @@ class _Spread(nnx.Module):
         return out + self.bias[...][None, None, None]
 
 
-def make_cnn_decoder(size: int, channels: int, n: int) -> Encoder:
+def make_cnn_decoder(size: int, channels: int, n: int, *, narrow: int = 1) -> Encoder:
     """`CNNDecoder` as pure functions.
 
     Args:
         size: rows and columns of the pictures: 8, 16, 32 or 64.
         channels: of the pictures.
         n: latents, >= 1.
+        narrow: what the widths between are divided by, 1 to 32.
 
     Returns:
         `init` and `apply`, of `[batch, n]`; logits `[batch, size, size, channels]`.
@@ -80,4 +84,6 @@ def make_cnn_decoder(size: int, channels: int, n: int) -> Encoder:
         >>> jax.eval_shape(g.apply, params, state, z)[0].shape
         (2, 16, 16, 1)
     """
-    return from_nnx(lambda rngs: CNNDecoder(size, channels, n, rngs=rngs))
+    return from_nnx(
+        lambda rngs: CNNDecoder(size, channels, n, narrow=narrow, rngs=rngs)
+    )

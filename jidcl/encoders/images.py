@@ -20,13 +20,15 @@ HE = nnx.initializers.he_normal()
 _HE_OUT = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
-def cnn_widths(size: int, channels: int) -> tuple[int, ...]:
+def cnn_widths(size: int, channels: int, narrow: int = 1) -> tuple[int, ...]:
     """Channels of the image, and after each convolution of `CNN` down to one pixel."""
     check_whole("size", size)
     check_choice("size", str(size), ("8", "16", "32", "64"))
     check_count("channels", channels)
+    check_count("narrow", narrow, most=32)
     halvings = (int(size) // 4).bit_length() - 1
-    return channels, *_CNN_WIDTHS[len(_CNN_WIDTHS) - halvings :], 256
+    widths = (*_CNN_WIDTHS[len(_CNN_WIDTHS) - halvings :], 256)
+    return channels, *(width // narrow for width in widths)
 
 
 class CNN(nnx.Module):
@@ -41,6 +43,7 @@ class CNN(nnx.Module):
         m: width of the output; None: no last linear map, the 256 features themselves.
         output: an output space.
         output_size: where a learnable one starts.
+        narrow: what all widths but m are divided by, rounded down; 1 to 32.
         dtype: of the computation; parameters stay float32.
         rngs: NNX random streams.
 
@@ -55,10 +58,11 @@ class CNN(nnx.Module):
         *,
         output: str = "none",
         output_size: float = 1.0,
+        narrow: int = 1,
         dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        widths = cnn_widths(size, channels)
+        widths = cnn_widths(size, channels, narrow)
         check_count("m", 1 if m is None else m)
         count = len(widths) - 2
         self.layers = nnx.List(
@@ -78,8 +82,8 @@ class CNN(nnx.Module):
         )
         self.bare = m is None
         if m is not None:
-            self.last = nnx.Linear(256, m, kernel_init=HE, rngs=rngs)
-        self.output = OutputSpace(output, m or 256, output_size)
+            self.last = nnx.Linear(widths[-1], m, kernel_init=HE, rngs=rngs)
+        self.output = OutputSpace(output, m or widths[-1], output_size)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`[batch, size, size, channels] -> [batch, m]`."""

@@ -33,8 +33,9 @@ class LatentPrior:
 
     Attributes:
         kind: gaussian, N(0, 1); laplace, of scale 1; uniform on (0, 1); or beta.
-        alpha: first shape of beta, > 0; a number or a scalar array.
-        beta: second shape of beta, > 0.
+        alpha: first shape of beta, > 0; a number, or an array that broadcasts against
+            z: one of each latent.
+        beta: second shape of beta, > 0, the same.
 
     Raises:
         ValueError: on an unknown kind, or shapes that are not > 0.
@@ -53,9 +54,7 @@ class LatentPrior:
     def __post_init__(self):
         check_choice("kind", self.kind, PRIORS)
         for name in ("alpha", "beta"):
-            value = getattr(self, name)
-            check_single(name, value)
-            check_above(name, value, 0)
+            check_above(name, getattr(self, name), 0)
 
     @property
     def squashed(self) -> bool:
@@ -85,8 +84,8 @@ class LatentPrior:
             )
         each = jnp.zeros_like(z)
         if self.kind == "beta":
-            logs = (self.alpha - 1) * jnp.log(z) + (self.beta - 1) * jnp.log1p(-z)
-            each = logs - self._log_beta(z)
+            alpha, beta, log_beta = self._shapes(z)
+            each = (alpha - 1) * jnp.log(z) + (beta - 1) * jnp.log1p(-z) - log_beta
         return jnp.sum(jnp.where(inside, each, -jnp.inf) + 0 * z, axis=-1)
 
     def log_density(self, s: Array) -> Array:
@@ -106,15 +105,17 @@ class LatentPrior:
         """log p_0(sigmoid(s)) of a squashed prior."""
         if self.kind == "uniform":
             return jnp.sum(0 * s, axis=-1)
+        alpha, beta, log_beta = self._shapes(s)
         below, above = jax.nn.softplus(-s), jax.nn.softplus(s)
-        logs = (self.alpha - 1) * below + (self.beta - 1) * above
-        return -jnp.sum(logs + self._log_beta(s), axis=-1)
+        return -jnp.sum((alpha - 1) * below + (beta - 1) * above + log_beta, axis=-1)
 
-    def _log_beta(self, like: Array) -> Array:
+    def _shapes(self, like: Array) -> list[Array]:
+        """alpha, beta and log B(alpha, beta) of beta, in the shape of `like`."""
         # `betaln` of JAX is exact to 1e-6 only.
         log_gamma = jax.scipy.special.gammaln
         alpha, beta = (jnp.asarray(v, like.dtype) for v in (self.alpha, self.beta))
-        return log_gamma(alpha) + log_gamma(beta) - log_gamma(alpha + beta)
+        log_beta = log_gamma(alpha) + log_gamma(beta) - log_gamma(alpha + beta)
+        return [jnp.broadcast_to(v, like.shape) for v in (alpha, beta, log_beta)]
 
 
 def sampled_kl(

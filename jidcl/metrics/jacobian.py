@@ -15,15 +15,19 @@ from jidcl.checks import check_array, check_callable, check_float, check_rows
 from jidcl.metrics.columns import host_first
 
 
-def jacobians(f: Callable[[jax.Array], jax.Array], z: jax.Array) -> jax.Array:
+def jacobians(
+    f: Callable[[jax.Array], jax.Array], z: jax.Array, *, forward: bool = True
+) -> jax.Array:
     """Jacobians of a function of rows at each row, by k forward derivatives.
 
     Outputs of any shape are flattened: pictures of thousands of pixels take k passes.
 
     Args:
-        f: `[rows, k] -> [rows, ...]`, each row on its own; it must have forward
-            derivatives.
+        f: `[rows, k] -> [rows, ...]`, each row on its own.
         z: where, `[rows, k]`.
+        forward: False: f has reverse derivatives only, of first and second order, as
+            convolutions of `jidcl.encoders` have. J v then is the derivative of
+            u J by u, along v.
 
     Returns:
         `[rows, D, k]`.
@@ -39,10 +43,15 @@ def jacobians(f: Callable[[jax.Array], jax.Array], z: jax.Array) -> jax.Array:
     check_rows("z", z)
     z = jnp.asarray(z)
 
+    def push(steps: jax.Array) -> jax.Array:
+        if forward:
+            return jax.jvp(f, (z,), (steps,))[1]
+        value, pull = jax.vjp(f, z)
+        return jax.vjp(pull, jnp.zeros_like(value))[1]((steps,))[0]
+
     def along(direction: jax.Array) -> jax.Array:
         steps = jnp.broadcast_to(direction[None], z.shape)
-        found = jax.jvp(f, (z,), (steps,))[1]
-        return found.reshape(z.shape[0], -1)
+        return push(steps).reshape(z.shape[0], -1)
 
     return jax.vmap(along, out_axes=-1)(jnp.eye(z.shape[1], dtype=z.dtype))
 
@@ -59,7 +68,7 @@ def local_c_ima(j: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
         xp: `jax.numpy`, or `numpy`: float64 on the host.
 
     Returns:
-        `[...]`; infinite where columns depend on each other.
+        `[...]`; infinite where columns depend on each other, as one of zeros does.
 
     Raises:
         ValueError: on fewer outputs than latents.
@@ -75,14 +84,16 @@ def local_c_ima(j: jax.Array, *, xp: ModuleType = jnp) -> jax.Array:
         raise ValueError(
             f"j must have at least as many rows as columns, got {list(j.shape)}"
         )
-    left, total = j / _norms(j, xp), 0.0
+    lengths, total = _norms(j, xp), 0.0
+    left = j / xp.where(lengths == 0, xp.ones_like(lengths), lengths)
     for k in range(j.shape[-1]):  # what is left of each column beside those before
         column = left[..., k : k + 1]
         size = xp.sqrt(xp.sum(column**2, axis=-2, keepdims=True))
         # What is left of a column that depends on others is rounding.
         size = xp.where(size <= 4 * xp.finfo(j.dtype).eps, 0 * size, size)
-        total = total - xp.log(size[..., 0, 0])
-        unit = column / xp.where(size == 0, xp.ones_like(size), size)
+        safe = xp.where(size == 0, xp.ones_like(size), size)
+        total = total - xp.where(size == 0, -xp.inf, xp.log(safe))[..., 0, 0]
+        unit = column / safe
         left = left - unit * xp.sum(unit * left, axis=-2, keepdims=True)
     return xp.maximum(total, 0)
 

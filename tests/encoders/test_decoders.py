@@ -7,6 +7,7 @@ import pytest
 
 from jidcl.encoders import make_cnn_decoder
 from jidcl.losses import bernoulli_nll
+from jidcl.metrics import jacobians
 
 
 def test_the_decoder_has_the_published_size_and_starts_as_published():
@@ -33,6 +34,21 @@ def test_smaller_images_have_fewer_layers(size):
     assert len(params["layers"]) == size.bit_length() - 2
     y = jax.eval_shape(g.apply, params, state, jnp.ones((5, 3)))[0]
     assert y.shape == (5, size, size, 2)
+
+
+def test_a_narrow_decoder_has_a_jacobian_by_reverse_derivatives():
+    g = make_cnn_decoder(8, 1, 2, narrow=8)
+    params, state = jax.jit(g.init)(jax.random.key(0))
+    # Linear(2, 32); transposed convolutions 32, 8, 1 of 4 x 4.
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 3 * 32 + 4104 + 129
+    z = jnp.asarray([[0.3, -0.2], [0.9, 0.4]])
+
+    def decode(z):
+        return g.apply(params, state, z)[0]
+
+    got = jax.jit(lambda z: jacobians(decode, z, forward=False))(z)
+    want = jax.jit(jax.vmap(jax.jacrev(lambda z: decode(z[None]).ravel())))(z)
+    np.testing.assert_allclose(got, want, atol=1e-5)
 
 
 def test_it_learns_a_picture():

@@ -35,6 +35,10 @@ def test_the_small_network_has_the_published_size():
     assert shapes(make_cnn(64, 1, 10), 64, 64, 1) == (380_362, (2, 10))
     # A smaller image, fewer layers: without the first, at twice the input's channels.
     assert shapes(make_cnn(32, 3, 4), 32, 32, 3)[1] == (2, 4)
+    # Half the widths: 3, 16, 32, 32, 128 and the last map.
+    pairs = ((3, 16), (16, 32), (32, 32), (32, 128))
+    want = sum(16 * d * m + m for d, m in pairs) + 129 * 4
+    assert shapes(make_cnn(32, 3, 4, narrow=2), 32, 32, 3) == (want, (2, 4))
 
 
 @pytest.mark.share(3)

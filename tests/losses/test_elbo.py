@@ -96,6 +96,17 @@ def test_precision_is_annealed_on_a_logarithmic_scale():
     assert float(annealed_precision(0, **{**own, "share": 0.0})) == 1
 
 
+@pytest.mark.many_programs(reason="eager operations in float64")
+def test_each_latent_may_have_shapes_of_its_own(x64, rng):
+    alpha, beta = rng.uniform(0.5, 12, size=(2, 3))
+    prior, s = LatentPrior("beta", alpha, beta), jnp.asarray(rng.normal(size=(6, 3)))
+    z = np.asarray(prior.latents(s))
+    want = stats.beta(alpha, beta).logpdf(z)
+    np.testing.assert_allclose(prior.log_prob(z), want.sum(-1), rtol=1e-9)
+    of_s = want + np.log(z * (1 - z))
+    np.testing.assert_allclose(prior.log_density(s), of_s.sum(-1), rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

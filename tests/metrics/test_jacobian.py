@@ -39,6 +39,8 @@ def test_the_contrast_does_not_change_where_it_must_not(rng):
     orthogonal = np.linalg.qr(rng.normal(size=(4, 3)))[0] * [1, 2, 3]
     assert float(metrics.local_c_ima(orthogonal, xp=np)) < 1e-12
     assert np.isnan(metrics.local_c_ima(j * [np.nan, 1, 1], xp=np))
+    for xp in (np, jnp):
+        assert metrics.local_c_ima(xp.asarray(j * [0, 1, 1]), xp=xp) == np.inf
 
 
 def test_the_contrast_of_the_mean_hides_what_points_have():
@@ -58,6 +60,8 @@ def test_jacobians_of_pictures_are_those_of_jax(rng):
     got = jax.jit(lambda z: metrics.jacobians(decode, z))(z)
     want = jax.jit(jax.vmap(jax.jacrev(lambda z: decode(z[None]).ravel())))(z)
     assert got.shape == (5, 24, 3)
+    back = jax.jit(lambda z: metrics.jacobians(decode, z, forward=False))(z)
+    np.testing.assert_allclose(back, want, atol=1e-5)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
 
 

@@ -29,8 +29,8 @@ LOSSES = {
     "LatentPrior": call(
         losses.LatentPrior,
         kind=text("beta"),
-        alpha=number(3.0, above=0),
-        beta=number(11.0, above=0),
+        alpha=number(3.0, above=0, free=("array",)),
+        beta=number(11.0, above=0, free=("array",)),
         host=True,
     ),
     "annealed_precision": call(

@@ -48,7 +48,11 @@ ENCODERS = {
         m=dataclasses.replace(whole(2), free=("none",)),
     ),
     "make_cnn_decoder": call(
-        made(encoders.make_cnn_decoder), size=whole(8), channels=whole(1), n=whole(2)
+        made(encoders.make_cnn_decoder),
+        size=whole(8),
+        channels=whole(1),
+        n=whole(2),
+        narrow=whole(2, 1, 32),
     ),
     "make_resnet": call(
         made(encoders.make_resnet),

@@ -10,12 +10,16 @@ from scipy import stats
 
 from jidcl.claims import load_claims
 from jidcl.losses import LatentPrior
+from jidcl.metrics import jacobians
 from jidcl.systems.ima_vae import problem as system
 from jidcl.systems.ima_vae import process
 from jidcl.systems.ima_vae.presets import MIXINGS, ImaVae, presets
 from jidcl.train import summarised
 
 SMALL = ImaVae(batch=16, eval_batch=512, eval_batches=2, steps=4, chunk=2)
+SPRITES = dataclasses.replace(
+    SMALL, n=4, mixing="triangles", source="beta", prior="beta", size=16, narrow=8
+)
 LAWS = {
     "uniform": stats.uniform(),
     "gaussian": stats.norm(),
@@ -28,7 +32,7 @@ LAWS = {
 @pytest.mark.parametrize("source", ["uniform", "gaussian"])
 def test_true_codes_stand_for_their_sources_and_have_the_prior_as_law(prior, source):
     config = ImaVae(mixing="mlp", source=source, prior=prior)
-    z = process.draw_sources(config, jax.random.key(0), 500)
+    z = process.draw_sources(config, {}, jax.random.key(0), 500)
     latents = LatentPrior(prior).latents(process.true_code(config, z))
     np.testing.assert_allclose(process.to_sources(config, latents), z, atol=2e-4)
     share = LAWS[prior].cdf(np.asarray(latents))
@@ -41,13 +45,14 @@ def test_true_codes_stand_for_their_sources_and_have_the_prior_as_law(prior, sou
 @pytest.mark.parametrize("mixing", MIXINGS)
 def test_every_mixing_is_finite_and_one_of_a_kind(mixing):
     source = "uniform" if mixing in ("moebius", "distorted", "angled") else "gaussian"
-    config = ImaVae(mixing=mixing, source=source)
+    sprites = mixing == "triangles"
+    config = SPRITES if sprites else ImaVae(mixing=mixing, source=source)
     g = jax.jit(lambda key: process.freeze(config, key))(jax.random.key(0))
-    z = process.draw_sources(config, jax.random.key(1), 64)
+    z = process.draw_sources(config, g, jax.random.key(1), 64)
     x = jax.jit(lambda g, z: process.observe(config, g, z))(g, z)
-    assert x.shape == z.shape
+    assert x.shape == (64, 3 * 16**2 if config.pictures else 2)
     assert np.isfinite(x).all()
-    assert np.linalg.matrix_rank(np.cov(np.asarray(x).T)) == 2
+    assert np.linalg.matrix_rank(np.cov(np.asarray(x).T)) >= config.n
 
 
 def evaluated(config):
@@ -80,6 +85,102 @@ def test_the_true_decoder_at_its_best_loses_the_contrast():
     assert float(losses["loss"]) > float(losses["reference"])
     assert float(scores["mcc"]) <= 1
     assert set(found.nulls["mcc"]) == {"shuffled", "identity"}
+
+
+def test_factors_of_pictures_have_the_laws_of_their_data_set():
+    def drawn(key):
+        g = process.freeze(SPRITES, jax.random.key(1))
+        z = process.draw_sources(SPRITES, g, key, 2000)
+        s = process.true_code(SPRITES, z)
+        return g["shapes"], z, LatentPrior("beta", *g["shapes"]).latents(s)
+
+    shapes, z, back = jax.device_get(jax.jit(drawn)(jax.random.key(2)))
+    assert shapes.shape == (2, 4)
+    assert shapes.min() >= 2
+    assert shapes.max() <= 15
+    assert np.ptp(shapes) > 1
+    for column, alpha, beta in zip(z.T, *shapes, strict=True):
+        # A false alarm in one of 2,500 of fresh keys.
+        assert stats.kstest(column, stats.beta(alpha, beta).cdf).pvalue > 1e-4
+    np.testing.assert_allclose(back, z, atol=1e-5)
+
+
+@pytest.mark.parametrize("warp", ["affine", "projective"])
+def test_a_warped_triangle_lies_where_the_map_takes_it(warp):
+    config = dataclasses.replace(SPRITES, size=64, warp=warp)
+    plain = dataclasses.replace(config, warp="none")
+    z = jnp.array([[0.3, 0.7, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])  # small and red
+
+    @jax.jit
+    def drawn(key):
+        g = process.freeze(config, key)
+        return g["matrix"], *(process.observe(c, g, z) for c in (config, plain))
+
+    matrix, *pictures = jax.device_get(drawn(jax.random.key(0)))
+    forward = np.vstack([matrix, [0, 0, 1]]) if warp == "affine" else matrix
+    shown = [p.reshape(-1, 64, 64, 3)[..., 0] for p in pictures]
+    down, across = np.indices((64, 64))
+    for warped, before in zip(*shown, strict=True):
+        centre = [(before * axis).sum() / before.sum() for axis in (across, down)]
+        x, y, w = forward @ [*centre, 1]
+        # The map bends little over a triangle.
+        got = [(warped * axis).sum() / warped.sum() for axis in (across, down)]
+        np.testing.assert_allclose(got, [x / w, y / w], atol=0.4)
+        near = np.array([[*(np.array(centre) + step), 1] for step in 0.01 * np.eye(2)])
+        near = near @ forward.T
+        slope = near[:, :2] / near[:, 2:] - [[x / w, y / w]]
+        grown = abs(np.linalg.det(slope)) / 1e-4
+        assert warped.sum() / before.sum() == pytest.approx(grown, rel=0.1)
+
+
+def test_warps_break_the_orthogonality_that_a_triangle_has():
+    def largest(warp):
+        """Of the mean cosines between columns of the Jacobian."""
+        config = dataclasses.replace(SPRITES, warp=warp, size=32)
+        g = process.freeze(config, jax.random.key(0))
+        z = process.draw_sources(config, g, jax.random.key(1), 256)
+        j = jacobians(lambda z: process.observe(config, g, z), z)
+        # Where a picture lies outside of its frame, columns are 0.
+        unit = j / jnp.maximum(jnp.linalg.norm(j, axis=1, keepdims=True), 1e-6)
+        cosines = jnp.mean(jnp.swapaxes(unit, 1, 2) @ unit, axis=0)
+        return jnp.max(jnp.abs(jnp.triu(cosines, 1)))
+
+    names = "none", "projective", "colours"
+    plain, *others = jax.jit(lambda: [largest(name) for name in names])()
+    assert plain < 0.06
+    assert min(others) > 0.1
+
+
+def test_pictures_are_scored_beside_the_true_decoder():
+    found = evaluated(dataclasses.replace(SPRITES, gamma2=1e3, eval_batch=64))
+    losses = found.losses
+    # Nobody trained; the true decoder explains what a constant does not.
+    assert float(losses["reference"]) < float(losses["chance"])
+    assert float(losses["chance"]) < float(losses["loss"])
+    assert "limit" not in losses
+    assert set(found.nulls["mcc"]) == {"shuffled", "identity"}
+    for name, value in found.scores.items():
+        assert np.isfinite(value).all(), name
+
+
+def test_shapes_of_a_beta_prior_are_learned():
+    program = system.make_program(SPRITES)
+
+    @jax.jit
+    def run(key):
+        g = program.freeze(jax.random.fold_in(key, 0))
+        held = program.start(g, jax.random.fold_in(key, 1))
+        first = process.prior_of(SPRITES, held.params)
+        held, told = program.step(held, g, jax.random.fold_in(key, 2), jnp.int32(0))
+        last = process.prior_of(SPRITES, held.params)
+        return first.alpha, last.alpha, last.beta, told["loss"]
+
+    with jax.debug_key_reuse(False):
+        first, alpha, beta, loss = run(jax.random.key(0))
+    np.testing.assert_allclose(first, 3.0)
+    assert np.isfinite(loss)
+    assert np.abs(alpha - first).min() > 0
+    assert np.abs(beta - first).min() > 0
 
 
 def test_precision_is_annealed_by_the_step_and_learned_in_the_log():
@@ -118,7 +219,7 @@ def test_of_several_networks_the_one_of_the_greatest_bound_is_scored():
         held = program.start(g, jax.random.fold_in(key, 1))
         held, told = program.step(held, g, jax.random.fold_in(key, 2), jnp.int32(0))
         own = jax.random.fold_in(key, 3)
-        x = process.observe(config, g, process.draw_sources(config, key, 4096))
+        x = process.observe(config, g, process.draw_sources(config, g, key, 4096))
         noise = jax.random.normal(jax.random.fold_in(key, 4), x.shape)
 
         def each(run):
@@ -167,7 +268,15 @@ def test_every_claim_has_its_run():
             "anneal_share cannot act here, with variance 'learned'",
         ),
         ({"variance": "closed_form", "gamma2": 10.0}, "gamma2 cannot act here"),
-        ({"prior": "beta"}, "prior must be one of"),
+        ({"prior": "beta"}, "source and prior must be 'beta' for mixing 'triangles', "),
+        ({"prior": "cauchy"}, "prior must be one of"),
+        (
+            {"mixing": "triangles", "source": "beta", "prior": "beta"},
+            "n must be 4 for mixing 'triangles', got 2",
+        ),
+        ({"size": 24}, "size must be one of"),
+        ({"size": 64}, "size cannot act here, with mixing 'moebius'"),
+        ({"warp": "affine"}, "warp cannot act here, with mixing 'moebius'"),
         ({"n": 1}, "n must be >= 2"),
         ({"restarts": 0}, "restarts must be >= 1"),
     ],

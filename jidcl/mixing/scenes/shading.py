@@ -92,7 +92,7 @@ def cone(cosine: Array, opening: Array) -> Array:
 _SEMICIRCLE = (-0.7834, -0.5161, -0.2996, -0.0985, 0.0985, 0.2996, 0.5161, 0.7834)
 
 
-def hue_circle(hue: Array, saturation: float) -> tuple[Array, Array, Array]:
+def hue_circle(hue: Array, saturation: Array | float) -> tuple[Array, Array, Array]:
     """RGB of an angle on the ordinary hue circle, at full value."""
     sixths = jnp.mod(3 * hue / jnp.pi, 6)
 

@@ -1,4 +1,4 @@
-"""Maps of the picture's plane, from points to points, and pictures under them.
+"""Maps of the picture's plane and of its colours, and pictures under them.
 
 Source: Reizinger et al. 2022, published code (warps that break the orthogonality of a
 scene's Jacobian).
@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jidcl.checks import check_features, check_same_shape, check_shape
+from jidcl.mixing.scenes.shading import hue_circle
 from jidcl.types import Array
 
 
@@ -74,3 +75,42 @@ def warp(picture: Array, matrix: Array) -> Array:
         return mapped.reshape(rows, columns)
 
     return jax.vmap(read, in_axes=-1, out_axes=-1)(picture)
+
+
+def shift_colours(
+    picture: Array, *, hue: float = 0.0, saturation: float = 0.0, value: float = 0.0
+) -> Array:
+    """A picture with constants added to hue, saturation and value of its colours.
+
+    Saturation and value are clipped to [0, 1]; the hue goes round.
+
+    Args:
+        picture: `[..., 3]`, RGB in [0, 1].
+        hue: added to the hue, in turns.
+        saturation: added to the saturation.
+        value: added to the value.
+
+    Returns:
+        The result, of the same shape. Grey has hue 0, black has saturation 0.
+    """
+    check_features("picture", picture, 3)
+    red, green, blue = (picture[..., i] for i in range(3))
+    most, least = jnp.max(picture, axis=-1), jnp.min(picture, axis=-1)
+    chroma = most - least
+    # Where a quotient says nothing it is 0, and so is its derivative.
+    lit, coloured = most > 0, chroma > 0
+    by_chroma = jnp.where(coloured, chroma, jnp.ones_like(chroma))
+    sixths = jnp.where(
+        most == red,
+        (green - blue) / by_chroma,
+        jnp.where(
+            most == green,
+            2 + (blue - red) / by_chroma,
+            4 + (red - green) / by_chroma,
+        ),
+    )
+    share = jnp.where(lit, chroma / jnp.where(lit, most, jnp.ones_like(most)), 0.0)
+    share = jnp.clip(share + saturation, 0, 1)
+    turned = jnp.pi * (jnp.where(coloured, sixths, 0.0) / 3 + 2 * hue)
+    colour = jnp.stack(hue_circle(turned, share), axis=-1)
+    return colour * jnp.clip(most + value, 0, 1)[..., None]

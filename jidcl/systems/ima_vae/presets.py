@@ -1,9 +1,12 @@
 """Settings of the IMA-VAE and its presets. Imports no JAX.
 
 - `quick/...`: two latents, minutes on two CPU cores (`jidcl verify`);
+- `quick/sprites-...`: pictures of 32 x 32, a quarter of our widths, half a minute of a
+  processor for each seed; no claim needs them;
 - `full/moebius-1e1` to `-1e6`, `full/distorted`, ...: the published experiments at
   three latents, fresh samples at every step, our steps;
-- `published/...`: the published batch as well, for 110 epochs of 42,000 samples.
+- `published/...`: the published batch as well, for 110 epochs of 42,000 samples (of
+  sprites for 800).
 
 Every step draws new samples, so nothing is held out and no step is chosen: the last
 one is scored. The published runs keep the one of the least validation loss. Quick rows
@@ -27,9 +30,10 @@ from jidcl.checks import (
 from jidcl.systems.shared.settings import Network, Optimisation, Scoring
 
 CONFORMAL = ("moebius", "distorted", "angled")
-MIXINGS = (*CONFORMAL, "mlp", "triangular", "flow")
-SOURCES = ("uniform", "gaussian")
-PRIORS = ("uniform", "gaussian", "laplace")
+MIXINGS = (*CONFORMAL, "mlp", "triangular", "flow", "triangles")
+SOURCES = ("uniform", "gaussian", "beta")
+PRIORS = ("uniform", "gaussian", "laplace", "beta")
+WARPS = ("none", "affine", "projective", "colours")
 MOST_PRECISE = 1e6  # gamma2: beyond it float32 has no digit left for the KL term
 
 
@@ -42,13 +46,20 @@ class ImaVae(Optimisation, Scoring, Network):
         mixing: moebius (conformal), distorted (a random linear map of determinant 1
             after it), angled (of two sources: rows at an angle after it), mlp (smooth
             leaky ReLUs and orthogonal matrices), triangular (the same with triangular
-            ones), or flow (affine autoregressive layers).
+            ones), flow (affine autoregressive layers), or triangles (pictures of a
+            coloured triangle: x, y, scale and hue).
         mixing_layers: matrices of mlp and triangular, layers of flow.
         cosine: of the angle of angled, in [0, 1).
         mixing_seed: of the mixing that all seeds of a run share; -1: each draws its
             own. The linear map of distorted is each seed's own in any case.
-        source: law of the sources: uniform on [-1/2, 1/2], or gaussian.
-        prior: of the latents: uniform on (0, 1), gaussian or laplace.
+        source: law of the sources: uniform on [-1/2, 1/2], gaussian, or beta on (0, 1)
+            with shapes of the mixing (of pictures, and of no others).
+        prior: of the latents: uniform on (0, 1), gaussian, laplace, or beta with
+            learned shapes (of pictures, and of no others).
+        size: rows and columns of a picture: 8, 16, 32 or 64.
+        warp: what is done to a picture: none; affine or projective, a map of its plane;
+            or colours, constants added to hue, saturation and value.
+        narrow: what the widths of the networks of pictures are divided by.
         gamma2: inverse variance of the decoder, or where it starts.
         variance: fixed; learned (its logarithm); or closed_form (the mean squared error
             of the batch).
@@ -79,6 +90,9 @@ class ImaVae(Optimisation, Scoring, Network):
     mixing_seed: int = 1
     source: str = "uniform"
     prior: str = "uniform"
+    size: int = 32
+    warp: str = "none"
+    narrow: int = 1
     gamma2: float = 1e3
     variance: str = "fixed"
     decoder: str = "learned"
@@ -87,10 +101,17 @@ class ImaVae(Optimisation, Scoring, Network):
     anneal_from: float = 100.0
     restarts: int = 1
 
+    @property
+    def pictures(self) -> bool:
+        """Whether x is a picture."""
+        return self.mixing == "triangles"
+
     def check(self) -> None:
         """As `Settings.check`."""
         super().check()
         check_choice("mixing", self.mixing, MIXINGS)
+        check_choice("warp", self.warp, WARPS)
+        check_choice("size", str(self.size), ("8", "16", "32", "64"))
         check_choice("source", self.source, SOURCES)
         check_choice("prior", self.prior, PRIORS)
         check_choice("variance", self.variance, ("fixed", "learned", "closed_form"))
@@ -99,6 +120,7 @@ class ImaVae(Optimisation, Scoring, Network):
         check_at_least("n", self.n, 2)
         check_at_least("mixing_layers", self.mixing_layers, 1)
         check_at_least("restarts", self.restarts, 1)
+        check_at_least("narrow", self.narrow, 1)
         check_at_least("mixing_seed", self.mixing_seed, -1)
         check_unit_interval("cosine", self.cosine)
         check_unit_interval("anneal_share", self.anneal_share)
@@ -116,6 +138,14 @@ class ImaVae(Optimisation, Scoring, Network):
                 "n must be 2 and cosine below 1 for mixing 'angled', got "
                 f"{self.n} and {self.cosine}"
             )
+        own = (self.source == "beta", self.prior == "beta")
+        if own != (self.pictures, self.pictures):
+            raise ValueError(
+                "source and prior must be 'beta' for mixing 'triangles', and for no "
+                f"other, got {self.source!r} and {self.prior!r} for {self.mixing!r}"
+            )
+        if self.pictures and self.n != 4:
+            raise ValueError(f"n must be 4 for mixing 'triangles', got {self.n}")
         if self.mixing in CONFORMAL and self.source != "uniform":
             raise ValueError(
                 f"source must be 'uniform' for mixing {self.mixing!r}: a source of "
@@ -129,8 +159,11 @@ class ImaVae(Optimisation, Scoring, Network):
     def inert(self) -> dict[str, str]:
         """As `Settings.inert`."""
         held, why = super().inert(), f"with mixing {self.mixing!r}"
-        if self.mixing in CONFORMAL:
+        if self.mixing in CONFORMAL or self.pictures:
             held["mixing_layers"] = why
+        networks = "widths", "slope", "init"
+        of_others = networks if self.pictures else ("size", "warp", "narrow")
+        held.update({name: why for name in of_others})
         if self.mixing != "angled":
             held["cosine"] = why
         if not self.anneal_share:
@@ -145,13 +178,16 @@ class ImaVae(Optimisation, Scoring, Network):
         """One line: sources, mixing, prior and precision."""
         own = f"{self.variance} gamma2" if self.variance != "fixed" else "gamma2"
         of = "" if self.decoder == "learned" else ", the true decoder"
+        g = f"{self.mixing} {self.size} x {self.size}" if self.pictures else self.mixing
+        g += "" if self.warp == "none" else f", {self.warp}"
         return (
-            f"n={self.n}, {self.source} sources; {self.mixing}; {self.prior} prior, "
+            f"n={self.n}, {self.source} sources; {g}; {self.prior} prior, "
             f"{own} {self.gamma2:g}{of}"
         )
 
 
 PRECISIONS = {f"1e{k}": 10.0**k for k in range(1, 7)}
+OF_PICTURES = {f"1e{k}": 10.0**k for k in range(-1, 4)}
 ANGLES = (0.0, 0.2, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.999)
 
 
@@ -179,6 +215,19 @@ def _experiments() -> dict[str, ImaVae]:
     return rows
 
 
+def _sprites(of_warps: float, **settings: Any) -> dict[str, ImaVae]:
+    """Pictures at each gamma2, and under each warp at one of them."""
+    laws = dict(mixing="triangles", source="beta", prior="beta")
+    base = ImaVae(n=4, **laws, **settings)
+    rows = {
+        f"sprites-{name}": replace(base, gamma2=gamma2)
+        for name, gamma2 in OF_PICTURES.items()
+    }
+    for name in WARPS[1:]:
+        rows[f"sprites-{name}"] = replace(base, gamma2=of_warps, warp=name)
+    return rows
+
+
 def presets() -> dict[str, ImaVae]:
     """All presets by name."""
     rows = _experiments()
@@ -189,6 +238,11 @@ def presets() -> dict[str, ImaVae]:
     }
     # 656 steps an epoch.
     named |= {f"published/{name}": replace(r, steps=72_160) for name, r in rows.items()}
+    own: dict[str, Any] = dict(size=64, batch=512, eval_batches=2)
+    full = _sprites(1.0, **own, steps=10_000, learning_rate=5e-4, schedule="cosine")
+    published = _sprites(1.0, **own, steps=66_400, learning_rate=1e-5)
+    for budget, rows in (("full", full), ("published", published)):
+        named |= {f"{budget}/{name}": row for name, row in rows.items()}
     return named
 
 
@@ -218,6 +272,20 @@ QUICK = {
         gamma2=100.0,
         learning_rate=1e-2,
         schedule="cosine",
+    ),
+    # A quarter of the pixels: gamma2 weighs as a quarter of it does at 64 x 64. At 10 a
+    # deviation of the scale is worth 2 nats, and a latent stays at its prior for long
+    # (seed 100); so warps are shown at 100.
+    **_sprites(
+        100.0,
+        narrow=4,
+        batch=32,
+        steps=4000,
+        learning_rate=3e-3,
+        schedule="cosine",
+        chunk=100,
+        eval_batch=512,
+        eval_batches=2,
     ),
 }
 

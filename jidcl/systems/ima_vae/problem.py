@@ -34,12 +34,12 @@ def make_problem(config: ImaVae) -> Problem:
     nets = build_networks(config)
 
     def draw(g, key):
-        x = observe(config, g, draw_sources(config, key, config.batch))
+        x = observe(config, g, draw_sources(config, g, key, config.batch))
         return {"x": x, "g": g if config.decoder == "true" else {}}
 
     def loss(params, state, batch, key):
         x = batch["x"]
-        noise = jax.random.normal(key, x.shape)
+        noise = jax.random.normal(key, (len(x), config.n))
         values, terms = negative_elbo(config, nets, params, state, batch["g"], x, noise)
         if state:
             state = {"t": state["t"] + 1}
@@ -67,8 +67,8 @@ def make_program(config: ImaVae) -> Program:
 
     def loss(run, g, key):
         k_source, k_noise = jax.random.split(key)
-        x = observe(config, g, draw_sources(config, k_source, config.eval_batch))
-        noise = jax.random.normal(k_noise, x.shape)
+        x = observe(config, g, draw_sources(config, g, k_source, config.eval_batch))
+        noise = jax.random.normal(k_noise, (len(x), config.n))
         params, state = run.params, run.state
         return jnp.mean(negative_elbo(config, nets, params, state, g, x, noise)[0])
 
@@ -100,8 +100,9 @@ def make_program(config: ImaVae) -> Program:
 def floor_kind(config: ImaVae) -> str:
     """Always `"reference"`: the true decoder with the best diagonal posterior.
 
-    Another decoder may have less loss: where the true one's columns are not orthogonal,
-    that is what the theory says. The entropy of the data is a limit, reported beside.
+    Of pictures the posterior is the one of small noise. Another decoder may have less
+    loss: where the true one's columns are not orthogonal, that is what the theory says.
+    The entropy of the data, which pictures lack, is a limit, reported beside.
     """
     return "reference"
 
@@ -112,7 +113,15 @@ SYSTEM = System(
     paper="Reizinger et al. 2022",
     presets=presets.presets,
     make_program=make_program,
-    frozen_fields=("n", "mixing", "mixing_layers", "mixing_seed", "cosine"),
+    frozen_fields=(
+        "n",
+        "mixing",
+        "mixing_layers",
+        "mixing_seed",
+        "cosine",
+        "size",
+        "warp",
+    ),
     traced_fields=("gamma2",),
     floor_kind=floor_kind,
     vectors="ima_vae",
