@@ -41,6 +41,7 @@ def test_the_audit_sees_a_judge_that_forgets_its_nulls(monkeypatch):
     assert found["worst"][0]["word"] == "identified"
 
 
+@pytest.mark.long
 def test_the_audit_sees_a_judge_that_reads_the_fitted_rows(monkeypatch):
     monkeypatch.setattr(audit, "_few_rows", lambda rng, case: ({}, {}))
     found = summary(list(audit_verdict(150, seed=11)))
