@@ -54,11 +54,20 @@ def _independence(rows, path: Path) -> Path:
     """Processor seconds of one conditional test against its samples."""
     figure, (axis,) = new_figure(width=5.5, height=4.0)
     mine = [row for row in rows if row["what"] == "independence"]
-    for by, name in dict.fromkeys((row["by"], row["similarity"]) for row in mine):
-        line = [row for row in mine if (row["by"], row["similarity"]) == (by, name)]
-        x, y = ([row[key] for row in line] for key in ("batch", "core_s"))
-        style = "o-" if by == "jidcl" else "s--"
-        axis.loglog(x, y, style, label=f"{by}, {name.replace('_', ' ')}")
+    lines: dict[tuple, list] = {}
+    for row in mine:
+        kind = row["by"], row["similarity"], row["sets"] == 1
+        lines.setdefault(kind, []).append((row["batch"], row["core_s"]))
+    colours: dict[tuple, str] = {}
+    for (by, name, alone), line in lines.items():
+        own = by == "jidcl"
+        how = (", one alone" if alone else ", a batch") if own else ""
+        axis.loglog(
+            *zip(*line, strict=True),
+            ("o:" if alone else "o-") if own else "s--",
+            color=colours.setdefault((by, name), f"C{len(colours)}"),
+            label=f"{by}, {name.replace('_', ' ')}{how}",
+        )
     ticks = sorted({row["batch"] for row in mine})
     axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axis.minorticks_off()

@@ -12,32 +12,49 @@ from jidcl.bench.measure import repeat, timing
 from jidcl.metrics import kci_conditional
 
 SAMPLES = (200, 500, 1000, 2000)
-SETS = 4  # data sets of a call
 FORMS = ("exact", "fourier", "low_rank")
-PEERS = ("kci", "rcit")
+PEERS = ("kci", "rcit")  # the first is the one that the forms are compared with
+COMPARED = 4  # data sets that a peer is given
 
 
-def data_sets(samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, y and z, `[SETS, samples, 1]` each: x and y depend on z, and a little beyond.
+def sets_of(samples: int) -> int:
+    """Data sets of a batch: fewer of large ones, so that calls take alike.
 
     Args:
         samples: of each data set.
 
     Returns:
-        Three arrays.
+        A number, at least that which a peer is given.
     """
-    z, u, v = np.random.default_rng(samples).normal(size=(3, SETS, samples, 1))
-    return z + u, np.sin(z) + v + 0.1 * u, z
+    return max(COMPARED, 16_000 // samples)
+
+
+def data_sets(samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, y and z, `[sets, samples, 1]` each: x and y depend on z.
+
+    In every other data set y depends on x beyond z as well.
+
+    Args:
+        samples: of each data set.
+
+    Returns:
+        Three arrays of `sets_of(samples)` data sets.
+    """
+    rng, sets = np.random.default_rng(samples), sets_of(samples)
+    z, u, v = rng.normal(size=(3, sets, samples, 1))
+    beyond = 0.1 * (np.arange(sets) % 2)[:, None, None]
+    return z + u, np.sin(z) + v + beyond * u, z
 
 
 def independence_rows(
     repeats: int, *, peer: bool, samples: tuple[int, ...] = SAMPLES
 ) -> Iterator[dict[str, Any]]:
-    """Every form of the conditional KCI at every size, and causal-learn's tests.
+    """causal-learn's tests and every form of the conditional KCI, at every size.
 
-    Times are those of one test. `core_s` is processor time of all threads, which other
-    programs do not stretch; `p` belongs to the first data set, so that forms and peer
-    can be seen to agree.
+    A form is given `sets` data sets at once, and one alone. Times are those of one
+    test. `core_s` is processor time of all threads, which other programs do not
+    stretch. `p` has the first data sets. Beside causal-learn's KCI, `p_apart` is the
+    largest difference of them, and `faster` the ratio of processor times.
 
     Args:
         repeats: timed calls; one of a peer.
@@ -48,20 +65,26 @@ def independence_rows(
         Rows by name.
     """
     for n in samples:
-        x, y, z = data_sets(n)
-        for form in FORMS:
-
-            def test(form: str = form, held: Any = (x, y, z)) -> np.ndarray:
-                return np.asarray(kci_conditional(*held, form=form).p)
-
-            yield _row("jidcl", form, n, test, repeats, SETS)
+        held = data_sets(n)
+        beside = None
         if peer and find_spec("causallearn"):
-            table = np.concatenate([x[0], y[0], z[0]], axis=1)
+            tables = np.concatenate(held, axis=-1)[:COMPARED]
             for name in PEERS:
-                yield _row("causal-learn", name, n, _peer(name, table), 1, 1)
+                _peer(name, tables[:1, :200])()  # what is imported late
+                row = _row("causal-learn", name, n, _peer(name, tables), 0, COMPARED)
+                beside = beside or row
+                yield row
+        for form in FORMS:
+            for sets in (len(held[0]), 1):
+                test = _form(form, *(a[:sets] for a in held))
+                yield _row("jidcl", form, n, test, repeats, sets, beside)
 
 
-def _peer(name: str, table: np.ndarray) -> Callable[[], np.ndarray]:
+def _form(form: str, *held: np.ndarray) -> Callable[[], np.ndarray]:
+    return lambda: np.asarray(kci_conditional(*held, form=form).p)
+
+
+def _peer(name: str, tables: np.ndarray) -> Callable[[], np.ndarray]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from causallearn.utils.cit import CIT  # type: ignore
@@ -69,21 +92,31 @@ def _peer(name: str, table: np.ndarray) -> Callable[[], np.ndarray]:
     def test():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return np.asarray([CIT(table, name)(0, 1, [2])])
+            return np.asarray([CIT(table, name)(0, 1, [2]) for table in tables])
 
     return test
 
 
 def _row(
-    by: str, name: str, n: int, test: Callable[[], Any], repeats: int, sets: int
+    by: str,
+    name: str,
+    n: int,
+    test: Callable[[], np.ndarray],
+    repeats: int,
+    sets: int,
+    beside: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    began = time.perf_counter()
-    p = test()
+    """Times of `repeats` calls after the first, or of the first where they are none."""
+    began, core_began = time.perf_counter(), time.process_time()
+    p = test()[:COMPARED].tolist()
     first = time.perf_counter() - began
-    began = time.process_time()
-    took = timing(repeat(test, repeats, warmups=0) / sets)
-    core = (time.process_time() - began) / (repeats * sets)
-    return {
+    times = np.asarray([first])
+    if repeats:
+        core_began = time.process_time()
+        times = repeat(test, repeats, warmups=0)
+    core = (time.process_time() - core_began) / (max(repeats, 1) * sets)
+    took = timing(times / sets)
+    row = {
         "what": "independence",
         "by": by,
         "similarity": name,
@@ -97,5 +130,12 @@ def _row(
         "extra_bytes": None,
         "floor_s": None,
         "times_floor": None,
-        "p": float(p[0]),
+        "p": p,
     }
+    if beside is not None:
+        apart = np.subtract(p, beside["p"][: len(p)])
+        row |= {
+            "p_apart": float(np.abs(apart).max()),
+            "faster": beside["core_s"] / core,
+        }
+    return row

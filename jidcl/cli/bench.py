@@ -116,6 +116,11 @@ def _line(row: dict[str, Any]) -> str:
             form += f" ({row['pictures_per_core_s']:.4g} per core-second)"
         if "share_drawing" in row:
             form += f", {row['share_drawing']:.0%} of it drawing"
+    if "sets" in row:
+        form += f", {row['sets']} at once" if row["sets"] > 1 else ", alone"
+        form += f", {1e3 * row['core_s']:.4g} ms of processor"
+    if "p_apart" in row:
+        form += f" ({row['faster']:.3g} x faster), p within {row['p_apart']:.1e}"
     name = row.get("similarity") or row["scene"]
     return (
         f"{row['what']:<7} {row['by']:<5} {name:<4} "

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+from importlib.util import find_spec
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import pytest
 
 from jidcl.bench import Ceilings, loss_row, measure
 from jidcl.bench.figures import draw, exponent
-from jidcl.bench.independence import independence_rows
+from jidcl.bench.independence import FORMS, independence_rows
 from jidcl.bench.rows import (
     SIMILARITIES,
     Options,
@@ -43,11 +44,15 @@ def test_a_row_and_its_floors(name, flops, own):
 
 def test_rows_of_kernel_tests_agree_and_are_drawn(tmp_path):
     rows = list(independence_rows(1, peer=True, samples=(60,)))
-    by = {row["similarity"]: row for row in rows}
-    assert list(by)[:3] == ["exact", "fourier", "low_rank"]
-    assert by["fourier"]["p"] == pytest.approx(by["exact"]["p"], abs=1e-6)
-    if "kci" in by:  # causal-learn is installed
-        assert by["kci"]["p"] == pytest.approx(by["exact"]["p"], abs=1e-3)
+    by = {(row["similarity"], row["sets"] == 1): row for row in rows}
+    own = [(form, alone) for form in FORMS for alone in (False, True)]
+    assert [key for key in by if key in own] == own
+    for form, _ in own:
+        assert by[form, False]["p"][0] == pytest.approx(by[form, True]["p"][0])
+    assert by["fourier", False]["p"] == pytest.approx(by["exact", False]["p"], abs=1e-6)
+    if find_spec("causallearn"):
+        assert by["exact", False]["p_apart"] < 1e-3
+        assert by["exact", False]["faster"] > 0
     for row in rows:
         assert 0 < row["low_s"] <= row["median_s"] <= row["high_s"]
     assert [p.name for p in draw({"rows": rows}, tmp_path)] == ["independence.png"]
