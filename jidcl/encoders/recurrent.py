@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jidcl.checks import check_count, check_unit_interval
+from jidcl.checks import check_count, check_scalar, check_unit_interval
 from jidcl.encoders.sequence import (
     Affine,
     SequenceModel,
@@ -168,9 +168,11 @@ def make_lstm(
         check_count(name, value)
     check_count("width", width)
     check_count("layers", layers)
+    check_scalar("dropout", dropout)
     check_unit_interval("dropout", dropout)
+    share = float(dropout)  # an array would count as a parameter
     own = dict(embedding=embedding, width=width, layers=layers)
-    return sequence_model(lambda rngs: LSTM(tokens, dropout=dropout, rngs=rngs, **own))
+    return sequence_model(lambda rngs: LSTM(tokens, dropout=share, rngs=rngs, **own))
 
 
 def make_causal_linear(

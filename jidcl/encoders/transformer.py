@@ -241,10 +241,13 @@ def make_transformer(
         check_count(name, value)
     if d % heads:
         raise ValueError(f"heads must divide d = {d}, got {heads}")
+    check_scalar("dropout", dropout)
     check_unit_interval("dropout", dropout)
+    check_scalar("eps", eps)
     check_above("eps", eps, 0)
     check_choice("positions", positions, POSITIONS)
     check_count("pad", pad, 0)
+    eps, dropout = float(eps), float(dropout)  # arrays would count as parameters
     block: dict[str, Any] = dict(
         heads=heads, feed_forward=feed_forward, eps=eps, dropout=dropout
     )

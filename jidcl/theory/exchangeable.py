@@ -146,7 +146,7 @@ def fisher_power(
     _check_power(correlation, given, alpha)
     check_scalar("environments", environments)
     check_above("environments", environments, given + 3)
-    normal, q = NormalDist(), NormalDist().inv_cdf(1 - alpha / 2)
+    normal, q = NormalDist(), _critical(alpha)
     mean = math.sqrt(environments - given - 3) * math.atanh(correlation)
     return normal.cdf(mean - q) + normal.cdf(-mean - q)
 
@@ -184,8 +184,7 @@ def environments_needed(
         )
     if not alpha < power < 1:
         raise ValueError(f"power must be in ({alpha}, 1), got {power}")
-    quantile = NormalDist().inv_cdf
-    both = quantile(1 - alpha / 2) + quantile(power)
+    both = _critical(alpha) + NormalDist().inv_cdf(power)
     return math.ceil(given + 3 + (both / math.atanh(abs(correlation))) ** 2)
 
 
@@ -335,10 +334,15 @@ def _decided(
 ) -> DecisionLaw:
     sizes = np.sqrt(environments - 3 - np.array([1, 1, 0]))
     z = np.abs(_normal_points() @ root.T + sizes * means)
-    kept = (z <= NormalDist().inv_cdf(1 - alpha / 2)).all(axis=1)
+    kept = (z <= _critical(alpha)).all(axis=1)
     found = np.where(kept, 2, np.argmin(z, axis=1))
     shares = np.bincount(found, minlength=3) / _POINTS
     return DecisionLaw(*shares.tolist())
+
+
+def _critical(alpha: float) -> float:
+    """Normal quantile at 1 - alpha / 2, from the tail that keeps a small alpha."""
+    return -NormalDist().inv_cdf(alpha / 2 or alpha)
 
 
 def _check_decision(pair: LinearPair, alpha: float) -> None:

@@ -136,7 +136,7 @@ def expected_mcc_loss(
     check_above("pairs", pairs, 0)
     check_count("outputs", outputs)
     weights = _weights("weights", weights, variance)
-    return (outputs + _mixing_loss(variance, weights)) / (2 * pairs)
+    return (int(outputs) + _mixing_loss(variance, weights)) / (2 * pairs)
 
 
 @compiled
