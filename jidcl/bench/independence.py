@@ -80,7 +80,7 @@ def independence_rows(
                 yield _row("jidcl", form, n, test, repeats, sets, beside)
 
 
-def _form(form: str, *held: np.ndarray) -> Callable[[], np.ndarray]:
+def _form(form: str, *held: Any) -> Callable[[], np.ndarray]:
     return lambda: np.asarray(kci_conditional(*held, form=form).p)
 
 
