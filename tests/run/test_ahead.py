@@ -75,8 +75,9 @@ def test_nothing_is_started_where_it_cannot_help(tmp_path, monkeypatch):
 
 
 PARENT = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
 from jidcl.run.ahead import compiled_ahead
 from jidcl.run.verify import Verification
 with compiled_ahead(Verification(root=Path(sys.argv[1]))) as begins:
@@ -107,7 +108,10 @@ def test_the_second_process_ends_with_the_first(tmp_path, way):
             parent.kill()
         elif way == "interrupt":
             parent.send_signal(signal.SIGINT)
-        parent.wait(60)
+        try:
+            parent.wait(60)
+        finally:
+            parent.kill()
     assert len(helpers) == (way != "fail")
     until = time.monotonic() + 60
     while any(Path(f"/proc/{pid}/exe").exists() for pid in helpers):
