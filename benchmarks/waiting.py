@@ -2,7 +2,7 @@
 
 Command: python benchmarks/waiting.py [--only verify train smoke] [--out FILE.json]
 Time: some six minutes on two quiet cores. Each command is a new process with its own
-folder of runs; `ahead off` is the same with JIDCL_AHEAD=off. Nothing of the user's
+folder of runs; `ahead` is the same with JIDCL_AHEAD=on. Nothing of the user's
 cache is read or written.
 """
 
@@ -21,7 +21,7 @@ COMMANDS = {
     "train": ("train", "quick/sphere-vmf"),
     "smoke": ("verify", "--budget", "smoke"),
 }
-OFF = {"JIDCL_AHEAD": "off"}
+AHEAD = {"JIDCL_AHEAD": "on"}
 
 
 def seconds(command: tuple[str, ...], cache: Path, extra: dict[str, str]) -> float:
@@ -47,7 +47,7 @@ def seconds(command: tuple[str, ...], cache: Path, extra: dict[str, str]) -> flo
 def rows(only: list[str]):
     for name in only:
         command = COMMANDS[name]
-        cases = [("", {})] if name == "train" else [("", {}), ("ahead off", OFF)]
+        cases = [("", {})] if name == "train" else [("", {}), ("ahead", AHEAD)]
         for what, extra in cases:
             with tempfile.TemporaryDirectory() as folder:
                 cold = seconds(command, Path(folder), extra)

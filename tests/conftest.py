@@ -30,7 +30,6 @@ for _name, _value in {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MPLBACKEND": "Agg",
-    "JIDCL_AHEAD": "off",  # other tests have the other cores
 }.items():
     os.environ.setdefault(_name, _value)
 

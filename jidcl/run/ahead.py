@@ -1,6 +1,6 @@
 """Programs of the runs to come, compiled by a second process while one run trains.
 
-On a CPU most of a short verification is compiling, on one core. A helper compiles what
+Most of a short verification on a CPU is compiling. A helper compiles what
 the next runs need into JAX's persistent cache, and the runs read it from there. It
 computes nothing and writes nothing else; it ends when the process that began it does,
 however that ends, because the pipe between them closes.
@@ -95,7 +95,7 @@ def compiled_ahead(work: Verification) -> Iterator[Callable[[int], None]]:
     """Compile the programs of a verification in a second process, while it works.
 
     Where that cannot help nothing is started: on an accelerator, on one core, with no
-    persistent cache, or for a single run; nor where `JIDCL_AHEAD` is `off`.
+    persistent cache, or for a single run; and only where `JIDCL_AHEAD` is `on`.
 
     Args:
         work: what is about to `go`.
@@ -104,7 +104,7 @@ def compiled_ahead(work: Verification) -> Iterator[Callable[[int], None]]:
         A function to be told each stage as it begins.
     """
     alone = jax.default_backend() != "cpu" or (os.cpu_count() or 1) < 2
-    alone = alone or os.environ.get("JIDCL_AHEAD", "").lower() == "off"
+    alone = alone or os.environ.get("JIDCL_AHEAD", "").lower() != "on"
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if alone or not cache or len(_unfinished(work)) < 2:
         yield lambda stage: None

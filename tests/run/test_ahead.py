@@ -52,7 +52,7 @@ def test_nothing_is_started_where_it_cannot_help(tmp_path, monkeypatch):
         raise AssertionError("a process was started")
 
     monkeypatch.setattr(subprocess, "Popen", refused)
-    monkeypatch.delenv("JIDCL_AHEAD")
+    monkeypatch.setenv("JIDCL_AHEAD", "on")
     work = Verification(root=tmp_path)
     with pytest.raises(AssertionError, match="was started"), ahead.compiled_ahead(work):
         pass
@@ -61,7 +61,7 @@ def test_nothing_is_started_where_it_cannot_help(tmp_path, monkeypatch):
         with ahead.compiled_ahead(work) as begins:
             begins(0)
     with monkeypatch.context() as own:
-        own.setenv("JIDCL_AHEAD", "off")
+        own.delenv("JIDCL_AHEAD")
         with ahead.compiled_ahead(work) as begins:
             begins(0)
     with monkeypatch.context() as own:
@@ -99,7 +99,7 @@ def children(pid):
 def test_the_second_process_ends_with_the_first(tmp_path, way):
     command = [sys.executable, "-c", PARENT, str(tmp_path), way]
     pipes: dict = dict(stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    pipes["env"] = {k: v for k, v in os.environ.items() if k != "JIDCL_AHEAD"}
+    pipes["env"] = {**os.environ, "JIDCL_AHEAD": "on"}
     with subprocess.Popen(command, **pipes) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"begun\n"
