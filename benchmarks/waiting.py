@@ -2,8 +2,7 @@
 
 Command: python benchmarks/waiting.py [--only verify train smoke] [--out FILE.json]
 Time: some six minutes on two quiet cores. Each command is a new process with its own
-folder of runs; `ahead` is the same with JIDCL_AHEAD=on. Nothing of the user's
-cache is read or written.
+folder of runs. Nothing of the user's cache is read or written.
 """
 
 import argparse
@@ -21,14 +20,12 @@ COMMANDS = {
     "train": ("train", "quick/sphere-vmf"),
     "smoke": ("verify", "--budget", "smoke"),
 }
-AHEAD = {"JIDCL_AHEAD": "on"}
 
 
-def seconds(command: tuple[str, ...], cache: Path, extra: dict[str, str]) -> float:
+def seconds(command: tuple[str, ...], cache: Path) -> float:
     """Of one command in an empty folder, with a cache of programs."""
     given = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
-    given.pop("JIDCL_AHEAD", None)
-    given |= {"JIDCL_CACHE": str(cache), "COLUMNS": "120", **extra}
+    given |= {"JIDCL_CACHE": str(cache), "COLUMNS": "120"}
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         done = subprocess.run(
@@ -46,18 +43,11 @@ def seconds(command: tuple[str, ...], cache: Path, extra: dict[str, str]) -> flo
 
 def rows(only: list[str]):
     for name in only:
-        command = COMMANDS[name]
-        cases = [("", {})] if name == "train" else [("", {}), ("ahead", AHEAD)]
-        for what, extra in cases:
-            with tempfile.TemporaryDirectory() as folder:
-                cold = seconds(command, Path(folder), extra)
-                warm = seconds(command, Path(folder), extra)
-            yield dict(
-                command="jidcl " + " ".join(command),
-                what=what,
-                empty_cache=round(cold, 1),
-                full_cache=round(warm, 1),
-            )
+        with tempfile.TemporaryDirectory() as folder:
+            cold = seconds(COMMANDS[name], Path(folder))
+            warm = seconds(COMMANDS[name], Path(folder))
+        command = "jidcl " + " ".join(COMMANDS[name])
+        yield dict(command=command, empty_cache=round(cold, 1), full=round(warm, 1))
 
 
 def main() -> None:

@@ -101,16 +101,10 @@ def show_verification(work: "Verification") -> None:
     from rich.markup import escape
 
     from jidcl.cli.progress import Watcher, print_verdicts, stoppable
-    from jidcl.run.ahead import compiled_ahead
 
     console, began = Console(), time.perf_counter()
-    with (
-        compiled_ahead(work) as begins,
-        Watcher(console) as watcher,
-        stoppable(work.go()) as events,
-    ):
+    with Watcher(console) as watcher, stoppable(work.go()) as events:
         for event in events:
-            begins(event.stage)
             watcher.stage(event.stage, event.stages, event.label)
             if event.run is not None:
                 watcher.run(event.run)

@@ -6,6 +6,7 @@ another folder, so nothing is ever overwritten.
 """
 
 import contextlib
+import dataclasses
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,13 +38,13 @@ from jidcl.run.folders import (
     run_folder,
     write_environment,
 )
-from jidcl.run.traced import programs_of
+from jidcl.run.traced import shared_program
 from jidcl.systems.registry import load_system, system_name
 from jidcl.train import hosts, loop
 from jidcl.train.checkpoint import Checkpoints
 from jidcl.train.evaluation import summarised
 from jidcl.train.programs import Ledger
-from jidcl.train.sharding import check_divisible, check_seeds, make_mesh
+from jidcl.train.sharding import check_divisible, check_seeds, make_mesh, place
 from jidcl.train.state import TrainState
 
 CURVE_POINTS = 20
@@ -232,7 +233,20 @@ class _Run:
         self.home, self.folder = folders
         self.system, self.preset = load_system(system), preset
         self.name, self.save_seconds = system_name(system), save_seconds
-        self.program, self.phases = programs_of(self.system, config, mesh)
+        program = shared_program(self.system, config)
+        # One copy on each device, for all programs.
+        with numbers_in(program.precision):
+            shared = place(program.shared, mesh)
+        self.program = dataclasses.replace(program, shared=shared)
+        self.phases = [
+            (
+                dataclasses.replace(
+                    shared_program(self.system, config, phase), shared=shared
+                ),
+                until,
+            )
+            for phase, (_, until) in enumerate(phases_of(config, program))
+        ]
         self.steps = self.phases[-1][1] if self.phases else 0
         self.seconds = {"train": 0.0, "compile": 0.0, "evaluate": 0.0}
         self.ledger = Ledger()

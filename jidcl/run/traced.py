@@ -8,12 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from jidcl.numerics import numbers_in
-from jidcl.run.costs import phases_of
 from jidcl.systems.contract import System
-from jidcl.train.sharding import place
 from jidcl.train.state import with_shared
 from jidcl.types import Program
 
@@ -79,33 +76,6 @@ def shared_program(system: System, config: Any, phase: int | None = None) -> Pro
     # Also the program of a mesh has the settings beside its arrays.
     base = dataclasses.replace(base, shared=shared)
     return _at_settings(system, config, phase, base, settings_of)
-
-
-def programs_of(
-    system: System, config: Any, mesh: Mesh
-) -> tuple[Program, list[tuple[Program, int]]]:
-    """The programs of a run, their shared arrays once on each device.
-
-    Args:
-        system: the system.
-        config: its settings.
-        mesh: the devices.
-
-    Returns:
-        The program that starts and evaluates, and of each phase the one that trains
-        and the update up to which it does.
-
-    Raises:
-        ValueError: as `jidcl.run.costs.phases_of`.
-    """
-    program = shared_program(system, config)
-    with numbers_in(program.precision):
-        shared = place(program.shared, mesh)
-    phases = [
-        (dataclasses.replace(shared_program(system, config, phase), shared=shared), end)
-        for phase, (_, end) in enumerate(phases_of(config, program))
-    ]
-    return dataclasses.replace(program, shared=shared), phases
 
 
 def _values(config: Any, names: tuple[str, ...]) -> dict[str, float]:

@@ -127,25 +127,17 @@ class Verification:
             if config.phases() and self.budget in ("quick", "smoke"):
                 label = f"train {name}"  # several claims share it
             yield VerifyEvent(index, len(work), label)
-            for event in self._run(name, config):
+            for event in self._run(name, config, claims):
                 yield VerifyEvent(index, len(work), label, run=event)
             new = tuple(self._judged(claim) for claim in claims if self._ready(claim))
             self.verdicts += new
             yield VerifyEvent(index + 1, len(work), label, verdicts=new)
         self.write_report()
 
-    def runs(self) -> list[tuple[str, Any]]:
-        """The runs of `stages`: (name, configuration)."""
-        return [(name, self._config(name)) for name in self.stages()]
-
-    def seeds_of(self, name: str) -> tuple[int, ...]:
-        """The seeds of a run: of a curve one, its repeats are its own."""
-        curve = all(isinstance(claim, CurveClaim) for claim in self.stages()[name])
-        return tuple(self.seeds[:1] if curve else self.seeds)
-
     def trained(self) -> list[tuple[str, Any]]:
         """The runs that it trains: (name, configuration)."""
-        return [(name, config) for name, config in self.runs() if config.phases()]
+        runs = [(name, self._config(name)) for name in self.stages()]
+        return [(name, config) for name, config in runs if config.phases()]
 
     @property
     def passed(self) -> bool:
@@ -163,12 +155,14 @@ class Verification:
             claims=[self.claims],
         )
 
-    def _run(self, name: str, config: Any) -> Iterator[RunEvent]:
+    def _run(self, name: str, config: Any, claims: list[Claim]) -> Iterator[RunEvent]:
+        # A curve's repeats are its own: one seed tells as much as five.
+        curve = all(isinstance(claim, CurveClaim) for claim in claims)
         for event in run(
             config,
             system=self.system,
             preset=name,
-            seeds=self.seeds_of(name),
+            seeds=self.seeds[:1] if curve else self.seeds,
             root=self.root,
             save_seconds=self.save_seconds,
         ):

@@ -113,42 +113,12 @@ def on_each_seed(
     def run(state: TrainState):
         with numbers_in(program.precision):
             if not made:
-                made.append(
-                    compile_each_seed(
-                        function, program, state, mesh=mesh, ledger=ledger, name=name
-                    )
-                )
+                jitted = each_seed_program(function, program, mesh=mesh, name=name)
+                args = state, *rest
+                made.append(make(name, jitted, *args, ledger=ledger, options=SELDOM))
             return _each_finished(to_host(made[0](state, *rest)))
 
     return run
-
-
-def compile_each_seed(
-    function: Callable,
-    program: Program,
-    state: TrainState,
-    *,
-    mesh: Mesh,
-    ledger: Ledger | None = None,
-    name: str = "evaluate",
-) -> Made:
-    """The compiled program of `on_each_seed`.
-
-    Args:
-        function: as for `on_each_seed`.
-        program: as for `on_each_seed`.
-        state: of all seeds, or the shapes of `jidcl.train.loop.like_start`.
-        mesh: the mesh.
-        ledger: as for `on_each_seed`.
-        name: as for `on_each_seed`.
-
-    Returns:
-        The program.
-    """
-    jitted = each_seed_program(function, program, mesh=mesh, name=name)
-    args = state, *shared_on(program, mesh)
-    with numbers_in(program.precision):
-        return make(name, jitted, *args, ledger=ledger, options=SELDOM)
 
 
 def each_seed_program(

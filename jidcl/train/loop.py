@@ -99,43 +99,22 @@ def start(
     """
     seeds = np.asarray(seeds, np.int32)
     shard = over_seeds(mesh)
+    rest = shared_on(program, mesh)
+    axes = (0, 0, *(None for _ in rest))
+    begin = jax.vmap(partial(start_state, program), in_axes=axes)
     with numbers_in(program.precision):
         if frozen is None:
             frozen = draw_frozen(program, seeds, mesh=mesh, ledger=ledger)
         else:
             frozen = jax.device_put(frozen, shard)
-        made = compile_start(program, seeds, frozen, mesh=mesh, ledger=ledger)
-        if not isinstance(made, Made):
-            steps, held = jax.device_put((np.zeros_like(seeds), seeds), shard)
-            return TrainState(steps, held, made, frozen)
-        return made(seeds, frozen, *shared_on(program, mesh))
-
-
-def compile_start(
-    program: Program, seeds: np.ndarray, frozen: Any, *, mesh: Mesh, ledger=None
-) -> Any:
-    """The compiled program of `start`.
-
-    Args:
-        program: the program.
-        seeds: int32, `[seeds]`.
-        frozen: draws with a leading seed axis, or their shapes and shardings.
-        mesh: the mesh.
-        ledger: as for `start`.
-
-    Returns:
-        A `Made`; where nothing is trained, the empty tree that is a start.
-    """
-    args = seeds, frozen, *shared_on(program, mesh)
-    axes = (0, 0, *(None for _ in args[2:]))
-    begin = jax.vmap(partial(start_state, program), in_axes=axes)
-    with numbers_in(program.precision):
+        args = seeds, frozen, *rest
         if program.step is None:
             empty = jax.eval_shape(begin, *args).run
             if not jax.tree.leaves(empty):  # nothing is worth a program
-                return empty
-        begin = jax.jit(begin, out_shardings=over_seeds(mesh))
-        return make("start", begin, *args, ledger=ledger, options=ONCE)
+                steps, held = jax.device_put((np.zeros_like(seeds), seeds), shard)
+                return TrainState(steps, held, empty, frozen)
+        begin = jax.jit(begin, out_shardings=shard)
+        return make("start", begin, *args, ledger=ledger, options=ONCE)(*args)
 
 
 def draw_frozen(
@@ -157,29 +136,12 @@ def draw_frozen(
     Returns:
         What `freeze` returns, with a leading seed axis.
     """
-    made = compile_frozen(program, seeds, mesh=mesh, ledger=ledger)
-    with numbers_in(program.precision):
-        return made(seeds) if isinstance(made, Made) else made
-
-
-def compile_frozen(program: Program, seeds: np.ndarray, *, mesh=None, ledger=None):
-    """The compiled program of `draw_frozen`.
-
-    Args:
-        program: as for `draw_frozen`.
-        seeds: int32, `[seeds]`.
-        mesh: as for `draw_frozen`.
-        ledger: as for `start`.
-
-    Returns:
-        A `Made`; where nothing is drawn, the empty tree.
-    """
     many = jax.vmap(partial(frozen_draws, program))
     draw = jax.jit(many, out_shardings=None if mesh is None else over_seeds(mesh))
     with numbers_in(program.precision):
         if not jax.tree.leaves(shapes := jax.eval_shape(draw, seeds)):
             return shapes  # nothing is worth a program
-        return make("freeze", draw, seeds, ledger=ledger, options=ONCE)
+        return make("freeze", draw, seeds, ledger=ledger, options=ONCE)(seeds)
 
 
 def like_start(program: Program, count: int, *, mesh: Mesh) -> TrainState:
