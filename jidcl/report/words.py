@@ -240,12 +240,14 @@ def beats_nulls(record: Record, metric: str) -> np.ndarray:
     Returns:
         Booleans, `[seeds]`; True of a score without nulls.
     """
-    metric = judged_by(record, metric)
-    scores = record.values(metric)
-    low = scores - 2 * np.asarray(record.errors.get(metric, 0.0))
+    judged = judged_by(record, metric)
+    scores = record.values(judged)
+    low = scores - 2 * np.asarray(record.errors.get(judged, 0.0))
     beats = np.ones(scores.shape, bool)
     for name in NULLS:
-        null = record.null(metric, name)
+        null = record.null(judged, name)
+        if null is None:  # the probe had rows enough, for fewer columns
+            null = record.null(metric, name)
         if null is not None:
             beats &= ~((1 - low > LEFT * (1 - null)) | (low - null < GAIN))
     return beats

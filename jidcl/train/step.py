@@ -76,7 +76,7 @@ def make_chunk(program: Program, *, steps: int, mesh: Mesh) -> Step:
         return jax.tree.map(lambda leaf: leaf[None], step(held, shared))
 
     def chunk(state: TrainState, shared: Any = None) -> tuple[TrainState, Metrics]:
-        # An axis of one seed would cost small losses a third of their speed.
+        # An axis of one seed makes a small step a tenth slower.
         many = alone if state.seed.shape == (1,) else batched
         return jax.lax.scan(lambda run, _: many(run, shared), state, length=steps)
 

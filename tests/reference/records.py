@@ -4,7 +4,18 @@ import dataclasses
 
 import numpy as np
 
+from jidcl.claims import QuickClaim
 from jidcl.report.records import SCHEMA_VERSION, Record
+
+QUICK = QuickClaim(
+    id="q",
+    preset="x",
+    metric="r2",
+    threshold=99.0,
+    expect="identified",
+    source="Theorem 2",
+    text="text",
+)
 
 
 def record(r2, *, gap=0.0, gap_se=0.001, mcc=0.5, floor=1.0, chance=2.0, **fields):

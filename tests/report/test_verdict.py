@@ -9,24 +9,14 @@ from jidcl.claims import (
     CurveClaim,
     OrderingClaim,
     PublishedClaim,
-    QuickClaim,
 )
 from jidcl.report.judge import judge, judge_free
 from jidcl.report.numbers import band
 from jidcl.report.tables import cells, to_csv, to_markdown
 from jidcl.report.words import four_words, gap_bar
 from jidcl.systems.contrastive_ica.presets import presets
-from reference.records import bare, curve, record
+from reference.records import QUICK, bare, curve, record
 
-QUICK = QuickClaim(
-    id="q",
-    preset="x",
-    metric="r2",
-    threshold=99.0,
-    expect="identified",
-    source="Theorem 2",
-    text="text",
-)
 ROW = PublishedClaim(
     id="t",
     preset="x",

@@ -8,12 +8,11 @@ import jax
 import numpy as np
 import pytest
 
-from jidcl.claims import QuickClaim
 from jidcl.metrics import mcc, r2
 from jidcl.numerics import numbers_in
 from jidcl.report.judge import judge, judge_free
 from jidcl.report.records import record_from
-from jidcl.report.words import all_latents, judged_by
+from jidcl.report.words import all_latents, beats_nulls, judged_by
 from jidcl.run.runner import run
 from jidcl.systems.registry import load_presets, load_system
 from jidcl.systems.shared.cross_fitted import (
@@ -24,18 +23,9 @@ from jidcl.systems.shared.cross_fitted import (
 )
 from jidcl.train.evaluation import finished, summarised
 from jidcl.train.state import with_shared
-from reference.records import record
+from reference.records import QUICK, record
 from reference.tiny import TINY
 
-QUICK = QuickClaim(
-    id="q",
-    preset="x",
-    metric="r2",
-    threshold=99.0,
-    expect="identified",
-    source="s",
-    text="text",
-)
 IN_SAMPLE = ("anisotropic", "contrastive_ica", "ima_vae", "kitti_masks", "scenes")
 
 
@@ -56,6 +46,15 @@ def words(z, y, x, *, few, seed=0):
             nulls[score] = {name: [float(v)] for name, v in own.items()}
     held = record([1.0], scores=scores, nulls=nulls, untrained={})
     return tuple(verdict.word for verdict in judge_free(held))
+
+
+def test_an_untrained_encoder_counts_where_its_probe_had_rows_enough():
+    scores = {"r2": [0.999], "r2_cross_fitted": [0.999]}
+    nulls = {"r2_cross_fitted": {"shuffled": [0.0]}}
+    held = record([1.0], scores=scores, nulls=nulls, untrained={"r2": [0.9985]})
+    assert not beats_nulls(held, "r2").any()
+    held = record([1.0], scores=scores, nulls=nulls, untrained={"r2": [0.9]})
+    assert beats_nulls(held, "r2").all()
 
 
 def signed(z):
