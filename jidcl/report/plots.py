@@ -193,7 +193,7 @@ def plot_theorem1(curves: Mapping[str, Record], path: Path) -> Path:
         axis.plot(counts, predicted, color=_INK, lw=1, label="finite M")
         axis.axhline(limit, color=_ACCENT, ls="--", lw=1, label="limit")
         axis.set_xscale("log")
-        axis.set_title(title, fontsize=8)
+        axis.set_title(title, fontsize=7)
         axis.set_xlabel("M")
     axes[0].set_ylabel("loss − log M (nats)")
     axes[0].legend(frameon=False, fontsize=7)
