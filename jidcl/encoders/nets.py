@@ -1,6 +1,8 @@
 """Network architectures, described with Flax NNX."""
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -142,11 +144,32 @@ def make_mlp(
         check_count("every one of widths", width)
     check_scalar("slope", slope)
     slope = slope if is_traced(slope) else float(slope)
+    sizes = n if d is None else d, n if m is None else m
     hidden = tuple(width * n for width in widths)
+    fixed = isinstance(slope, float) and isinstance(output_size, int | float)
+    made = _mlp if fixed else _mlp.__wrapped__
+    return made(
+        *sizes, hidden, slope, activation, init, output, output_size, batch_norm
+    )
+
+
+@functools.lru_cache(maxsize=64, typed=True)
+def _mlp(
+    d: int,
+    m: int,
+    hidden: tuple[int, ...],
+    slope: Any,
+    activation: str,
+    init: str,
+    output: str,
+    output_size: Any,
+    batch_norm: bool,
+) -> Encoder:
+    """`from_nnx` of an `MLP`; a run asks for the same one many times."""
     return from_nnx(
         lambda rngs: MLP(
-            n if d is None else d,
-            n if m is None else m,
+            d,
+            m,
             hidden=hidden,
             slope=slope,
             activation=activation,

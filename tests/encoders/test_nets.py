@@ -160,3 +160,15 @@ def test_factorisations_are_not_batched_over_seeds():
     assert calls
     for shape in re.findall(r"tensor<((?:\d+x)+)f32>", "".join(calls)):
         assert shape.count("x") <= 2, calls
+
+
+def test_a_network_made_again_is_the_same_functions():
+    first, again = (make_mlp(3, widths=(2,), slope=0.1) for _ in range(2))
+    assert first is again
+    other = make_mlp(3, widths=(2,), slope=0.2)
+    assert other is not first
+    x = jnp.ones((4, 3))
+    params, state = jax.jit(first.init)(jax.random.key(0))  # made inside a trace
+    y = first.apply(params, state, x)[0]
+    np.testing.assert_array_equal(again.apply(params, state, x)[0], y)
+    assert not np.allclose(other.apply(params, state, x)[0], y)
