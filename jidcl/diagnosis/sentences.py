@@ -81,8 +81,8 @@ SENTENCES = {
     "spread along one and {most:.3f} along another.",
     "unchanged": "{count} of {outputs} directions hardly change within a pair: how "
     "they are encoded cannot be told from pairs.",
-    "dependent": "Outputs depend on each other (correlation {correlated:.2f}): theory "
-    "asks for independent uniform factors, so coordinates may be mixtures.",
+    "dependent": "Outputs depend on each other (correlation {correlated:.2f}): the "
+    "factors do, or coordinates are mixtures of them. Pairs alone do not say which.",
     "heavy_tails": "Features or outputs have heavy tails (excess kurtosis "
     "{tails:.1f}): theory asks for a uniform law.",
     "fewer_directions": "Outputs lie on a surface of {used} of {outputs} dimensions: "
