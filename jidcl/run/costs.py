@@ -28,8 +28,8 @@ class Estimate(NamedTuple):
     Attributes:
         parameters: trained numbers of one seed: `params` of what the program's step
             updates, or else its floating-point numbers.
-        flops: floating-point operations of one step of all seeds, see `count_flops`;
-            of the widest phase, as is the memory.
+        flops: floating-point operations of one step of all seeds that are trained
+            together, see `count_flops`; of the widest phase, as is the memory.
         memory: bytes of arguments and temporaries of the compiled program.
         compile_seconds: time to compile all phases.
         step_seconds: measured time of one step, mean over the phases.
@@ -56,6 +56,9 @@ def estimate(
 ) -> Estimate:
     """Compile a short run and time a few steps; nothing is written.
 
+    Seeds that do not fit the memory together are run in pieces (`runs_that_fit`): one
+    is probed, and stands for all.
+
     Args:
         config: the system's settings.
         system: its name.
@@ -72,15 +75,21 @@ def estimate(
     """
     seeds, held = check_seeds(seeds), load_system(system)
     mesh = make_mesh() if mesh is None else mesh
+    phases = phases_of(config, held.program(config))
+    programs = [held.make_program(phase) for phase, _ in phases]
+    size = runs_that_fit(len(seeds), programs, mesh=mesh)
     done, parts = 0, []
-    for phase, until in phases_of(config, held.program(config)):
+    for phase, until in phases:
         check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
-        parts.append((until - done, _probe_cost(phase, held, seeds, mesh, steps)))
+        parts.append(
+            (until - done, _probe_cost(phase, held, seeds[:size], mesh, steps))
+        )
         done = until
     if not parts:
         return Estimate(0, 0.0, 0, 0.0, 0.0, 0.0)
     costs = [cost for _, cost in parts]
     seconds = sum(count * cost.step_seconds for count, cost in parts)
+    seconds *= len(seeds) / size
     return Estimate(
         parameters=costs[0].parameters,
         flops=max(cost.flops for cost in costs),

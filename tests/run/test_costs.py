@@ -106,3 +106,18 @@ def test_what_all_runs_read_is_counted_once(monkeypatch):
     assert fit(19) == 16
     assert fit(35) == 32
     assert fit(2) == 1  # not even one: tried all the same
+
+
+def test_an_estimate_of_many_seeds_is_that_of_pieces_that_fit(monkeypatch):
+    config = dataclasses.replace(TINY, steps=10)
+    seeds, asked = range(costs.PROBED_RUNS), []
+    monkeypatch.setattr(costs, "runs_that_fit", lambda *args, **options: 4)
+
+    def probed(config, system, seeds, mesh, steps):
+        asked.append(len(seeds))
+        return costs.Estimate(1, 1.0, 7, 0.5, 0.25, 0.0)
+
+    monkeypatch.setattr(costs, "_probe_cost", probed)
+    cost = costs.estimate(config, system="contrastive_ica", seeds=seeds)
+    assert asked == [4]
+    assert (cost.memory, cost.step_seconds, cost.seconds) == (7, 1.0, 10.0)
