@@ -6,11 +6,11 @@ noise plus nothing, 0.4 x, x^2 / 2 or sin 3x. With one, x is z + u, and y is sin
 noise plus nothing, 0.4 u, u^2 / 2 or sin 3u. The G-test sees thirds of x and y, and
 nothing beyond.
 
-Expected, and said before the run. Level: at 0.05 each test rejects at most 0.08 where no
-relation is (three standard errors of 500 sets above the level), and the distance from
-the uniform law is at most 0.10. Power: a kernel test rejects at least half wherever a
-relation is. Fisher's z does so for the slope, and rejects at most 0.3 of the others.
-Nothing is expected of the power of the G-test and of Chatterjee's xi.
+Expected, and said before the run. Level: at 0.05 each test rejects at most 0.08 where
+no relation is (three standard errors of 500 sets above the level), and the distance
+from the uniform law is at most 0.10. Power: a kernel test rejects at least half
+wherever a relation is. Fisher's z does so for the slope, and rejects at most 0.3 of the
+others. Nothing is expected of the power of the G-test and of Chatterjee's xi.
 
 Command: python experiments/power_of_tests.py --out experiments/results
 Prints the table and writes power_of_tests.json. Time: two minutes of one CPU core.
