@@ -15,6 +15,7 @@ SAMPLES = (200, 500, 1000, 2000)
 FORMS = ("exact", "fourier", "low_rank")
 PEERS = ("kci", "rcit")  # the first is the one that the forms are compared with
 COMPARED = 4  # data sets that a peer is given
+WIDE = 3  # columns of z, where R has to be solved for
 
 
 def sets_of(samples: int) -> int:
@@ -29,13 +30,14 @@ def sets_of(samples: int) -> int:
     return max(COMPARED, 16_000 // samples)
 
 
-def data_sets(samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, y and z, `[sets, samples, 1]` each: x and y depend on z.
+def data_sets(samples: int, columns: int = 1) -> tuple[np.ndarray, ...]:
+    """x, y and z, `[sets, samples, 1]`: x and y depend on the first column of z.
 
     In every other data set y depends on x beyond z as well.
 
     Args:
         samples: of each data set.
+        columns: of z.
 
     Returns:
         Three arrays of `sets_of(samples)` data sets.
@@ -43,7 +45,9 @@ def data_sets(samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng, sets = np.random.default_rng(samples), sets_of(samples)
     z, u, v = rng.normal(size=(3, sets, samples, 1))
     beyond = 0.1 * (np.arange(sets) % 2)[:, None, None]
-    return z + u, np.sin(z) + v + beyond * u, z
+    x, y = z + u, np.sin(z) + v + beyond * u
+    more = rng.normal(size=(sets, samples, columns - 1))
+    return x, y, np.concatenate([z, more], axis=-1)
 
 
 def independence_rows(
@@ -51,10 +55,11 @@ def independence_rows(
 ) -> Iterator[dict[str, Any]]:
     """causal-learn's tests and every form of the conditional KCI, at every size.
 
-    A form is given `sets` data sets at once, and one alone. Times are those of one
-    test. `core_s` is processor time of all threads, which other programs do not
-    stretch. `p` has the first data sets. Beside causal-learn's KCI, `p_apart` is the
-    largest difference of them, and `faster` the ratio of processor times.
+    A form is given `sets` data sets at once, and one alone. At last `exact` and
+    causal-learn's KCI are given some whose z has `WIDE` columns: "of_3". Times are
+    those of one test. `core_s` is processor time of all threads, which other programs
+    do not stretch. `p` has the first data sets. Beside causal-learn's KCI, `p_apart`
+    is the largest difference of them, and `faster` the ratio of processor times.
 
     Args:
         repeats: timed calls; one of a peer.
@@ -78,6 +83,14 @@ def independence_rows(
             for sets in (len(held[0]), 1):
                 test = _form(form, *(a[:sets] for a in held))
                 yield _row("jidcl", form, n, test, repeats, sets, beside)
+        wide = [a[:COMPARED] for a in data_sets(n, WIDE)]
+        name, beside = f"of_{WIDE}", None
+        if peer and find_spec("causallearn"):
+            one = _peer(PEERS[0], np.concatenate(wide, axis=-1)[:1])
+            beside = _row("causal-learn", f"{PEERS[0]}_{name}", n, one, 0, 1)
+            yield beside
+        test = _form(FORMS[0], *wide)
+        yield _row("jidcl", f"{FORMS[0]}_{name}", n, test, repeats, COMPARED, beside)
 
 
 def _form(form: str, *held: Any) -> Callable[[], np.ndarray]:
@@ -89,10 +102,12 @@ def _peer(name: str, tables: np.ndarray) -> Callable[[], np.ndarray]:
         warnings.simplefilter("ignore")
         from causallearn.utils.cit import CIT  # type: ignore
 
+    given = list(range(2, tables.shape[-1]))
+
     def test():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return np.asarray([CIT(table, name)(0, 1, [2]) for table in tables])
+            return np.asarray([CIT(table, name)(0, 1, given) for table in tables])
 
     return test
 
@@ -133,7 +148,8 @@ def _row(
         "p": p,
     }
     if beside is not None:
-        apart = np.subtract(p, beside["p"][: len(p)])
+        both = min(len(p), len(beside["p"]))
+        apart = np.subtract(p[:both], beside["p"][:both])
         row |= {
             "p_apart": float(np.abs(apart).max()),
             "faster": beside["core_s"] / core,

@@ -8,34 +8,50 @@ The conditional test has four forms:
 
 | form | its matrices | cost | p-value |
 |---|---|---|---|
-| exact | one Cholesky solve | n^3 | the definition |
+| exact | factors of z and y, or a solve | n^2, or n^3 | the definition |
 | fourier | y and z by Fourier sums, exact to rounding | n^2 | the same to 1e-9 |
 | truncated | eigenvectors above 1e-5 of the largest, as first published | n^3 | 2e-5 |
 | low_rank | Nystroem features of `rank` rows | n rank^2 + n^2 rank | approximate |
+
+The exact form takes the factors of `jidcl.metrics.gram.factor` for y and z of one
+column each. They leave 1e-10 of a trace, which changes R by at most 1e-7 in norm. R is
+solved for where they would leave more, in small samples, and where z has more columns.
 """
 
 import itertools
+import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import gammaincc
 
 from jidcl.checks import check_choice, check_count
 from jidcl.metrics.columns import dot
+from jidcl.metrics.gram import (
+    REST,
+    centred,
+    factor,
+    features,
+    gram,
+    median_distance,
+    standard,
+    waves,
+)
 from jidcl.metrics.independence import check_samples, in_float64
-from jidcl.metrics.positive import cholesky, inverse
+from jidcl.metrics.positive import inverse
 from jidcl.numerics import one_by_one
 
 FORMS = ("exact", "fourier", "truncated", "low_rank")
 EPSILON = 1e-3  # ridge of the regression on z
 CUT = 1e-5  # of the largest eigenvalue, in the truncated form
 LEAST = 6  # samples
-BLOCKS = 4  # of rows, where a symmetric product is made by its lower blocks
-FREQUENCIES = 64  # of a Fourier sum; twice as many columns
-_REACH = 8.5  # standard deviations beyond which a normal density is 0 to rounding
+BLOCKS, ROWS = 4, 125  # of a symmetric product that is made by its lower blocks
+RANK = 32  # a factor of one column has this many columns over the kernel's width
 _WIDTHS = {"one": (0.8, 0.5, 0.3), "given": (1.2, 0.7, 0.4)}  # n < 200, < 1200, more
+
+Block = Callable[[slice, slice], jax.Array]  # of a matrix, by its rows and columns
 
 
 class KernelTest(NamedTuple):
@@ -181,8 +197,8 @@ def _each(one: Any, *arrays: Any) -> KernelTest:
 def _unconditional(x: Any, y: Any) -> KernelTest:
     def one(x, y):
         scale = _width(len(x), "one") ** 2
-        a, b = (_gram(_standard(v), v.shape[-1] / scale) for v in (x, y))
-        return _without_condition(_centred(a), _centred(b))
+        a, b = (gram(standard(v), v.shape[-1] / scale) for v in (x, y))
+        return _without_condition(centred(a), centred(b))
 
     return _each(one, x, y)
 
@@ -191,8 +207,8 @@ def _unconditional(x: Any, y: Any) -> KernelTest:
 def _hsic(x: Any, y: Any) -> KernelTest:
     def one(x, y):
         n = len(x)
-        grams = [_gram(v, 2 / median_distance(v) ** 2) for v in (x, y)]
-        statistic, mean, variance, *ranks = _without_condition(*map(_centred, grams))
+        grams = [gram(v, 2 / median_distance(v) ** 2) for v in (x, y)]
+        statistic, mean, variance, *ranks = _without_condition(*map(centred, grams))
         return statistic / n**2, mean / n**2, variance / n**4, *ranks
 
     return _each(one, x, y)
@@ -208,152 +224,130 @@ def _without_condition(a: jax.Array, b: jax.Array) -> tuple[Any, ...]:
 
 @in_float64
 def _conditional(x: Any, y: Any, z: Any, *, form: str, rank: int) -> KernelTest:
-    find = {"fourier": _fourier, "low_rank": _low_rank}.get(form, _solved)
-
     def one(x, y, z):
         n, dz = z.shape
-        x, y, z = map(_standard, (x, y, z))
+        x, y, z = map(standard, (x, y, z))
         gamma = 1 / (_width(n, "given") ** 2 * dz)
         both = jnp.concatenate([x, 0.5 * z], axis=-1)
         ranks = jnp.asarray(n), jnp.asarray(n)
         if form == "exact":
-            return *_in_blocks(*_half_solved(both, y, z, gamma)), *ranks
-        k1, k2 = find(both, y, z, gamma, rank)
+            return *_exact(both, y, z, gamma), *ranks
+        if form == "low_rank":
+            return *_in_blocks(n, *_low_rank((both, y, z), gamma, rank)), *ranks
+        if form == "fourier":
+            e, f = (waves(v[:, 0], gamma) for v in (y, z))
+            return *_in_blocks(n, *_by_factors(both, e, f, gamma)), *ranks
+        every = slice(None), slice(None)
+        k1, k2 = (k(*every) for k in _solved(both, y, z, gamma))
         statistic = jnp.sum(k1 * k2)
-        if form == "truncated":
-            (k1, rank_x), (k2, rank_y) = _truncated(k1), _truncated(k2)
-            ranks = rank_x, rank_y
+        (k1, rank_x), (k2, rank_y) = _truncated(k1), _truncated(k2)
         product = k1 * k2
-        return statistic, jnp.trace(product), 2 * jnp.sum(product**2), *ranks
+        trace, squares = jnp.trace(product), jnp.sum(product**2)
+        return statistic, trace, 2 * squares, rank_x, rank_y
 
     return _each(one, x, y, z)
 
 
-def _half_solved(x: Any, y: Any, z: Any, gamma: Any) -> tuple[Any, Any, Any]:
-    """R Kx, R Ky and R."""
-    r = EPSILON * inverse(_centred(_gram(z, gamma)) + EPSILON * jnp.eye(len(z)))
-    kx, ky = (_centred(_gram(v, gamma)) for v in (x, y))
-    return dot(r, kx), dot(r, ky), r
+# K1 and K2 are functions of rows and columns: blocks are made where they are used.
 
 
-def _solved(x: Any, y: Any, z: Any, gamma: Any, rank: int) -> tuple[Any, Any]:
-    left, right, r = _half_solved(x, y, z, gamma)
-    return dot(left, r), dot(right, r)
-
-
-def _in_blocks(a: Any, b: Any, r: Any) -> tuple[Any, Any, Any]:
-    """Sum and trace of P, the product of a r and b r entry by entry, and 2 sum P^2.
+def _in_blocks(n: int, k1: Block, k2: Block) -> tuple[Any, Any, Any]:
+    """Sum and trace of P, the product of K1 and K2 entry by entry, and 2 sum P^2.
 
     P is symmetric: blocks above the diagonal count twice in place of being computed.
     """
-    cuts = [len(r) * i // BLOCKS for i in range(BLOCKS + 1)]
+    count = min(max(n // ROWS, 1), BLOCKS)
+    cuts = [n * i // count for i in range(count + 1)]
     parts = [slice(*ends) for ends in itertools.pairwise(cuts)]
-    total = trace = squares = jnp.zeros(())
-    for i, j in itertools.combinations_with_replacement(range(BLOCKS), 2):
-        p = dot(a[parts[j]], r[:, parts[i]]) * dot(b[parts[j]], r[:, parts[i]])
-        count = 1 if i == j else 2
-        total, squares = total + count * jnp.sum(p), squares + count * jnp.sum(p**2)
+    total = trace = squared = jnp.zeros(())
+    for i, j in itertools.combinations_with_replacement(range(count), 2):
+        p = k1(parts[j], parts[i]) * k2(parts[j], parts[i])
+        times = 1 if i == j else 2
+        total, squared = total + times * jnp.sum(p), squared + times * jnp.sum(p**2)
         trace = trace + jnp.trace(p) if i == j else trace
-    return total, trace, 2 * squares
+    return total, trace, 2 * squared
 
 
-def _fourier(x: Any, y: Any, z: Any, gamma: Any, rank: int) -> tuple[Any, Any]:
-    """R K R = K - G F^T - F G^T with Kz = F F^T, and Ky = E E^T."""
-    e, f = (_waves(v[:, 0], gamma) for v in (y, z))
+def _exact(x: Any, y: Any, z: Any, gamma: Any) -> tuple[Any, Any, Any]:
+    """By factors of single columns where they leave nothing, otherwise by a solve."""
+    n = len(z)
+    most = math.ceil(RANK / _width(n, "given"))
+
+    def solved():
+        return _in_blocks(n, *_solved(x, y, z, gamma))
+
+    if y.shape[1] > 1 or 4 * most > n:
+        return solved()
+    e, rest = factor(y, gamma, most)
+    if z.shape[1] > 1:
+
+        def factored():
+            return _in_blocks(n, *_half_factored(x, e, z, gamma))
+    else:
+        f, rest_z = factor(z, gamma, most)
+        rest = jnp.maximum(rest, rest_z)
+
+        def factored():
+            return _in_blocks(n, *_by_factors(x, e, f, gamma))
+
+    return jax.lax.cond(rest <= REST, factored, solved)
+
+
+def _residual(z: Any, gamma: Any) -> jax.Array:
+    """R, `[n, n]`."""
+    return EPSILON * inverse(centred(gram(z, gamma)) + EPSILON * jnp.eye(len(z)))
+
+
+def _between(left: jax.Array, right: jax.Array) -> Block:
+    """The matrix left right^T."""
+    return lambda rows, columns: dot(left[rows], right[columns].T)
+
+
+def _solved(x: Any, y: Any, z: Any, gamma: Any) -> tuple[Block, Block]:
+    r = _residual(z, gamma)
+    kx, ky = (dot(r, centred(gram(v, gamma))) for v in (x, y))
+    return _between(kx, r), _between(ky, r)
+
+
+def _half_factored(x: Any, e: Any, z: Any, gamma: Any) -> tuple[Block, Block]:
+    """With Ky = E E^T."""
+    r = _residual(z, gamma)
+    e = dot(r, e)
+    return _between(dot(r, centred(gram(x, gamma))), r), _between(e, e)
+
+
+def _by_factors(x: Any, e: Any, f: Any, gamma: Any) -> tuple[Block, Block]:
+    """R K R = H K H - G F^T - F G^T with Kz = F F^T, and Ky = E E^T.
+
+    R = I - F A F^T with A = (F^T F + e I)^-1, so G = (H K F - F A F^T K F / 2) A. With
+    m the row means of K less half of their mean, H K H = K - m 1^T - 1 m^T.
+    """
+    k, one = gram(x, gamma), jnp.ones((len(x), 1), x.dtype)
     inner = inverse(dot(f.T, f) + EPSILON * jnp.eye(f.shape[1]))
-    k = _centred(_gram(x, gamma))
-    kf = dot(k, f)
-    g = dot(kf, inner)
-    g = g - dot(f, dot(inner, dot(dot(f.T, kf), inner))) / 2
-    half = dot(g, f.T)
+    with_f = dot(k, jnp.concatenate([f, one], axis=1))
+    kf = with_f[:, :-1] - jnp.mean(with_f[:, :-1], axis=0, keepdims=True)
+    m = with_f[:, -1:] / len(x)
+    m = m - jnp.mean(m) / 2
+    g = dot(kf - dot(f, dot(inner, dot(f.T, kf))) / 2, inner)
+    left = jnp.concatenate([g, m, f, one], axis=1)
+    right = jnp.concatenate([f, one, g, m], axis=1)
     e = e - dot(f, dot(inner, dot(f.T, e)))
-    return k - half - half.T, dot(e, e.T)
+    take = _between(left, right)
+    return lambda rows, columns: k[rows, columns] - take(rows, columns), _between(e, e)
 
 
-def _low_rank(x: Any, y: Any, z: Any, gamma: Any, rank: int) -> tuple[Any, Any]:
-    d, e, f = _features((x, y, z), gamma, min(rank, len(z)))
+def _low_rank(columns: Any, gamma: Any, rank: int) -> tuple[Block, Block]:
+    d, e, f = features(columns, gamma, min(rank, len(columns[0])))
     inner = inverse(dot(f.T, f) + EPSILON * jnp.eye(f.shape[1]))
     both = jnp.concatenate([d, e], axis=1)
     both = both - dot(f, dot(inner, dot(f.T, both)))
     d, e = jnp.split(both, 2, axis=1)
-    return dot(d, d.T), dot(e, e.T)
-
-
-# Kernels ------------------------------------------------------------------------------
+    return _between(d, d), _between(e, e)
 
 
 def _width(n: int, kind: str) -> float:
     small, middle, large = _WIDTHS[kind]
     return small if n < 200 else middle if n < 1200 else large
-
-
-def _standard(x: jax.Array) -> jax.Array:
-    """Mean 0 and variance 1 (divisor n - 1); 0 where constant."""
-    x = x - jnp.mean(x, axis=0, keepdims=True)
-    std = jnp.sqrt(jnp.sum(x**2, axis=0, keepdims=True) / (len(x) - 1))
-    return x / jnp.where(std > 0, std, 1)
-
-
-def _gram(x: jax.Array, gamma: Any) -> jax.Array:
-    return jnp.exp(-0.5 * gamma * _squares(x, x))
-
-
-def _squares(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Squared distances of rows: differences, so none is negative."""
-    pairs = ((a[:, None, j] - b[None, :, j]) ** 2 for j in range(a.shape[1]))
-    return sum(pairs)  # type: ignore[return-value]
-
-
-def _centred(k: jax.Array) -> jax.Array:
-    means = jnp.mean(k, axis=0)
-    return k - means[None, :] - means[:, None] + jnp.mean(means)
-
-
-def median_distance(x: jax.Array) -> jax.Array:
-    """Lower median of the distances of different rows; 1 where it is 0.
-
-    Args:
-        x: `[samples >= 2, columns]`.
-
-    Returns:
-        A scalar.
-
-    Example:
-        >>> float(median_distance(jnp.array([[0.0], [1.0], [3.0]])))
-        2.0
-
-    Source: Gretton, Bousquet, Smola, Schoelkopf 2005, the usual width of `hsic`.
-    """
-    upper = np.triu_indices(len(x), 1)
-    found = jnp.sort(jnp.sqrt(_squares(x, x)[upper]))[(len(upper[0]) - 1) // 2]
-    return jnp.where(found > 0, found, 1)
-
-
-def _waves(x: jax.Array, gamma: Any) -> jax.Array:
-    """Centred F, `[n, 2 FREQUENCIES]`, with F F^T the centred Gram matrix of numbers.
-
-    exp(-t^2 / 2) is the trapezoid sum of cos(w t) under a normal density: its images
-    lie 2 pi / step away, beyond what any two of these numbers differ by.
-    """
-    x = x * jnp.sqrt(gamma)
-    step = 2 * np.pi / (jnp.max(x) - jnp.min(x) + _REACH)
-    w = step * jnp.arange(1.0, FREQUENCIES + 1)[None, :]
-    weight = jnp.sqrt(2 * step / np.sqrt(2 * np.pi) * jnp.exp(-(w**2) / 2))
-    angle = x[:, None] * w
-    f = jnp.concatenate([jnp.cos(angle) * weight, jnp.sin(angle) * weight], axis=1)
-    return f - jnp.mean(f, axis=0, keepdims=True)
-
-
-def _features(columns: Any, gamma: Any, rank: int) -> list[jax.Array]:
-    """Centred Nystroem features of evenly spaced rows, of several variables."""
-    rows = np.linspace(0, len(columns[0]) - 1, rank).round().astype(int)
-    inner = jnp.stack([_gram(v[rows], gamma) for v in columns])
-    roots = jax.vmap(cholesky)(inner + 1e-8 * jnp.eye(rank)[None])[1]
-    found = []
-    for v, root in zip(columns, roots, strict=True):
-        f = dot(jnp.exp(-0.5 * gamma * _squares(v, v[rows])), root.T)
-        found.append(f - jnp.mean(f, axis=0, keepdims=True))
-    return found
 
 
 @one_by_one

@@ -9,11 +9,12 @@ import warnings
 import jax
 import numpy as np
 import pytest
+import scipy.spatial
 import scipy.stats
 
 from jidcl import metrics
+from jidcl.metrics import gram, positive
 from jidcl.metrics import kernel_independence as kernels
-from jidcl.metrics import positive
 
 SETS, ROWS, MOST = 200, 60, 0.11
 RNG = np.random.default_rng(0)
@@ -53,9 +54,90 @@ def test_level_and_power_of_conditional_tests():
 def test_fourier_sums_are_the_gram_matrix(rows):
     x = RNG.standard_t(3, size=rows)
     with jax.enable_x64(True):
-        f = np.asarray(kernels._waves(x / x.std(ddof=1), 2.0))
-        k = kernels._centred(kernels._gram((x / x.std(ddof=1))[:, None], 2.0))
+        f = np.asarray(gram.waves(x / x.std(ddof=1), 2.0))
+        k = gram.centred(gram.gram((x / x.std(ddof=1))[:, None], 2.0))
     np.testing.assert_allclose(f @ f.T, k, atol=1e-9)
+
+
+def by_definition(x, y, z):
+    """The exact conditional KCI of one data set by NumPy and SciPy, p."""
+    n, dz = z.shape
+    x, y, z = ((v - v.mean(0)) / v.std(0, ddof=1) for v in (x, y, z))
+    width = 1.2 if n < 200 else 0.7 if n < 1200 else 0.4
+    h = np.eye(n) - 1 / n
+
+    def centred(v):
+        distances = scipy.spatial.distance.cdist(v, v, "sqeuclidean")
+        return h @ np.exp(-distances / (2 * dz * width**2)) @ h
+
+    r = 1e-3 * np.linalg.inv(centred(z) + 1e-3 * np.eye(n))
+    k1, k2 = r @ centred(np.column_stack([x, z / 2])) @ r, r @ centred(y) @ r
+    mean, variance = np.trace(k1 * k2), 2 * np.sum((k1 * k2) ** 2)
+    law = scipy.stats.gamma(mean**2 / variance, scale=variance / mean)
+    return law.sf(np.sum(k1 * k2))
+
+
+def kinds_of_data(rows):
+    """x, y and z, `[kinds, rows, 1]`: weak and strong relations, tails and ties."""
+    rng = np.random.default_rng(rows)
+    z, u, v = rng.normal(size=(3, rows))
+    tail, flat = rng.standard_t(1, size=rows), rng.uniform(size=rows)
+    far = z + 6 * rng.integers(0, 3, size=rows)
+    kinds = [
+        (z + u, np.sin(z) + v, z),
+        (z + u, z + v + 0.3 * u, z),
+        (z + 1e-3 * u, z**2 + 1e-3 * v, z),
+        (z, v, z),
+        (u, z**2, z),
+        (u, u, z),
+        (u + z, z, u + 0.1 * v),
+        (tail + u, tail + v, tail),
+        (tail, v, u),
+        (u, tail, v),
+        (flat + u, flat**2 + v, flat),
+        (far + u, np.cos(far) + v, far),
+        (np.round(z + u), np.round(z + v), np.round(z)),
+        (np.sign(u), np.sign(v + 0.2 * u), np.round(2 * z) / 2),
+    ]
+    return (np.stack(held)[..., None] for held in zip(*kinds, strict=True))
+
+
+@pytest.mark.parametrize("rows", [100, 130, 205, 450, 1201])
+def test_exact_form_is_the_definition(rows):
+    sets = [a[: 14 if rows < 1000 else 4] for a in kinds_of_data(rows)]
+    want = [by_definition(*held) for held in zip(*sets, strict=True)]
+    found = metrics.kci_conditional(*sets)
+    np.testing.assert_allclose(found.p, want, atol=1e-6)
+
+
+def test_exact_form_solves_where_a_factor_leaves_something(monkeypatch):
+    monkeypatch.setattr(kernels, "RANK", 5)
+    sets = [a[:2] for a in kinds_of_data(131)]
+    want = [by_definition(*held) for held in zip(*sets, strict=True)]
+    np.testing.assert_allclose(metrics.kci_conditional(*sets).p, want, atol=1e-6)
+
+
+@pytest.mark.parametrize("columns", [(1, 3), (2, 1), (2, 2)])
+def test_exact_form_of_several_columns_is_the_definition(columns):
+    of_y, of_z = columns
+    z, u, v = RNG.normal(size=(3, 4, 150, 3))
+    x, y = z[..., :1] + u[..., :2], z[..., :of_y] + v[..., :of_y] + 0.2 * u[..., :1]
+    sets = x, y, z[..., :of_z]
+    want = [by_definition(*held) for held in zip(*sets, strict=True)]
+    np.testing.assert_allclose(metrics.kci_conditional(*sets).p, want, atol=1e-6)
+
+
+@pytest.mark.parametrize(("most", "leaves"), [(46, False), (6, True)])
+def test_a_factor_says_what_it_leaves(most, leaves):
+    x = RNG.normal(size=(205, 1))
+    with jax.enable_x64(True):
+        f, rest = jax.jit(gram.factor, static_argnums=2)(x, 2.0, most)
+        f, rest = np.asarray(f), float(rest)
+        k = np.asarray(gram.centred(gram.gram(x, 2.0)))
+    left = np.linalg.eigvalsh(k - f @ f.T)
+    assert (rest > gram.REST) == leaves
+    assert left.min() > -1e-12
+    assert left.max() <= rest + 1e-12
 
 
 def test_cholesky_and_inverse_by_halves_are_those_of_numpy():

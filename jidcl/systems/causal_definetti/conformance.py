@@ -22,7 +22,8 @@ from jidcl.metrics import (
     kci_unconditional,
     normalised_shd,
 )
-from jidcl.metrics.kernel_independence import CUT, EPSILON, median_distance
+from jidcl.metrics.gram import median_distance
+from jidcl.metrics.kernel_independence import CUT, EPSILON
 from jidcl.systems.causal_definetti.graphs import (
     all_tests,
     edge_test,
