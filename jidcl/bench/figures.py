@@ -52,7 +52,7 @@ def draw(result: dict[str, Any], folder: Path) -> list[Path]:
 
 def _independence(rows, path: Path) -> Path:
     """Processor seconds of one conditional test against its samples."""
-    figure, (axis,) = new_figure(width=5.5, height=4.0)
+    figure, (axis,) = new_figure(width=8.0, height=4.0)
     mine = [row for row in rows if row["what"] == "independence"]
     lines: dict[tuple, list] = {}
     for row in mine:
@@ -66,14 +66,16 @@ def _independence(rows, path: Path) -> Path:
             *zip(*line, strict=True),
             ("o:" if alone else "o-") if own else "s--",
             color=colours.setdefault((by, name), f"C{len(colours)}"),
-            label=f"{by}, {name.replace('_', ' ')}{how}",
+            label=f"{by}, {name.replace('_of_', ', columns of z: ')}{how}".replace(
+                "_", " "
+            ),
         )
     ticks = sorted({row["batch"] for row in mine})
     axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axis.minorticks_off()
     axis.set_xlabel("samples")
     axis.set_ylabel("processor seconds of a test")
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
     figure.savefig(path)
     return path
 

@@ -64,6 +64,26 @@ class PairDraws(NamedTuple):
     strength: Any
 
 
+class Switches(NamedTuple):
+    """What differs between environments, as arrays: one program serves every choice.
+
+    Attributes:
+        varies: whether the cause's parameter varies, and the mechanism's, `[2]`.
+        noisy: whether row 0 keeps its noise, and row 1, `[2]`.
+    """
+
+    varies: Any
+    noisy: Any
+
+
+def switches(vary: str) -> Switches:
+    """The switches of a `vary` of `observe_pairs`."""
+    check_choice("vary", vary, (*VARIES, *LEGACY))
+    legacy = vary in LEGACY
+    varies = [legacy or vary in ("both", part) for part in ("cause", "mechanism")]
+    return Switches(np.array(varies), np.array([vary != row for row in LEGACY[::-1]]))
+
+
 def observe_pairs(draws: PairDraws, *, vary: str = "both") -> tuple[Any, Any]:
     """x and y of every environment and sample, from what they are made of.
 
@@ -92,7 +112,7 @@ def observe_pairs(draws: PairDraws, *, vary: str = "both") -> tuple[Any, Any]:
     published code; switches by this library.
     """
     check_type("draws", draws, PairDraws)
-    check_choice("vary", vary, (*VARIES, *LEGACY))
+    on = switches(vary)
     p, noise = jnp.asarray(draws.parameters), jnp.asarray(draws.noise)
     if noise.ndim != 3 or noise.shape[0] != 2:
         raise ValueError(
@@ -100,14 +120,17 @@ def observe_pairs(draws: PairDraws, *, vary: str = "both") -> tuple[Any, Any]:
             f"{list(noise.shape)}"
         )
     check_shape("parameters of draws", p, noise.shape[:2])
-    if vary in LEGACY:
-        keeps = jnp.asarray([vary == LEGACY[0], vary == LEGACY[1]])
-        s = p[..., None] + jnp.where(keeps[:, None, None], noise, 0)
-    else:
-        cause = jnp.where(jnp.asarray(draws.structure) == 1, 1, 0)
-        is_cause = (jnp.arange(2) == cause)[:, None]
-        varies = jnp.where(is_cause, vary in ("both", "cause"), vary[0] in "bm")
-        s = jnp.where(varies, p, p[:, :1])[..., None] + noise
+    return observed(draws, on)
+
+
+def observed(draws: PairDraws, on: Switches) -> tuple[Any, Any]:
+    """`observe_pairs` with switches that may be traced."""
+    p, noise = jnp.asarray(draws.parameters), jnp.asarray(draws.noise)
+    cause = jnp.where(jnp.asarray(draws.structure) == 1, 1, 0)
+    is_cause = (jnp.arange(2) == cause)[:, None]
+    varies = jnp.where(is_cause, on.varies[0], on.varies[1])
+    s = jnp.where(varies, p, p[:, :1])[..., None]
+    s = s + jnp.where(jnp.asarray(on.noisy)[:, None, None], noise, 0)
     a, mask = jnp.asarray(draws.weights, s.dtype), jnp.asarray(draws.mask, s.dtype)
     strength = jnp.asarray(draws.strength, s.dtype) * mask[None, :, None]
     bent = jnp.einsum("ij,jen->ien", a - jnp.eye(2, dtype=s.dtype), s**2)
@@ -157,15 +180,28 @@ def sample_pairs(
     if structure is not None:
         check_choice("structure", structure, STRUCTURES)
     check_memory("environments", environments, 4 * environments * samples, 8)
+    on = masked(environments, quadratic)
+    kind = None if structure is None else STRUCTURES.index(structure)
+    return drawn_pairs(key, (environments, samples), kind, on, spread)
+
+
+def masked(environments: int, quadratic: str) -> int:
+    """How many environments have the quadratic term."""
+    return {"none": 0, "half": environments // 2, "all": environments}[quadratic]
+
+
+def drawn_pairs(
+    key: jax.Array, shape: tuple[int, int], kind: int | None, on: Any, spread: Any
+) -> PairDraws:
+    """`sample_pairs` whose numbers may be traced: of `masked`, and the spread."""
+    environments, samples = shape
     keys = jax.random.split(key, 6)
-    shape = (2, environments)
-    parameters = jax.random.uniform(keys[0], shape, float, -spread, spread)
-    noise = jax.random.laplace(keys[1], (*shape, samples), float)
-    kind = jax.random.randint(keys[2], (), 0, 3)
-    if structure is not None:
-        kind = jnp.asarray(STRUCTURES.index(structure), kind.dtype)
+    rows = (2, environments)
+    parameters = jax.random.uniform(keys[0], rows, float, -spread, spread)
+    noise = jax.random.laplace(keys[1], (*rows, samples), float)
+    fresh = jax.random.randint(keys[2], (), 0, 3)
+    kind = fresh if kind is None else jnp.asarray(kind, fresh.dtype)
     a, b = jax.random.randint(keys[3], (2,), 1, LARGEST_WEIGHT + 1).astype(float)
-    on = {"none": 0, "half": environments // 2, "all": environments}[quadratic]
     mask = jax.random.permutation(keys[4], jnp.arange(environments) < on).astype(float)
     strength = jax.random.randint(keys[5], (), 1, LARGEST_WEIGHT + 1).astype(float)
     one, zero = jnp.ones_like(a), jnp.zeros_like(a)

@@ -47,7 +47,7 @@ FORMS = ("exact", "fourier", "truncated", "low_rank")
 EPSILON = 1e-3  # ridge of the regression on z
 CUT = 1e-5  # of the largest eigenvalue, in the truncated form
 LEAST = 6  # samples
-BLOCKS, ROWS = 4, 125  # of a symmetric product that is made by its lower blocks
+BLOCKS, ROWS = 4, 250  # of a symmetric product that is made by its lower blocks
 RANK = 32  # a factor of one column has this many columns over the kernel's width
 _WIDTHS = {"one": (0.8, 0.5, 0.3), "given": (1.2, 0.7, 0.4)}  # n < 200, < 1200, more
 

@@ -21,6 +21,26 @@ def scores(config):
         return jax.device_get((found.scores, found.nulls))
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("recorded-both-100", "recorded-mech-100"),
+        ("mask", "degenerate", "clean-cause"),
+        ("clean-mechanism-fisher", "degenerate-wide-fisher"),
+        ("relations-cause", "relations-none"),
+    ],
+)
+def test_presets_that_differ_in_their_data_share_a_program(names):
+    lowered = set()
+    for name in names:
+        program = make_program(presets.QUICK[name])
+        with numbers_in("float64"):
+            run = jax.jit(lambda key, held, it=program: it.evaluate({}, held, key))
+            held = {"shared": program.shared}
+            lowered.add(run.lower(jax.random.key(0), held).as_text())
+    assert len(lowered) == 1
+
+
 def test_recorded_accuracy_and_what_no_edge_scores():
     found, nulls = scores(presets.recorded("both", 100))
     np.testing.assert_allclose(found["accuracy"], 0.70)

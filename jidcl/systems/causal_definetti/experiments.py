@@ -5,7 +5,7 @@ its main score.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +14,16 @@ import numpy as np
 from jidcl.latents import (
     STRUCTURES,
     binary_graphs,
-    observe_pairs,
     recorded_binary,
     recorded_pairs,
     sample_binary,
-    sample_pairs,
+)
+from jidcl.latents.environments import (
+    Switches,
+    drawn_pairs,
+    masked,
+    observed,
+    switches,
 )
 from jidcl.metrics import fisher_z, normalised_shd
 from jidcl.systems.causal_definetti.graphs import all_tests, search
@@ -45,34 +50,61 @@ GAUSSIAN = (
 )
 
 
+class Held(NamedTuple):
+    """What an experiment on pairs is told: arrays, so that presets share a program.
+
+    Attributes:
+        draws: the recorded data sets; None where they are drawn.
+        on: switches of what varies.
+        masked: environments with the quadratic term.
+        spread: of the parameters.
+        holds: of each of `RELATIONS`, whether it holds.
+        varies: whether the cause is said to vary, and the mechanism.
+    """
+
+    draws: Any
+    on: Switches
+    masked: Any
+    spread: Any
+    holds: Any
+    varies: Any
+
+
 def shared_data(config: CausalDeFinetti) -> Any:
-    """The recorded data sets, None where data are drawn."""
-    if config.source == "drawn":
+    """Arrays that the program is called with: recorded data sets, and `Held`."""
+    replayed = config.source == "recorded"
+    size = dict(repetitions=config.repetitions)
+    if config.experiment == "power":
         return None
-    recorded = recorded_binary if config.experiment == "binary" else recorded_pairs
-    return recorded(config.environments, repetitions=config.repetitions)
+    if config.experiment == "binary":
+        return recorded_binary(config.environments, **size) if replayed else None
+    return Held(
+        recorded_pairs(config.environments, **size) if replayed else None,
+        switches(config.vary),
+        np.asarray(masked(config.environments, config.quadratic)),
+        np.asarray(config.spread, np.float64),
+        np.array([config.vary in where for where in RELATIONS.values()]),
+        np.array([config.vary in ("both", part) for part in ("cause", "mechanism")]),
+    )
 
 
-def _data_of_pairs(config: CausalDeFinetti, frozen: Any, key: Array, structure=None):
+def _data_of_pairs(config: CausalDeFinetti, held: Held, key: Array, kind=None):
     """(x, y, structure): `[repetitions, environments, 2]` and `[repetitions]`."""
-    if config.source == "recorded":
-        draws = frozen["shared"]
-    else:
+    draws = held.draws
+    if draws is None:
+        shape = config.environments, 2
+        keys = jax.random.split(key, config.repetitions)
         draw = partial(
-            sample_pairs,
-            environments=config.environments,
-            structure=structure,
-            quadratic=config.quadratic,
-            spread=config.spread,
+            drawn_pairs, shape=shape, kind=kind, on=held.masked, spread=held.spread
         )
-        draws = jax.vmap(draw)(jax.random.split(key, config.repetitions))
-    x, y = jax.vmap(partial(observe_pairs, vary=config.vary))(draws)
+        draws = jax.vmap(draw)(keys)
+    x, y = jax.vmap(partial(observed, on=held.on))(draws)
     return x, y, draws.structure
 
 
 def pairs(config: CausalDeFinetti, frozen: Any, key: Array) -> Evaluation:
     """How often the structure of two variables is found."""
-    x, y, truth = _data_of_pairs(config, frozen, key)
+    x, y, truth = _data_of_pairs(config, frozen["shared"], key)
     p = bivariate_tests(x, y, test=config.test)
     found = bivariate_decision(p, config.alpha)
     truth = truth.astype(found.dtype)
@@ -100,16 +132,16 @@ def pairs(config: CausalDeFinetti, frozen: Any, key: Array) -> Evaluation:
 
 def relations(config: CausalDeFinetti, frozen: Any, key: Array) -> Evaluation:
     """How often each of the six relations of x -> y is rejected."""
-    x, y, _ = _data_of_pairs(config, frozen, key, structure="x_to_y")
+    held = frozen["shared"]
+    x, y, _ = _data_of_pairs(config, held, key, kind=STRUCTURES.index("x_to_y"))
     found = relation_tests(x, y, test=config.test)
     rejected = {name: p <= config.alpha for name, p in found.items()}
-    scores = {f"rejected_{name}": _share(r) for name, r in rejected.items()}
-    hold = [name for name, where in RELATIONS.items() if config.vary in where]
-    rates = [scores[f"rejected_{name}"] for name in hold]
-    scores["false_alarms"] = jnp.max(jnp.stack(rates)) if rates else jnp.zeros(())
-    cause = rejected["c1_c2"] == (config.vary in ("both", "cause"))
-    varies = config.vary in ("both", "mechanism")
-    mechanism = rejected["e1_e2_given_c1_c2"] == varies
+    rates = {name: _share(r) for name, r in rejected.items()}
+    scores = {f"rejected_{name}": rate for name, rate in rates.items()}
+    known = jnp.stack([rates[name] for name in RELATIONS])
+    scores["false_alarms"] = jnp.max(jnp.where(held.holds, known, 0))
+    cause = rejected["c1_c2"] == held.varies[0]
+    mechanism = rejected["e1_e2_given_c1_c2"] == held.varies[1]
     scores["profile"] = _share(cause & mechanism)
     return Evaluation(scores, samples={f"p_{name}": p for name, p in found.items()})
 
