@@ -199,15 +199,15 @@ def drawn_pairs(
     rows = (2, environments)
     parameters = jax.random.uniform(keys[0], rows, float, -spread, spread)
     noise = jax.random.laplace(keys[1], (*rows, samples), float)
-    fresh = jax.random.randint(keys[2], (), 0, 3)
-    kind = fresh if kind is None else jnp.asarray(kind, fresh.dtype)
+    drawn = jax.random.randint(keys[2], (), 0, 3)
+    form = drawn if kind is None else jnp.asarray(kind, drawn.dtype)
     a, b = jax.random.randint(keys[3], (2,), 1, LARGEST_WEIGHT + 1).astype(float)
     mask = jax.random.permutation(keys[4], jnp.arange(environments) < on).astype(float)
     strength = jax.random.randint(keys[5], (), 1, LARGEST_WEIGHT + 1).astype(float)
     one, zero = jnp.ones_like(a), jnp.zeros_like(a)
     entries = (one, zero, a, b, b, a, zero, one, one, zero, zero, one)
     forms = jnp.stack(entries).reshape(3, 2, 2)  # in the order of STRUCTURES
-    return PairDraws(parameters, noise, kind, forms[kind], mask, strength)
+    return PairDraws(parameters, noise, form, forms[form], mask, strength)
 
 
 # Binary variables on a graph ----------------------------------------------------------

@@ -1,7 +1,7 @@
 """Gaussian Gram matrices of rows, and factors of them: K = F F^T with few columns.
 
-A Gram matrix of one column has few eigenvalues above rounding: 10 to 70 for 100 to 2,000
-samples. What needs it whole then costs n^2 in place of n^3.
+A Gram matrix of one column has few eigenvalues above rounding: 10 to 70 for 100 to
+2,000 samples. What needs it whole then costs n^2 in place of n^3.
 """
 
 from typing import Any

@@ -73,15 +73,15 @@ class Held(NamedTuple):
 def shared_data(config: CausalDeFinetti) -> Any:
     """Arrays that the program is called with: recorded data sets, and `Held`."""
     replayed = config.source == "recorded"
-    size = dict(repetitions=config.repetitions)
+    count, sets = config.environments, config.repetitions
     if config.experiment == "power":
         return None
     if config.experiment == "binary":
-        return recorded_binary(config.environments, **size) if replayed else None
+        return recorded_binary(count, repetitions=sets) if replayed else None
     return Held(
-        recorded_pairs(config.environments, **size) if replayed else None,
+        recorded_pairs(count, repetitions=sets) if replayed else None,
         switches(config.vary),
-        np.asarray(masked(config.environments, config.quadratic)),
+        np.asarray(masked(count, config.quadratic)),
         np.asarray(config.spread, np.float64),
         np.array([config.vary in where for where in RELATIONS.values()]),
         np.array([config.vary in ("both", part) for part in ("cause", "mechanism")]),
