@@ -6,12 +6,15 @@ that are not asked for stay in it. `design` also draws FOLDER/interventions.png.
 study writes down the seconds of a processor that it took.
 
 design: error against the number of environments: random, designed one by one, at once,
-and the maximal design, all of one power; 50 systems. grid: recovery for d = 2, 3, 5, 8,
-10, minimal and maximal. environments: recovery against their number, and proportional
-profiles. noise: recovery against the variance of output noise; the DC motor. kalman:
-errors of the likelihood by the Kalman filter against the variance of output noise, the
-fit of pairs beside it, 20 systems of two states, and 20 of three of which two are seen.
-sweeps: what a fit of `minimal-2` loses by its 100 sweeps, four runs of 50 systems.
+and the maximal design, all of one power; 50 systems, 400 steps an environment.
+environments: experiments of 50 systems that grow by one environment of 4,000 steps:
+random, designed one by one and maximal, all of one power, profiles that stay
+proportional, and uniform ones; it draws FOLDER/interventions_environments.png. grid:
+recovery for d = 2, 3, 5, 8, 10, minimal and maximal. noise: recovery against the
+variance of output noise; the DC motor. kalman: errors of the likelihood by the Kalman
+filter against the variance of output noise, the fit of pairs beside it, 20 systems of
+two states, and 20 of three of which two are seen; rows of other noises stay. sweeps:
+what a fit of `minimal-2` loses by its 100 sweeps, four runs of 50 systems.
 
 Expected of `design`, said after a look at seed 0 and before the run of seed 1, which is
 the one on record: with the same number of environments the medians of both errors are
@@ -21,7 +24,9 @@ environments designed one by one is within 15 % of at once.
 
 Expected of `kalman`, said before it was run: up to a variance of 0.1 at least 18 of 20
 fits are as likely as the truth, the median error is below 0.15, and from 0.01 on it is
-below half of that of pairs. Of three states, 16 of 20 and 0.2.
+below half of that of pairs. Of three states, 16 of 20 and 0.2. Of a variance of 1, said
+after the runs of 0.01 and 0.1 and before its own: the same, in both rows; and the error
+grows with the variance.
 
 Expected of `grid`, `environments` and `noise`, said before they were run: the share
 with an MCC of 0.99 is 0.8 at least for d = 2, 3, 5, minimal and maximal, means of zero
@@ -30,9 +35,18 @@ environments; with uniform ones the mean MCC is above 0.95 from two on and above
 from four on. With two states every noise of 0.01 and more is below 0.95. The motor is
 above 0.98 up to a variance of 1e-6 and below 0.7 from 1e-4 on; the pooled MCC of the
 published objective is 0.2 above that within environments wherever it has no noise.
+
+Expected of designs in `environments`, said after the record of `design` and before this
+run: one environment leaves the mean MCC below 0.95 with any method. Designed one by one
+has lower medians of both errors than chance from two to six environments, and the 95 %
+intervals do not meet at two and three. Its mean loss of MCC is within 15 % of the
+closed form from two on. With four environments its median error of M is below that of
+six random ones, and their intervals do not meet. The maximal design of four has a mean
+loss within 15 % of it.
 """
 
 import argparse
+import itertools
 import json
 import time
 from dataclasses import replace
@@ -40,36 +54,70 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from interventions_designs import compare, draw, grown
 
 from jidcl.run.runner import run
-from jidcl.systems.lti.presets import presets
+from jidcl.systems.lti.presets import DIMENSIONS, MEANS, Interventions, presets
 
-INPUTS, BUDGET, LEAST, LENGTH, SYSTEMS = 3, 1.0, 0.02, 400, 50
-COUNTS = (2, 3, 4, 6)
 SWEEPS = (100, 3000)
 KALMAN_SYSTEMS, KALMAN_NOISES, FIT_STEPS = 20, (1e-4, 1e-2, 1e-1, 1.0), 60
-METHODS = ("random", "one by one", "at once", "maximal")
-STARTS = {  # the presets of each study of presets
-    "grid": ("minimal-", "maximal-"),
-    "environments": ("environments-", "proportional-"),
-    "noise": ("noise-", "motor-"),
-}
+OF_NOISE = ("noise-", "motor-")  # presets
 SCORES = ("mcc", "mcc_within", "mcc_pooled", "recovered", "optimised", "g_error")
 SCORES += ("m_error", "predicted", "source_mcc_within", "source_mcc_pooled")
 
 
-def of_presets(study: str, root: Path) -> dict:
-    """Scores of the presets of a study."""
+def noise(root: Path) -> dict:
+    """Scores of the presets of noise."""
     held = {}
     for name, config in presets().items():
         label = name.removeprefix("full/")
-        if not name.startswith("full/") or not label.startswith(STARTS[study]):
+        if not name.startswith("full/") or not label.startswith(OF_NOISE):
             continue
         *_, last = run(config, preset=name, system="lti", seeds=[0], root=root)
         record = last.record
         held[label] = {s: record.mean(s) for s in SCORES if s in record.scores}
         told = ", ".join(f"{s} {held[label][s]:.4f}" for s in ("mcc", "mcc_within"))
         print(f"{label:<28} {told}", flush=True)
+    return held
+
+
+def keys_of(config: Interventions, seed: int):
+    """Keys of the systems of a preset's run of that seed."""
+    import jax
+
+    from jidcl.numerics import stream_key
+
+    key = jax.random.fold_in(stream_key(jax.random.key(seed), "eval"), 0)
+    return jax.random.split(key, config.systems)
+
+
+def grid() -> dict:
+    """Scores of the presets `minimal-` and `maximal-`, one program a dimension."""
+    import jax
+
+    from jidcl.numerics import numbers_in
+    from jidcl.systems.lti.evaluate import drawn, one_recovery
+
+    def environments_of(config, key):
+        return drawn(config, jax.random.split(key)[0])[1]
+
+    held = {}
+    for d in DIMENSIONS:
+        base = presets()[f"full/minimal-{d}-zero"]
+        fitted = jax.jit(jax.vmap(partial(one_recovery, base)))
+        for design, means in itertools.product(("minimal", "maximal"), MEANS):
+            label = f"{design}-{d}-{means}"
+            config = presets()[f"full/{label}"]
+            with numbers_in("float64"):
+                keys = keys_of(config, 0)
+                environments = jax.vmap(partial(environments_of, config))
+                scores = jax.device_get(fitted(keys, jax.jit(environments)(keys)))
+            held[label] = row = {
+                name: float((np.median if "error" in name else np.mean)(scores[name]))
+                for name in SCORES
+                if name in scores
+            }
+            print(f"{label:<18}", row, flush=True)
     return held
 
 
@@ -120,7 +168,7 @@ def sweeps() -> dict:
     import jax
     import jax.numpy as jnp
 
-    from jidcl.numerics import numbers_in, stream_key
+    from jidcl.numerics import numbers_in
     from jidcl.systems.lti import estimators
     from jidcl.systems.lti.evaluate import correlations, drawn, of_pairs
 
@@ -143,10 +191,8 @@ def sweeps() -> dict:
     held = {}
     with numbers_in("float64"):
         run_all = jax.jit(jax.vmap(fitted))
-        for seed in range(4):  # the systems of the preset's run of that seed
-            key = jax.random.fold_in(stream_key(jax.random.key(seed), "eval"), 0)
-            keys = jax.random.split(key, config.systems)
-            mcc, value = jax.device_get(run_all(keys))
+        for seed in range(4):
+            mcc, value = jax.device_get(run_all(keys_of(config, seed)))
             left = pairs * (value.max(1, keepdims=True) - value)
             for i, n in enumerate(SWEEPS):
                 held[f"seed {seed}, {n} sweeps"] = row = {
@@ -159,149 +205,9 @@ def sweeps() -> dict:
     return held
 
 
-def designs() -> dict[str, dict[int, np.ndarray]]:
-    """Variances of each method that is the same for all systems, `[count, inputs]`."""
-    import jax
-
-    from jidcl.theory import design_interventions
-
-    own = dict(budget=BUDGET, least=LEAST)
-    keys = iter(jax.random.split(jax.random.key(11), 20))
-    rows = np.full((1, INPUTS), BUDGET / INPUTS)
-    found: dict[str, dict[int, np.ndarray]] = {"one by one": {}, "at once": {}}
-    while len(rows) < max(COUNTS):
-        new = design_interventions(next(keys), INPUTS, 1, before=rows, **own)
-        rows = np.concatenate([rows, np.asarray(new)])
-        if len(rows) in COUNTS:
-            found["one by one"][len(rows)] = rows
-    for count in COUNTS:
-        new = design_interventions(next(keys), INPUTS, count, **own)
-        found["at once"][count] = np.asarray(new)
-    high = BUDGET - (INPUTS - 1) * LEAST
-    ones = np.concatenate([np.zeros((1, INPUTS)), np.eye(INPUTS)])
-    found["maximal"] = {INPUTS + 1: LEAST + (high - LEAST) * ones}
-    return found
-
-
-def compare(seed: int) -> dict:
-    """Errors of every method and number of environments, a number a system."""
-    import jax
-    import jax.numpy as jnp
-
-    from jidcl.latents import Environments, sample_series, sample_system
-    from jidcl.numerics import numbers_in
-    from jidcl.systems.lti import estimators
-    from jidcl.systems.lti.evaluate import correlations, of_pairs
-    from jidcl.systems.lti.matching import aligned
-    from jidcl.theory import expected_mcc_loss, pair_map
-
-    most = max(COUNTS)
-
-    def of_one(mean, covariance, v):
-        """MCC within an environment."""
-        held = estimators.Moments(mean[None], covariance[None], jnp.ones(1))
-        return correlations(held, v).centred
-
-    def errors(key, variance, weights):
-        k_system, k_data, k_fit = jax.random.split(key, 3)
-        system = sample_system(k_system, INPUTS)
-        driven = Environments(jnp.zeros_like(variance), variance)
-        series = sample_series(k_data, system, driven, LENGTH)
-        rows = estimators.pair_rows(series.outputs, series.controls)
-        white = estimators.whitened(rows, 2 * INPUTS)
-        joint = estimators.moments_of(white.rows)._replace(weights=weights)
-        fit = estimators.fit(k_fit, of_pairs(joint, 2 * INPUTS), INPUTS, variance)
-        _, m_hat = estimators.parameters_of(fit.v @ white.inverse)
-        error = aligned(pair_map(system).m, m_hat).error
-        # Environments that are not there have weight 0, and no share of a mean.
-        within = jax.vmap(lambda *own: of_one(*own, fit.v))(*joint[:2])
-        return 1 - jnp.sum(weights * within), error
-
-    with numbers_in("float64"):
-        found = designs()
-        rng = np.random.default_rng(seed)
-        run_all = jax.jit(jax.vmap(errors, (0, 0, None)))
-        keys = jax.random.split(jax.random.key(seed), SYSTEMS)
-        held: dict = {}
-        for method in METHODS:
-            for count in COUNTS if method != "maximal" else (INPUTS + 1,):
-                if method == "random":
-                    drawn = np.abs(rng.normal(size=(SYSTEMS, count, INPUTS))) / 2
-                    share = drawn / drawn.sum(-1, keepdims=True)
-                    variance = LEAST + (BUDGET - INPUTS * LEAST) * share
-                else:
-                    variance = np.stack([found[method][count]] * SYSTEMS)
-                used = np.where(np.arange(most) < count, 1 / count, 0.0)
-                own = np.ones((SYSTEMS, most - count, INPUTS))
-                whole = np.concatenate([variance, own], axis=1)
-                loss, error = run_all(keys, whole, used)
-                told = [
-                    float(expected_mcc_loss(v, count * LENGTH / 2, outputs=INPUTS))
-                    for v in variance
-                ]
-                row = {"mcc_loss": loss, "m_error": error, "expected": told}
-                held[f"{method}, {count}"] = {
-                    name: summary(np.asarray(values)) for name, values in row.items()
-                }
-                print(f"{method}, {count}", held[f"{method}, {count}"], flush=True)
-    return held
-
-
-def summary(values: np.ndarray) -> dict[str, float]:
-    """Median and mean over systems, with 95 % intervals of resampled systems."""
-    rng = np.random.default_rng(0)
-    drawn = values[rng.integers(0, len(values), (2000, len(values)))]
-    low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
-    low_mean, high_mean = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
-    return {
-        "median": float(np.median(values)),
-        "median_low": float(low),
-        "median_high": float(high),
-        "mean": float(values.mean()),
-        "mean_low": float(low_mean),
-        "mean_high": float(high_mean),
-    }
-
-
-def draw(held: dict, path: Path) -> None:
-    """Medians against the number of environments, with their intervals."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
-    titles = {"mcc_loss": "1 - MCC within environments", "m_error": "error of M"}
-    shifts = dict(zip(METHODS, (0.94, 1.0, 1.06, 1.12), strict=True))
-    for axis, (score, title) in zip(axes, titles.items(), strict=True):
-        for method in METHODS:
-            counts = [c for c in COUNTS if f"{method}, {c}" in held]
-            rows = [held[f"{method}, {c}"][score] for c in counts]
-            middle = np.array([row["median"] for row in rows])
-            ends = np.array([[r["median_low"], r["median_high"]] for r in rows]).T
-            axis.errorbar(
-                shifts[method] * np.array(counts),
-                middle,
-                yerr=np.abs(ends - middle),
-                marker="o",
-                ms=4,
-                capsize=3,
-                label=method,
-            )
-        axis.set_yscale("log")
-        axis.set_xlabel("environments")
-        axis.set_xticks(COUNTS, [str(c) for c in COUNTS])
-        axis.set_title(f"{title}, median of {SYSTEMS} systems")
-        axis.grid(alpha=0.3)
-    axes[0].legend()
-    fig.tight_layout()
-    fig.savefig(path, dpi=120)
-    plt.close(fig)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    known = ("design", "kalman", "sweeps", *STARTS)
+    known = ("design", "environments", "grid", "noise", "kalman", "sweeps")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--studies", nargs="*", choices=known, default=list(known))
     parser.add_argument("--seed", type=int, default=1)
@@ -318,12 +224,16 @@ def main() -> None:
         if study == "design":
             held[study] = compare(options.seed)
             draw(held[study], path.with_suffix(".png"))
-        elif study == "kalman":
-            held[study] = kalman(options.seed, options.noises)
+        elif study == "environments":
+            held[study] = grown(options.seed)
+            shown = {k: v for k, v in held[study].items() if "uniform" not in k}
+            draw(shown, options.out / "interventions_environments.png")
+        elif study == "kalman":  # other noises stay
+            held[study] = held.get(study, {}) | kalman(options.seed, options.noises)
         elif study == "sweeps":
             held[study] = sweeps()
         else:
-            held[study] = of_presets(study, options.root)
+            held[study] = grid() if study == "grid" else noise(options.root)
         spent = time.process_time() - begun
         held.setdefault("processor_seconds", {})[study] = round(spent)
         print(f"{study}: {spent:.0f} s of a processor", flush=True)

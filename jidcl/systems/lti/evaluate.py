@@ -65,17 +65,17 @@ def _mcc(covariance: Array) -> Array:
     return assign(score)[1] / m
 
 
-def drawn(config: Interventions, key: Array):
-    """A system, its environments, and rows (z, u) of every environment."""
+def drawn(config: Interventions, key: Array, environments: Any = None):
+    """A system, its environments if not given, and rows (z, u) of each of these."""
     keys = jax.random.split(key, 3)
     if config.experiment == "motor":
         system = physical_system("dc_motor", MOTOR_STEP)
     else:
         own = dict(random_b=config.random_b, random_c=config.random_c)
         system = sample_system(keys[0], config.states, **own)
-    environments = sample_environments(
-        keys[1], config.count, config.inputs, design=config.design, means=config.means
-    )
+    if environments is None:
+        own = dict(design=config.design, means=config.means)
+        environments = sample_environments(keys[1], config.count, config.inputs, **own)
     series = sample_series(
         keys[2], system, environments, config.length, noise=config.noise
     )
@@ -89,10 +89,12 @@ def of_pairs(joint: Moments, width: int) -> Moments:
     return Moments(joint.mean[:, :width], held, joint.weights)
 
 
-def one_recovery(config: Interventions, key: Array) -> dict[str, Array]:
-    """Scores of the likelihood on one system."""
+def one_recovery(
+    config: Interventions, key: Array, environments: Any = None
+) -> dict[str, Array]:
+    """Scores of the likelihood on one system, in environments given or drawn."""
     k_data, k_fit = jax.random.split(key)
-    system, environments, rows = drawn(config, k_data)
+    system, environments, rows = drawn(config, k_data, environments)
     variance, d = environments.variance, config.states
     white = estimators.whitened(rows, 2 * d)
     joint = estimators.moments_of(white.rows)
