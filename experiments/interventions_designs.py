@@ -165,9 +165,9 @@ def grown(seed: int) -> dict:
             scores = jax.device_get(run_all(keys, filled(variance), masks))
             for count in range(1, variance.shape[1] + 1):
                 row = {name: v[:, count - 1] for name, v in scores.items()}
-                if count > 1 and method != "proportional":
-                    samples = count * GROWN_LENGTH
-                    own = told_by_variances(variance[:, :count], samples)
+                samples = count * GROWN_LENGTH
+                own = told_by_variances(variance[:, :count], samples)
+                if own.max() < 1:  # else these environments do not suffice
                     row["expected"] = own
                 name = f"{method}, {count}"
                 held[name] = {k: summary(v) for k, v in row.items()}
