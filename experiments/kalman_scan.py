@@ -127,9 +127,9 @@ def measured(states: int, length: int) -> dict[str, float]:
     for name in ("blocks", "tree"):
         row[f"{name}_difference"] = abs(row[name] - row["steps"]) / size
     with numbers_in("float32"):
-        for name, way in WAYS.items():
-            single = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), given)
-            found = float(jax.jit(way)(*single))
+        single = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), given)
+        for name in ("steps", "blocks"):
+            found = float(jax.jit(WAYS[name])(*single))
             row[f"{name}_float32_error"] = abs(found - row["steps"]) / size
     return row
 

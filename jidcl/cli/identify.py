@@ -19,14 +19,19 @@ def main(args: list[str]) -> int:
     class Identify:
         """Is a linear system identified by these experiments, and which should be next?
 
-        x' = A x + B u, y = C x, with inputs u that are not seen; only their variances
-        differ between experiments. Every state must be seen in some coordinates.
+        x(t+1) = A x(t) + B u(t), y(t) = C x(t). Nobody sees the inputs u, which are
+        white noise; only their variances (and means) differ between experiments. Every
+        state must be seen, in some coordinates and with little noise.
         """
 
         file: Positional[Path]
-        """an .npz file: y `[experiments, time, outputs]`, or y_0, y_1, ... of any
-        length (NaN: not seen); variance `[experiments, inputs]` of the inputs where it
-        is known; t, or t_0, t_1, ..., where times are to be checked"""
+        """an .npz file of
+        y: [experiments, time, outputs], or y_0, y_1, ... of any
+        length; NaN where nothing was seen;
+        variance: [experiments, inputs], where those of inputs are
+        known;
+        t: times to be checked, of all experiments or one for each,
+        or t_0, t_1, ..."""
         inputs: int = 0
         """how many; 0: as many as what drives the outputs has dimensions"""
         seed: int = 0
@@ -58,9 +63,10 @@ def _read(path: Path) -> tuple[list[Any], list[Any], Any]:
     known = {name.partition("_")[0] for name in arrays}
     wrong = sorted(known - {"y", "t", "variance"})
     if wrong or "y" not in known:
+        seen = "; inputs that were recorded are not used here" if "u" in known else ""
         raise ValueError(
             f"{path} must hold y, or y_0, y_1, ..., and may hold variance and t, got "
-            f"{sorted(arrays)}"
+            f"{sorted(arrays)}{seen}"
         )
 
     def of(name: str) -> list[Any]:
@@ -75,6 +81,8 @@ def _read(path: Path) -> tuple[list[Any], list[Any], Any]:
         return [arrays[key] for key in wanted]
 
     outputs, times = of("y"), of("t")
+    if len(times) == 1:
+        times = times * len(outputs)
     if times and [t.shape for t in times] != [y.shape[:1] for y in outputs]:
         raise ValueError(f"{path} must hold a time for each row of y")
     return outputs, times, arrays.get("variance")
@@ -83,12 +91,15 @@ def _read(path: Path) -> tuple[list[Any], list[Any], Any]:
 def lines(found: Any) -> list[str]:
     """What is printed of `jidcl.systems.lti.identify.Identified`."""
     inputs, told = found.m.shape[1], found.told
-    many = "1 input" if inputs == 1 else f"{inputs} inputs"
+    many = [
+        f"{count} {noun}" if count > 1 else f"1 {noun[:-1]}"
+        for count, noun in ((len(found.g), "outputs"), (inputs, "inputs"))
+    ]
     counts = ", ".join(map(str, found.pairs))
     shown = _told("experiments", f"{len(found.pairs)}, with {counts} pairs of samples")
     shown += _told(
         "system",
-        f"y(t+1) = G y(t) + M u(t): {len(found.g)} outputs, {many}, spectral radius "
+        f"y(t+1) = G y(t) + M u(t): {', '.join(many)}, spectral radius "
         f"{found.radius:.4g}",
     )
     if found.radius >= 1:
@@ -122,11 +133,15 @@ def lines(found: Any) -> list[str]:
     shown += _told(
         "condition",
         f"{met}: rank of precision differences {int(told.rank)} of {inputs}, from "
-        f"{inputs + 1} experiments at least. It suffices; less may do",
+        f"{inputs + 1} experiments at least. It is sufficient, not necessary: the "
+        "margin decides",
     )
-    expected = f"MCC {found.mcc:.4f} of the inputs found with the true ones"
+    expected = (
+        f"mean |correlation| (MCC) {found.mcc:.4f} of the inputs found with the true "
+        "ones"
+    )
     if mixed:
-        expected = "nothing of the columns that are open below"
+        expected = "no number for inputs whose columns of M are open, see below"
     shown += _told("expected", expected)
     answer = f"yes: G, and M up to the {free} of its columns"
     if not found.identified:
@@ -146,7 +161,7 @@ def _next(found: Any) -> list[str]:
 
     new = found.next_variance
     wanted = ", ".join(f"{value:.3g}" for value in new)
-    shown = f"variances {wanted}: margin {found.next_margin:.3g}"
+    shown = f"variances {wanted}, as in the table: margin {found.next_margin:.3g}"
     if found.open_pairs and not found.known:
         # Its columns are mixtures: no one of them is a device that could be driven.
         pair = " and ".join(map(str, found.open_pairs[0]))

@@ -81,10 +81,10 @@ def test_proportional_experiments_do_not_and_the_next_one_is_named(tmp_path, cap
 
 
 @pytest.mark.many_programs(reason="the fit, its margins and a design")
-@pytest.mark.many_programs(reason="the fit, its margins and a design")
 def test_of_known_variances_the_next_device_is_named(tmp_path, capsys):
     known = dict(y=motor(FLAT), variance=FLAT)
-    _, shown = run(tmp_path / "k.npz", capsys, **known)
+    time = 0.01 * np.arange(4000)  # of all experiments
+    _, shown = run(tmp_path / "k.npz", capsys, t=time, **known)
     assert re.search(r"The next one should excite input \d, and keep \d low", shown)
 
 
@@ -202,6 +202,7 @@ def test_damaged_files_and_pipes_are_one_line(harm, tmp_path, capsys):
     ("arrays", "more", "message"),
     [
         (dict(x=Y), (), r"must hold y, or y_0, y_1, ..., and may hold variance and t"),
+        (dict(y=Y, u=Y), (), "'u', 'y'.; inputs that were recorded are not used here"),
         (dict(y_0=Y[0], y_2=Y[1]), (), r"must hold \['y_0', 'y_1'\], got"),
         (dict(y=Y, t=np.arange(3)[:, None]), (), "must hold a time for each row of y"),
         (dict(y=Y[0], t=np.arange(100) ** 2), (), "times of environment 0 must be"),

@@ -253,7 +253,8 @@ def identify(
         if count == 1 and m > 1:
             raise ValueError(
                 f"outputs must come from at least 2 environments to tell {m} inputs "
-                f"apart, and from {m + 1} for the published condition, got 1"
+                f"apart, and from {m + 1} for the published condition, got 1: repeat "
+                "it with more of one input"
             )
         kept = np.eye(width)
         if m < width:
