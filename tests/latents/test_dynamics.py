@@ -9,6 +9,7 @@ import scipy.signal
 import scipy.stats
 
 from jidcl import latents
+from jidcl.latents import kalman
 from jidcl.latents.machines import PHYSICAL
 from jidcl.latents.small import solve_small, triangular
 
@@ -97,6 +98,29 @@ def test_kalman_likelihood_is_that_of_the_joint_normal_law(x64, rng):
         )
     )(0.2)
     assert np.isfinite(slope)
+
+
+@pytest.mark.many_programs(reason="two forms and their gradients, three lengths")
+@pytest.mark.parametrize("time", [0, 1, 53])
+def test_both_forms_of_the_filter_agree(time, x64, rng):
+    held, y = system(), rng.normal(size=(time, 2))
+    if time > 30:
+        y[0], y[7, 1], y[20:31] = np.nan, np.nan, np.nan
+    own = [jnp.asarray(x) for x in (y, [0.3, -0.2], [0.5, 2.0])]
+    start = jnp.asarray(rng.normal(size=3))
+
+    def run(way):
+        def log(a, noise, start):
+            return way(latents.LTI(a, *held[1:]), *own, noise, start)
+
+        both = jax.jit(jax.value_and_grad(log, (0, 1, 2)))
+        return both(jnp.asarray(held.a), jnp.asarray(0.2), start)
+
+    for got, want in zip(
+        *(jax.tree.leaves(run(way)) for way in (kalman.in_blocks, kalman.by_roots)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-10)
 
 
 def test_a_likelihood_has_a_derivative_by_the_system(x64):
