@@ -15,8 +15,8 @@ take less of the compiler than the scan does; in float32 roots are closer to the
 likelihood than blocks.
 
 Command: python experiments/kalman_scan.py --out experiments/results
-Writes kalman_scan.json, after every row; rows of other sizes stay. Time: some minutes of
-one core.
+Writes kalman_scan.json, after every row; rows of other sizes stay. Time: ten minutes of
+one core, most of them the compiler's.
 
 Source: Särkkä, García-Fernández 2021, Temporal parallelization of Bayesian smoothers.
 """
