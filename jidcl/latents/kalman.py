@@ -72,8 +72,8 @@ def kalman_log_likelihood(
     check_float("start", start)
     check_shape("start", start, (n,))
     arrays = [jnp.asarray(x, float) for x in (outputs, mean, variance, noise, start)]
-    # Measured on a CPU by experiments/kalman_scan.py: blocks are faster, roots keep
-    # more digits.
+    # Measured on a CPU by experiments/kalman_scan.py: blocks are faster. In single
+    # precision they lose small noises, which roots keep.
     run = in_blocks if arrays[0].dtype == jnp.float64 else by_roots
     return run(system, *arrays)
 

@@ -12,6 +12,7 @@ from jidcl import latents
 from jidcl.latents import kalman
 from jidcl.latents.machines import PHYSICAL
 from jidcl.latents.small import solve_small, triangular
+from jidcl.numerics import numbers_in
 
 
 def key(seed):
@@ -121,6 +122,28 @@ def test_both_forms_of_the_filter_agree(time, x64, rng):
         strict=True,
     ):
         np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.many_programs(reason="both forms, in single precision, and one in double")
+def test_in_single_precision_the_filter_goes_by_roots():
+    noise, time = 1e-6, 300
+    with numbers_in("float64"):
+        keys = jax.random.split(jax.random.key(5), 3)
+        held = latents.sample_system(keys[0], 3, outputs=2)
+        controls = jax.random.normal(keys[1], (time, 3))
+        seen = latents.simulate(held, controls)[1]
+        seen += noise**0.5 * jax.random.normal(keys[2], seen.shape)
+        own = seen, jnp.zeros(3), jnp.ones(3), jnp.asarray(noise), jnp.zeros(3)
+        want = float(kalman.by_roots(held, *own))
+    with numbers_in("float32"):
+        held, own = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), (held, own))
+        y, mean, variance = own[:3]
+        got = latents.kalman_log_likelihood(
+            held, y, mean=mean, variance=variance, noise=noise
+        )
+        np.testing.assert_allclose(got, want, rtol=1e-5)
+        # Blocks would lose a small noise.
+        assert abs(float(kalman.in_blocks(held, *own)) - want) > 1e-4 * abs(want)
 
 
 def test_a_likelihood_has_a_derivative_by_the_system(x64):
