@@ -52,7 +52,7 @@ class Verification:
 
     Attributes:
         system: name of the system, or MODULE:OBJECT of your own.
-        budget: quick, full or published (smoke: quick with few steps).
+        budget: quick, full or published; smoke is a quick run or two with few steps.
         root: folder of all runs.
         rows: claim ids to run (full and published budgets); None for all.
         seeds: integer seeds; when empty 0, 1, ..., as many as the system's claims say.
@@ -88,6 +88,8 @@ class Verification:
         self._presets = load_presets(self.system)
         self._records: dict[str, Record] = {}
         self._runs: dict[Path, Record] = {}
+        tested = [name for name in BUDGETS if self.claims.at(name)]
+        check_choice(f"budget of {self.system}", self.budget, tested)
         ids = {claim.id: claim for claim in self.claims.at(self.budget)}
         for row in self.rows or ():
             check_choice("claim", row, ids)
@@ -191,9 +193,20 @@ class Verification:
                     check_choice(f"metric of claim {claim.id}", metric, known)
 
     def _usual(self, ids: Mapping[str, Claim]) -> list[str]:
-        """All claims but long orderings whose runs no other claim needs."""
-        if self.budget in ("smoke", "quick"):
+        """All claims but long orderings whose runs no other claim needs.
+
+        A smoke budget has the first of one run that trains, and of one that does not.
+        """
+        if self.budget == "quick":
             return list(ids)
+        if self.budget == "smoke":
+            first: dict[bool, str] = {}
+            for claim in ids.values():
+                names = claim.needs(self.budget)
+                if len(names) == 1:
+                    trains = bool(self._config(names[0]).phases())
+                    first.setdefault(trains, claim.id)
+            return list(first.values()) or list(ids)[:1]
         single = [c for c in ids.values() if not isinstance(c, OrderingClaim)]
         trained = {name for claim in single for name in claim.needs(self.budget)}
         return [

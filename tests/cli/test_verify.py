@@ -8,6 +8,7 @@ from jidcl.claims import load_claims
 from jidcl.cli import main as cli
 from jidcl.run import verify
 from jidcl.systems.contrastive_ica.presets import presets
+from jidcl.systems.registry import SYSTEMS
 from reference.tiny import shrunk
 
 
@@ -58,3 +59,16 @@ def test_published_rows_run_through_the_same_verb(tmp_path, capsys, tiny_presets
     text = (tmp_path / "report-contrastive_ica-full" / "report.md").read_text()
     assert "✗ missed" in text
     assert "the same run misses t1r5" in text
+
+
+def test_a_smoke_run_is_one_that_trains_and_one_that_does_not():
+    work = verify.Verification(budget="smoke")
+    assert list(work.stages()) == ["theorem1/thm1-vmf", "smoke/sphere-vmf"]
+    for system in SYSTEMS:
+        if load_claims(system).at("smoke"):
+            work = verify.Verification(system=system, budget="smoke")
+            trained = [name for name, _ in work.trained()]
+            assert 1 <= len(work.stages()) <= 2
+            assert len(trained) <= 1
+    with pytest.raises(ValueError, match=r"budget of lti must be one of \['quick'\]"):
+        verify.Verification(system="lti", budget="smoke")
