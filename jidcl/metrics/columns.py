@@ -18,6 +18,7 @@ import scipy.linalg
 
 from jidcl.checks import check_rows, check_same_rows, is_traced
 from jidcl.compiled import compiled
+from jidcl.metrics.cholesky import by_cholesky
 from jidcl.numerics import at_least_float32, safe_root, unit
 
 P = ParamSpec("P")
@@ -365,32 +366,6 @@ def _orthonormal_on_host(y: np.ndarray, smallest: float) -> Any:
     q[:, :rank] = part[:, :rank]
     t[order[:rank], :rank] = inverse / sizes[order[:rank], None]
     return q, t
-
-
-def by_cholesky(y: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """`_orthonormal` of columns that are far from dependent; None of others.
-
-    Two passes of Cholesky factors of y^T y: products of matrices, several times faster
-    than reflections. The first pass squares the condition of y, so what it left is
-    measured.
-
-    Args:
-        y: `[samples, m]`, finite, of ordinary size.
-
-    Returns:
-        `(q, t)`, to rounding.
-
-    Source: Fukaya et al. 2014 (CholeskyQR2).
-    """
-    q, t, far = y.T, np.eye(y.shape[1]), np.inf
-    for _ in range(2):
-        square = q @ q.T
-        far = np.abs(square - np.eye(len(square))).max()
-        lower, failed = scipy.linalg.lapack.dpotrf(square, lower=1)
-        if failed:
-            return None
-        q, t = (scipy.linalg.blas.dtrsm(1.0, lower, x, lower=1) for x in (q, t))
-    return (q.T, t.T) if far < 1e-6 else None
 
 
 def dot(a: jax.Array, b: jax.Array, xp: ModuleType = jnp) -> jax.Array:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg
+from scipy.linalg import lapack
 from scipy.optimize import linear_sum_assignment
 
-from jidcl.metrics.columns import by_cholesky, ranks, standardised
+from jidcl.metrics.cholesky import by_cholesky
+from jidcl.metrics.columns import ranks, standardised
 
 Rows = np.ndarray
 
@@ -145,9 +146,9 @@ def _normal(x: Rows, whole: Rows | None, fold: Fold) -> Factors | None:
         # All rows have orthonormal columns of mean 0; targets have mean 0.
         square = np.eye(x.shape[1]) - test.T @ test - len(train) * mean.T @ mean
         test = test - mean
-    lower, failed = scipy.linalg.lapack.dpotrf(square, lower=1)
+    lower, failed = lapack.dpotrf(square, lower=1)
     size = np.abs(square).sum(axis=0).max()
-    if failed or scipy.linalg.lapack.dpocon(lower, size, uplo="L")[0] < 1e-7:
+    if failed or lapack.dpocon(lower, size, uplo="L")[0] < 1e-7:
         return None
     return train, lower, test
 
@@ -165,7 +166,7 @@ def _missed(factors: Factors, targets: Rows, fold: Fold) -> np.ndarray:
     mean = targets[fold.train].mean(axis=0, keepdims=True)
     found = basis.T @ (targets[fold.train] - mean)
     if inner is not None:
-        found = scipy.linalg.lapack.dpotrs(inner, found, lower=1)[0]
+        found = lapack.dpotrs(inner, found, lower=1)[0]
     return np.sum((targets[fold.test] - mean - read @ found) ** 2, axis=0)
 
 
