@@ -10,12 +10,12 @@ from scipy.stats import kstest, spearmanr
 
 from jidcl.metrics import (
     compare,
+    cross_fit,
     fold_rows,
     held_out_mcc,
     mcc,
     permutation_test,
 )
-from jidcl.metrics import cross_fit
 from jidcl.metrics.cross_fit import Matching, Reading, orders_in_folds
 
 
