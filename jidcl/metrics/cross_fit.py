@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lapack
 from scipy.optimize import linear_sum_assignment
 
-from jidcl.metrics.cholesky import by_cholesky
+from jidcl.metrics.cholesky import by_cholesky, factor, solve
 from jidcl.metrics.columns import ranks, standardised
 
 Rows = np.ndarray
@@ -115,6 +114,7 @@ class Reading:
 # Predictions of targets of mean 0 are read @ inner^-1 @ (basis.T @ targets), inner
 # given by its Cholesky factor; no inner is the identity.
 Factors = tuple[Rows, Rows | None, Rows]
+_LEAST = 1e-7  # reciprocal condition of inner: digits that are lost
 
 
 def _factors(x: Rows, folds: Sequence[Fold]) -> list[Factors]:
@@ -146,11 +146,8 @@ def _normal(x: Rows, whole: Rows | None, fold: Fold) -> Factors | None:
         # All rows have orthonormal columns of mean 0; targets have mean 0.
         square = np.eye(x.shape[1]) - test.T @ test - len(train) * mean.T @ mean
         test = test - mean
-    lower, failed = lapack.dpotrf(square, lower=1)
-    size = np.abs(square).sum(axis=0).max()
-    if failed or lapack.dpocon(lower, size, uplo="L")[0] < 1e-7:
-        return None
-    return train, lower, test
+    inner = factor(square, _LEAST)
+    return None if inner is None else (train, inner, test)
 
 
 def _singular(x: Rows, fold: Fold) -> Factors:
@@ -166,7 +163,7 @@ def _missed(factors: Factors, targets: Rows, fold: Fold) -> np.ndarray:
     mean = targets[fold.train].mean(axis=0, keepdims=True)
     found = basis.T @ (targets[fold.train] - mean)
     if inner is not None:
-        found = lapack.dpotrs(inner, found, lower=1)[0]
+        found = solve(inner, found)
     return np.sum((targets[fold.test] - mean - read @ found) ** 2, axis=0)
 
 
