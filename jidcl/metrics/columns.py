@@ -101,9 +101,9 @@ def widened(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
     if xp is jnp:
         return x.astype(at_least_float32(x.dtype))
     x = np.asarray(x)  # type: ignore[assignment]
-    wide: Any = x.astype(np.float64)
     if x.dtype == np.float64:  # `moments` sees what is constant
-        return wide
+        return x
+    wide: Any = x.astype(np.float64)
     noise = 2 * float(jnp.finfo(x.dtype).eps) * np.abs(wide).max(axis=0)
     mean, std = moments(wide, np)
     return np.where(std <= noise, mean, wide)  # type: ignore[return-value]
