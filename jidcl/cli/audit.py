@@ -27,7 +27,7 @@ def main(args: list[str]) -> int:
         what: Positional[str] = "verdict"
         """what to audit: verdict, the words"""
         count: int = 10_000
-        """planted representations; 10,000 take some 25 minutes on two cores"""
+        """planted representations; 10,000 take some 17 minutes of one core"""
         seed: int = 0
         """of all draws"""
         out: Path | None = None

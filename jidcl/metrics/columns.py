@@ -18,6 +18,7 @@ import scipy.linalg
 
 from jidcl.checks import check_rows, check_same_rows, is_traced
 from jidcl.compiled import compiled
+from jidcl.metrics.cholesky import by_cholesky
 from jidcl.numerics import at_least_float32, safe_root, unit
 
 P = ParamSpec("P")
@@ -100,6 +101,8 @@ def widened(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
     if xp is jnp:
         return x.astype(at_least_float32(x.dtype))
     x = np.asarray(x)  # type: ignore[assignment]
+    if x.dtype == np.float64:  # `moments` sees what is constant
+        return x
     wide: Any = x.astype(np.float64)
     noise = 2 * float(jnp.finfo(x.dtype).eps) * np.abs(wide).max(axis=0)
     mean, std = moments(wide, np)
@@ -226,6 +229,9 @@ def moments(x: jax.Array, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Array]:
 
     Columns of any scale: squares neither overflow nor underflow.
     """
+    quick = _quick_moments(x) if xp is np else None
+    if quick is not None:
+        return quick[:2]
     mean = xp.mean(x, axis=0, keepdims=True)
     mean = mean + xp.mean(x - mean, axis=0, keepdims=True)
     largest = xp.max(xp.abs(x - mean), axis=0, keepdims=True)
@@ -236,8 +242,33 @@ def moments(x: jax.Array, xp: ModuleType = jnp) -> tuple[jax.Array, jax.Array]:
     return mean, xp.where(std <= noise, xp.inf, std)
 
 
+def _quick_moments(x: Any) -> Any:
+    """`moments`, and x - mean, in few passes over float64 rows of the host.
+
+    None where a column might be constant, or its squares be no numbers.
+    """
+    if x.dtype != np.float64 or x.size == 0:
+        return None
+    # No product of matrices: copies of a column have to be equal to the last digit.
+    mean = np.add.reduce(x, keepdims=True) / len(x)
+    apart = x - mean
+    rest = np.add.reduce(apart, keepdims=True) / len(x)
+    with np.errstate(over="ignore", invalid="ignore"):  # None says so
+        square = np.einsum("ij,ij->j", apart, apart)[None] / len(x)
+        std = np.sqrt(square - rest**2)
+    plain = (square > 1e-200) & (square < 1e200) & (std > 1e-14 * np.abs(mean))
+    if not plain.all():
+        return None
+    if np.any(np.abs(rest) > 1e-15 * std):
+        apart -= rest
+    return mean + rest, std, apart
+
+
 def standardised(x: jax.Array, xp: ModuleType = jnp) -> jax.Array:
     """Columns of mean 0 and variance 1; 0 where constant."""
+    quick = _quick_moments(x) if xp is np else None
+    if quick is not None:
+        return quick[2] / quick[1]
     mean, std = moments(x, xp)
     return (x - mean) / std
 
@@ -320,11 +351,14 @@ def _orthonormal(y: jax.Array, xp: ModuleType) -> tuple[jax.Array, jax.Array]:
 def _orthonormal_on_host(y: np.ndarray, smallest: float) -> Any:
     """`_orthonormal` by LAPACK: QR with pivots of columns of one length."""
     samples, m = y.shape
-    sizes = np.sqrt(np.sum(y**2, axis=0))
-    sizes = np.where(sizes > 0, sizes, np.inf)
     q, t = np.zeros((samples, m)), np.zeros((m, m))
     if not np.isfinite(y).all():
         return q + np.nan, t + np.nan
+    quick = by_cholesky(y)
+    if quick is not None:
+        return quick
+    sizes = np.sqrt(np.sum(y**2, axis=0))
+    sizes = np.where(sizes > 0, sizes, np.inf)
     found: Any = scipy.linalg.qr(y / sizes, mode="economic", pivoting=True)
     part, upper, order = found
     rank = int(np.sum(np.abs(np.diag(upper)) > smallest))

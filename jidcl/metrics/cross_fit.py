@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from jidcl.metrics.cholesky import by_cholesky, factor, solve
 from jidcl.metrics.columns import ranks, standardised
 
 Rows = np.ndarray
@@ -85,43 +86,85 @@ class Reading:
         self.folds = [Fold(len(z), rows) for rows in folds]
 
     @cached_property
-    def of_z(self) -> list[tuple[Rows, Rows]]:
+    def of_z(self) -> list["Factors"]:
         """How each fold reads from z."""
-        return [_factors(self.z, fold) for fold in self.folds]
+        return _factors(self.z, self.folds)
 
     @cached_property
-    def of_y(self) -> list[tuple[Rows, Rows]]:
+    def of_y(self) -> list["Factors"]:
         """How each fold reads from y."""
-        return [_factors(self.y, fold) for fold in self.folds]
+        return _factors(self.y, self.folds)
 
     def z_from_y(self, order: Rows) -> np.ndarray:
         """R2 of every column of z."""
         left = 0.0
-        for fold, factors in zip(self.folds, self.of_y, strict=True):
-            rows = fold.moved(order)
-            left += _missed(factors[0][rows[0]], factors[1][rows[1]], self.z, fold)
+        for fold, (basis, inner, read) in zip(self.folds, self.of_y, strict=True):
+            train, test = fold.moved(order)
+            left += _missed((basis[train], inner, read[test]), self.z, fold)
         return _determined(left, self.z)
 
     def y_from_z(self, order: Rows) -> np.ndarray:
         """R2 of every column of y."""
         turned, left = self.y[order], 0.0
         for fold, factors in zip(self.folds, self.of_z, strict=True):
-            left += _missed(*factors, turned, fold)
+            left += _missed(factors, turned, fold)
         return _determined(left, self.y)
 
 
-def _factors(x: Rows, fold: Fold) -> tuple[Rows, Rows]:
-    """Predictions are second @ (first.T @ targets), targets of mean 0."""
+# Predictions of targets of mean 0 are read @ inner^-1 @ (basis.T @ targets), inner
+# given by its Cholesky factor; no inner is the identity.
+Factors = tuple[Rows, Rows | None, Rows]
+_LEAST = 1e-7  # reciprocal condition of inner: digits that are lost
+
+
+def _factors(x: Rows, folds: Sequence[Fold]) -> list[Factors]:
+    """How the rows of each fold are read: least squares of least norm.
+
+    By products of matrices where they are exact to rounding, and by singular values
+    where columns, or the rows of a fold, are nearly dependent.
+    """
+    apart = by_cholesky(x)
+    whole = None if apart is None else apart[0]
+    return [_normal(x, whole, fold) or _singular(x, fold) for fold in folds]
+
+
+def _normal(x: Rows, whole: Rows | None, fold: Fold) -> Factors | None:
+    """By normal equations: of columns, or of rows where those are no more."""
+    wide = len(fold.train) <= x.shape[1]
+    held = x if wide else whole
+    if held is None:
+        return None
+    train, test = held[fold.train], held[fold.test]
+    mean = train.mean(axis=0, keepdims=True)
+    if wide:
+        # Centred rows add up to 0, as the targets do: what is added there is not read.
+        train, test = train - mean, test - mean
+        square = train @ train.T
+        square += np.trace(square) / len(train) ** 2
+        train, test = np.eye(len(train)), test @ train.T
+    else:
+        # All rows have orthonormal columns of mean 0; targets have mean 0.
+        square = np.eye(x.shape[1]) - test.T @ test - len(train) * mean.T @ mean
+        test = test - mean
+    inner = factor(square, _LEAST)
+    return None if inner is None else (train, inner, test)
+
+
+def _singular(x: Rows, fold: Fold) -> Factors:
+    """By singular values, those of rounding left out."""
     mean = x[fold.train].mean(axis=0, keepdims=True)
     u, s, v = np.linalg.svd(x[fold.train] - mean, full_matrices=False)
     kept = s > 1e-10 * max(s[0], 1e-300)
-    return u[:, kept], (x[fold.test] - mean) @ (v[kept].T / s[kept][None])
+    return u[:, kept], None, (x[fold.test] - mean) @ (v[kept].T / s[kept][None])
 
 
-def _missed(basis: Rows, read: Rows, targets: Rows, fold: Fold) -> np.ndarray:
+def _missed(factors: Factors, targets: Rows, fold: Fold) -> np.ndarray:
+    basis, inner, read = factors
     mean = targets[fold.train].mean(axis=0, keepdims=True)
-    found = read @ (basis.T @ (targets[fold.train] - mean))
-    return np.sum((targets[fold.test] - mean - found) ** 2, axis=0)
+    found = basis.T @ (targets[fold.train] - mean)
+    if inner is not None:
+        found = solve(inner, found)
+    return np.sum((targets[fold.test] - mean - read @ found) ** 2, axis=0)
 
 
 def _determined(left, whole: Rows) -> np.ndarray:

@@ -1,5 +1,8 @@
 """Every score in any units: offsets of 1e8, scales of 1e20 and 1e-20, and NaN."""
 
+import math
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,6 +46,7 @@ from jidcl.metrics import (
     tied_kappa,
     total_r2,
 )
+from jidcl.metrics.columns import moments
 
 ROWS, N, M = 64, 2, 3
 
@@ -285,3 +289,23 @@ def test_every_public_score_is_looked_at_here():
     }
     others |= {"legacy_levels", "ordinal_levels"}  # they count, see test_decoding
     assert set(metrics.__all__) - here == others
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, 1e8])
+@pytest.mark.parametrize("scale", [1e-200, 1e-20, 1.0, 1e20, 1e200])
+def test_moments_of_the_host_are_exact_and_those_of_copies_equal(offset, scale, rng):
+    x = (rng.normal(size=(333, 5)) + offset) * scale
+    exact = [[Fraction(v) for v in column] for column in x.T.tolist()]
+    means = [sum(column) / len(column) for column in exact]
+    squares = [
+        sum((v - mean) ** 2 for v in column) / len(column)
+        for column, mean in zip(exact, means, strict=True)
+    ]
+    mean, std = moments(np.hstack([x, x, x]), np)
+    error = (mean[0, :5] - [float(m) for m in means]) / scale
+    assert np.abs(error).max() <= 1e-15 * max(offset, 1)
+    unit = [math.sqrt(square / Fraction(scale) ** 2) for square in squares]
+    np.testing.assert_allclose(std[0, :5] / scale, unit, rtol=1e-14)
+    for found in (mean, std):
+        assert (found[0, :5] == found[0, 5:10]).all()
+        assert (found[0, :5] == found[0, 10:]).all()

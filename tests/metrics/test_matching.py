@@ -10,6 +10,7 @@ from scipy.stats import kstest, spearmanr
 
 from jidcl.metrics import (
     compare,
+    cross_fit,
     fold_rows,
     held_out_mcc,
     mcc,
@@ -137,6 +138,35 @@ def test_reading_is_least_squares_by_hand():
     want = 1 - left / np.sum((z - z.mean(0)) ** 2, axis=0)
     np.testing.assert_allclose(Reading(z, y, folds).z_from_y(order), want)
     np.testing.assert_allclose(Reading(turned, z, folds).y_from_z(np.arange(33)), want)
+
+
+def planted(rng, rows, m, near):
+    """Outputs with offsets, the last nearly a copy of the first."""
+    y = rng.normal(size=(rows, m)) + rng.choice([0, 1e3], size=m)
+    y[:, -1] = y[:, 0] + near * y[:, -1] if m > 1 else y[:, -1]
+    return rng.normal(size=(rows, 2)), y
+
+
+@pytest.mark.parametrize("near", [1.0, 1e-3, 1e-7, 0.0])
+@pytest.mark.parametrize("m", [1, 4, 25, 29, 30, 31, 34, 50])
+def test_both_ways_of_reading_a_fold_agree(m, near, rng):
+    z, y = planted(rng, 38, m, near)
+    reading = Reading(z, y, fold_rows(38, 4, seed=1))
+    own = rng.normal(size=(38, 3))
+    own -= own.mean(axis=0)
+    for fold, factors in zip(reading.folds, reading.of_y, strict=True):
+        slow = cross_fit._singular(reading.y, fold)
+        got, want = (cross_fit._missed(f, own, fold) for f in (factors, slow))
+        np.testing.assert_allclose(got, want, rtol=1e-7)
+
+
+def test_folds_are_read_by_products_where_that_is_exact(rng):
+    z, y = planted(rng, 40, 4, 1.0)
+    folds = fold_rows(40, 4)
+    copies, wide = np.hstack([y] * 3), rng.normal(size=(40, 50))
+    for codes, quick in ((y, True), (copies, False), (wide, True)):
+        held = Reading(z, codes, folds).of_y
+        assert all((inner is not None) == quick for _, inner, _ in held)
 
 
 def test_permutation_p_values_are_uniform_under_independence():
