@@ -24,8 +24,7 @@ class Verify:
     system: str = "contrastive_ica"
     """system to verify; MODULE:OBJECT for one of your own; or all"""
     budget: str = "quick"
-    """smoke (does it run?), quick, full (our optimiser) or published (theirs, days on
-    a CPU)"""
+    """smoke (does it run?), quick, full (our optimiser) or published (theirs, days)"""
     rows: tuple[str, ...] = ()
     """claims to run with the full or published budget (t1r3 t2r6); all by default"""
     seeds: int | None = None

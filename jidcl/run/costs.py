@@ -76,11 +76,12 @@ def estimate(
     seeds, held = check_seeds(seeds), load_system(system)
     mesh = make_mesh() if mesh is None else mesh
     phases = phases_of(config, held.program(config))
+    for phase, _ in phases:
+        check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
     programs = [held.make_program(phase) for phase, _ in phases]
     size = runs_that_fit(len(seeds), programs, mesh=mesh)
     done, parts = 0, []
     for phase, until in phases:
-        check_divisible(mesh, seeds=len(seeds), batch=phase.batch)
         parts.append(
             (until - done, _probe_cost(phase, held, seeds[:size], mesh, steps))
         )
